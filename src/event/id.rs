@@ -1,0 +1,83 @@
+//! Names of runs and steps. Knows nothing of where they are kept.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A run: `20261120-201304-k7f3qa`, sortable by the time it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Arc<str>);
+
+impl RunId {
+    /// Made from the wall clock (UTC) and some random bits, which keep two runs of one second apart.
+    pub fn make(now: jiff::Timestamp, random: u64) -> RunId {
+        const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let stamp = now.strftime("%Y%m%d-%H%M%S");
+        let tail: String = (0..6).map(|i| ALPHABET[((random >> (i * 5)) & 31) as usize] as char).collect();
+        RunId(format!("{stamp}-{tail}").into())
+    }
+
+    /// A name read from a folder or a command line; only what [`RunId::make`] could have made, or a shorter prefix
+    /// of such a name, never a path.
+    pub fn parse(text: &str) -> Option<RunId> {
+        let fits = !text.is_empty()
+            && text.len() <= 64
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        fits.then(|| RunId(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The full name of a step: the path of ids from the top, such as `admin/proceed`, in a loop `scale[web]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(Arc<str>);
+
+impl StepId {
+    pub fn new(path: impl AsRef<str>) -> StepId {
+        StepId(Arc::from(path.as_ref()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The stem of this step's files: `/` becomes `.`, whatever is not plain becomes `%XX`, and a long name is cut
+    /// and told apart by a digest. Different steps have different stems: a dot cannot occur in an id otherwise.
+    pub fn file_stem(&self) -> String {
+        let mut stem = String::new();
+        for byte in self.0.bytes() {
+            match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' => stem.push(byte as char),
+                b'/' => stem.push('.'),
+                other => stem.push_str(&format!("%{other:02X}")),
+            }
+        }
+        if stem.len() > 160 {
+            use sha2::{Digest, Sha256};
+            let digest = Sha256::digest(self.0.as_bytes());
+            stem.truncate(120);
+            stem.push_str(&format!(
+                "%{:02x}{:02x}{:02x}{:02x}{:02x}{:02x}{:02x}{:02x}",
+                digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]
+            ));
+        }
+        stem
+    }
+}
+
+impl std::fmt::Display for StepId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,145 @@
+//! The words events are made of. Knows nothing of their order.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::{RunId, StepId};
+
+/// What a step does to the world, from harmless to final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    Read,
+    Change,
+    Destroy,
+}
+
+impl Effect {
+    pub const ALL: [(&'static str, Effect); 3] =
+        [("read", Effect::Read), ("change", Effect::Change), ("destroy", Effect::Destroy)];
+
+    pub fn name(self) -> &'static str {
+        Effect::ALL.iter().find(|(_, effect)| *effect == self).map_or("change", |(name, _)| name)
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    Succeeded,
+    Failed,
+    Skipped,
+    DoneByHand,
+    Undone,
+    /// It may or may not have had its effect: it timed out, was killed, or lost its connection after sending.
+    Unknown,
+    /// Nothing was performed, because this world performs nothing; never in a journal.
+    NotRun,
+}
+
+impl StepStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            StepStatus::Succeeded => "succeeded",
+            StepStatus::Failed => "failed",
+            StepStatus::Skipped => "skipped",
+            StepStatus::DoneByHand => "done_by_hand",
+            StepStatus::Undone => "undone",
+            StepStatus::Unknown => "unknown",
+            StepStatus::NotRun => "not_run",
+        }
+    }
+}
+
+/// How a run ended, or stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    Declined,
+    Undone,
+    UndoFailed,
+    Paused,
+    Unknown,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Declined => "declined",
+            Outcome::Undone => "undone",
+            Outcome::UndoFailed => "undo_failed",
+            Outcome::Paused => "paused",
+            Outcome::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a run with this outcome is over; `paused` and `unknown` are to be resumed.
+    pub fn closes(self) -> bool {
+        !matches!(self, Outcome::Paused | Outcome::Unknown)
+    }
+}
+
+/// Why a step was not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipCause {
+    /// Its `when` was false.
+    Condition,
+    /// The operator skipped it.
+    Operator,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// Both at once, from a pseudo-terminal.
+    Terminal,
+}
+
+/// The first record of a run: everything that is needed to go on with it later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Version of the journal's own format.
+    pub journal: u32,
+    /// Version of the runbook language.
+    pub format: u32,
+    pub run: RunId,
+    /// The runbook's name, such as `balrog/rollback`.
+    pub runbook: String,
+    /// Where its bytes came from: a path, or `built-in`.
+    pub origin: String,
+    /// SHA-256 over the plan as this version of the tool resolves it.
+    pub digest: String,
+    pub params: Map<String, Json>,
+    /// How each parameter came to its value.
+    #[serde(default)]
+    pub param_sources: Map<String, Json>,
+    /// Secrets that were declared and where they are read from; never their values.
+    #[serde(default)]
+    pub secrets: Map<String, Json>,
+    pub tool_version: String,
+    pub operator: String,
+    pub host: String,
+    /// The folder steps run in.
+    pub cwd: String,
+    /// Whether a person was at the keyboard.
+    pub attended: bool,
+    #[serde(default)]
+    pub lock: Option<String>,
+}
+
+/// What passes by while a step runs. It is shown, may be dropped, and is never journaled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Progress {
+    /// Masked output of a running step.
+    Output { step: StepId, stream: Stream, bytes: Vec<u8> },
+    /// One look of a wait.
+    Poll { step: StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: String },
+}

@@ -1,0 +1,13 @@
+//! What happens in a run, as data, and the one state machine over it. Knows nothing of how events are stored or shown.
+
+mod id;
+mod kinds;
+mod record;
+mod redact;
+mod state;
+
+pub use id::{RunId, StepId};
+pub use kinds::{Effect, Outcome, Progress, RunStarted, SkipCause, StepStatus, Stream};
+pub use record::{Event, Record};
+pub use redact::{RedactStream, Redactor};
+pub use state::{IllegalEvent, Open, RunState, StepPhase, StepState};

@@ -1,0 +1,162 @@
+//! Events, and the record that gives each its place and time. Knows nothing of chains or files.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::{Effect, Outcome, RunStarted, SkipCause, StepId, StepStatus};
+
+/// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    RunStarted(Box<RunStarted>),
+    RunResumed {
+        by: String,
+        host: String,
+        tool_version: String,
+        attended: bool,
+    },
+    /// Durable before anything of the step happens.
+    StepStarted {
+        step: StepId,
+        attempt: u32,
+        kind: String,
+        effect: Effect,
+        idempotent: bool,
+    },
+    /// Durable before each effect a step performs: a command, a request.
+    EffectIntended {
+        step: StepId,
+        attempt: u32,
+        /// Counts the effects of one attempt from 1.
+        number: u32,
+        effect: Effect,
+        detail: String,
+    },
+    StepRetried {
+        step: StepId,
+        attempt: u32,
+        reason: String,
+        wait_ms: u64,
+    },
+    StepFinished {
+        step: StepId,
+        attempt: u32,
+        status: StepStatus,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signal: Option<i32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        http_status: Option<u16>,
+        duration_ms: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output_sha256: Option<String>,
+        #[serde(default)]
+        output_bytes: u64,
+        #[serde(default)]
+        captures: Map<String, Json>,
+        /// Captures whose value is a secret, or holds one, and is therefore not on record.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        withheld: Vec<String>,
+        /// Why it did not succeed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Processes that were left over and ended by us, and what else a reader should know.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    StepSkipped {
+        step: StepId,
+        cause: SkipCause,
+        reason: String,
+    },
+    StepDeferred {
+        step: StepId,
+        waiting_on: Vec<String>,
+        detail: String,
+    },
+    QuestionAsked {
+        /// Counts the questions of a run from 1.
+        question: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        /// `confirm`, `manual`, `before_step`, `failure`, `unknown`, `secret`, `interrupt`.
+        about: String,
+        message: String,
+        choices: Vec<String>,
+    },
+    QuestionAnswered {
+        question: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<StepId>,
+        answer: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        by: String,
+        /// Typed evidence of a manual step.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        values: Map<String, Json>,
+    },
+    Sample {
+        step: StepId,
+        probe: String,
+        value: Json,
+    },
+    /// The masked output of a step up to here is on disk.
+    OutputCommit {
+        step: StepId,
+        attempt: u32,
+        bytes: u64,
+        sha256: String,
+    },
+    /// A torn last line was saved aside and cut when the journal was opened again.
+    Recovered {
+        cut_bytes: u64,
+        saved_as: String,
+    },
+    UndoStarted {},
+    RunPaused {
+        reason: String,
+    },
+    RunFinished {
+        outcome: Outcome,
+        /// The exit code that is returned for this run, now and by every later resume.
+        code: u8,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An event of a later version; readers pass over it.
+    #[serde(other)]
+    Unrecognised,
+}
+
+impl Event {
+    /// The step this is about, if it is about one.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Event::StepStarted { step, .. }
+            | Event::EffectIntended { step, .. }
+            | Event::StepRetried { step, .. }
+            | Event::StepFinished { step, .. }
+            | Event::StepSkipped { step, .. }
+            | Event::StepDeferred { step, .. }
+            | Event::Sample { step, .. }
+            | Event::OutputCommit { step, .. } => Some(step),
+            Event::QuestionAsked { step, .. } | Event::QuestionAnswered { step, .. } => step.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// An event with its number, the wall clock (UTC) and the time since the run began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    pub time: jiff::Timestamp,
+    /// Milliseconds since the run, or its latest resume, began; monotonic.
+    pub elapsed_ms: u64,
+    #[serde(flatten)]
+    pub event: Event,
+}

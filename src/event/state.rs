@@ -1,0 +1,232 @@
+//! What a run's events add up to. A pure function of the events; knows nothing of clocks, files or displays.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value as Json};
+
+use super::{Effect, Event, Outcome, Record, RunStarted, SkipCause, StepId, StepStatus};
+
+/// Everything that is known about a run from its events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunState {
+    pub header: Option<RunStarted>,
+    pub steps: IndexMap<StepId, StepState>,
+    /// The question nobody has answered yet.
+    pub question: Option<Open>,
+    pub questions: u32,
+    pub paused: Option<String>,
+    pub finished: Option<(Outcome, u8)>,
+    pub undoing: bool,
+    pub resumes: u32,
+    pub last_seq: u64,
+}
+
+/// A question that was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Open {
+    pub question: u32,
+    pub step: Option<StepId>,
+    pub about: String,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepState {
+    pub attempts: u32,
+    pub phase: StepPhase,
+    /// What the latest attempt was about to do: the effects whose intent is on record.
+    pub effects: Vec<String>,
+    pub kind: String,
+    pub effect: Effect,
+    pub idempotent: bool,
+    /// How a person answered a question about this step, latest last: answer, reason, by whom.
+    pub answers: Vec<(String, Option<String>, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepPhase {
+    NotStarted,
+    Running,
+    Finished { status: StepStatus, captures: Map<String, Json>, withheld: Vec<String>, error: Option<String> },
+    Skipped { cause: SkipCause, reason: String },
+    Deferred { waiting_on: Vec<String> },
+}
+
+/// Two events that cannot follow each other.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("event {event} (record {seq}) cannot come here: {why}")]
+pub struct IllegalEvent {
+    pub seq: u64,
+    pub event: String,
+    pub why: String,
+}
+
+impl StepState {
+    fn new() -> StepState {
+        StepState {
+            attempts: 0,
+            phase: StepPhase::NotStarted,
+            effects: Vec::new(),
+            kind: String::new(),
+            effect: Effect::Change,
+            idempotent: false,
+            answers: Vec::new(),
+        }
+    }
+
+    /// The status, once it is over.
+    pub fn status(&self) -> Option<StepStatus> {
+        match &self.phase {
+            StepPhase::Finished { status, .. } => Some(*status),
+            StepPhase::Skipped { .. } => Some(StepStatus::Skipped),
+            StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
+        }
+    }
+}
+
+impl RunState {
+    /// Adds one record; an error leaves the state as it was.
+    pub fn apply(&mut self, record: &Record) -> Result<(), IllegalEvent> {
+        let illegal = |why: String| IllegalEvent { seq: record.seq, event: name_of(&record.event), why };
+        if record.seq != self.last_seq + 1 {
+            return Err(illegal(format!("record {} was expected", self.last_seq + 1)));
+        }
+        if self.header.is_none() != matches!(record.event, Event::RunStarted(_)) {
+            return Err(illegal("a run begins with run_started, once".into()));
+        }
+        if let Some((outcome, _)) = self.finished
+            && outcome.closes()
+            && !matches!(record.event, Event::Recovered { .. } | Event::Unrecognised)
+        {
+            return Err(illegal(format!("the run is over ({})", outcome.name())));
+        }
+        match &record.event {
+            Event::RunStarted(header) => self.header = Some((**header).clone()),
+            Event::RunResumed { .. } => {
+                self.resumes += 1;
+                self.paused = None;
+                self.finished = None;
+                self.question = None;
+            }
+            Event::StepStarted { step, attempt, kind, effect, idempotent } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                match &state.phase {
+                    StepPhase::NotStarted | StepPhase::Deferred { .. } => {}
+                    // A repeat is the operator's or the retry rule's decision, or follows the death of the engine.
+                    StepPhase::Running => {}
+                    StepPhase::Finished {
+                        status: StepStatus::Failed | StepStatus::Unknown | StepStatus::NotRun,
+                        ..
+                    } => {}
+                    // A value that is not on record is made again by a step that may run twice.
+                    StepPhase::Finished { withheld, .. } if !withheld.is_empty() && state.idempotent => {}
+                    StepPhase::Finished { status, .. } => {
+                        return Err(illegal(format!("step {step} is over ({})", status.name())));
+                    }
+                    StepPhase::Skipped { .. } => return Err(illegal(format!("step {step} was skipped"))),
+                }
+                if *attempt != state.attempts + 1 {
+                    return Err(illegal(format!("attempt {} of step {step} was expected", state.attempts + 1)));
+                }
+                state.attempts = *attempt;
+                state.kind.clone_from(kind);
+                state.effect = *effect;
+                state.idempotent = *idempotent;
+                state.effects.clear();
+                state.phase = StepPhase::Running;
+            }
+            Event::EffectIntended { step, attempt, detail, .. } => {
+                let state = self.running(step, *attempt).map_err(illegal)?;
+                state.effects.push(detail.clone());
+            }
+            Event::OutputCommit { step, attempt, .. } => {
+                self.running(step, *attempt).map_err(illegal)?;
+            }
+            Event::StepRetried { step, .. } => {
+                let state = self.steps.get(step).map(StepState::status);
+                if !matches!(state, Some(Some(StepStatus::Failed | StepStatus::Unknown))) {
+                    return Err(illegal(format!("step {step} has not failed")));
+                }
+            }
+            Event::StepFinished { step, attempt, status, captures, withheld, error, .. } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                let decided = matches!(status, StepStatus::DoneByHand | StepStatus::Succeeded | StepStatus::Failed);
+                match &state.phase {
+                    StepPhase::Running if *attempt == state.attempts => {}
+                    // Decisions of a person, and of `verify`, come after an end that left the effect open.
+                    StepPhase::NotStarted | StepPhase::Deferred { .. } if *status == StepStatus::DoneByHand => {}
+                    StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } if decided => {}
+                    _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
+                }
+                state.phase = StepPhase::Finished {
+                    status: *status,
+                    captures: captures.clone(),
+                    withheld: withheld.clone(),
+                    error: error.clone(),
+                };
+            }
+            Event::StepSkipped { step, cause, reason } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                let open = matches!(
+                    &state.phase,
+                    StepPhase::NotStarted
+                        | StepPhase::Deferred { .. }
+                        | StepPhase::Running
+                        | StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. }
+                );
+                if !open {
+                    return Err(illegal(format!("step {step} is over")));
+                }
+                state.phase = StepPhase::Skipped { cause: *cause, reason: reason.clone() };
+            }
+            Event::StepDeferred { step, waiting_on, .. } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                if state.phase != StepPhase::NotStarted {
+                    return Err(illegal(format!("step {step} has begun")));
+                }
+                state.phase = StepPhase::Deferred { waiting_on: waiting_on.clone() };
+            }
+            Event::QuestionAsked { question, step, about, message, .. } => {
+                if let Some(open) = &self.question {
+                    return Err(illegal(format!("question {} is open", open.question)));
+                }
+                self.questions = *question;
+                self.question = Some(Open {
+                    question: *question,
+                    step: step.clone(),
+                    about: about.clone(),
+                    message: message.clone(),
+                });
+            }
+            Event::QuestionAnswered { question, step, answer, reason, by, .. } => {
+                if self.question.as_ref().is_none_or(|open| open.question != *question) {
+                    return Err(illegal(format!("question {question} was not asked")));
+                }
+                self.question = None;
+                if let Some(step) = step {
+                    let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                    state.answers.push((answer.clone(), reason.clone(), by.clone()));
+                }
+            }
+            Event::RunPaused { reason } => self.paused = Some(reason.clone()),
+            Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
+            Event::UndoStarted {} => self.undoing = true,
+            Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
+        }
+        self.last_seq = record.seq;
+        Ok(())
+    }
+
+    fn running(&mut self, step: &StepId, attempt: u32) -> Result<&mut StepState, String> {
+        match self.steps.get_mut(step) {
+            Some(state) if state.phase == StepPhase::Running && state.attempts == attempt => Ok(state),
+            _ => Err(format!("attempt {attempt} of step {step} is not running")),
+        }
+    }
+}
+
+fn name_of(event: &Event) -> String {
+    serde_json::to_value(event)
+        .ok()
+        .and_then(|json| Some(json.get("event")?.as_str()?.to_owned()))
+        .unwrap_or_else(|| "of a later version".into())
+}

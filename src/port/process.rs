@@ -1,0 +1,65 @@
+//! A process to be run, and how it ended. Knows nothing of how it is run.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::event::StepId;
+
+/// One process, with everything decided: nothing of the caller's environment reaches it but what stands here.
+#[derive(Clone)]
+pub struct ProcessRequest {
+    pub step: StepId,
+    pub attempt: u32,
+    /// Counts the processes of one attempt from 1.
+    pub number: u32,
+    /// Program and arguments, without a shell.
+    pub argv: Vec<String>,
+    pub stdin: Stdin,
+    /// The whole environment, values of secrets included.
+    pub env: Vec<(String, String)>,
+    pub cwd: PathBuf,
+    /// Gives it a pseudo-terminal that is relayed to the operator's.
+    pub tty: bool,
+    /// Limit of this process; none for ever.
+    pub timeout: Option<Duration>,
+    /// Between the polite signal and KILL.
+    pub kill_grace: Duration,
+    /// Where lock and exit record of this attempt are kept: `<folder>/<step>.<attempt>.{lock,exit}`.
+    /// None in worlds without a run folder (probes of `plan --probe`, tests).
+    pub record_dir: Option<PathBuf>,
+}
+
+#[derive(Clone)]
+pub enum Stdin {
+    /// Reads end of file at once.
+    Nothing,
+    Bytes(Vec<u8>),
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessEnd {
+    /// The exit status, if it exited by itself.
+    pub exit: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+    pub timed_out: bool,
+    /// It was ended because the operator or a signal asked for it.
+    pub cancelled: bool,
+    pub duration: Duration,
+    /// What was left of it and had to be ended, as `pid name`.
+    pub swept: Vec<String>,
+    /// Bytes of output that nobody could take.
+    pub dropped_bytes: u64,
+}
+
+/// What a supervisor writes to `steps/<id>.<n>.exit` when its engine is gone, synced: the end of that attempt.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ExecRecord {
+    pub exit: Option<i32>,
+    pub signal: Option<i32>,
+    pub timed_out: bool,
+    pub duration_ms: u64,
+    /// Bytes of output that came after the engine's death.
+    pub lost_bytes: u64,
+    pub swept: Vec<String>,
+}

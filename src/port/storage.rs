@@ -1,0 +1,48 @@
+//! Files as the journal needs them, so that a simulated disk can drop, tear and refuse writes. Knows nothing of records.
+
+use std::{io, path::Path};
+
+/// A file system. Paths are absolute.
+pub trait Storage {
+    /// Makes one folder, 0700; its parent exists.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a file that must not exist, 0600, open for appending.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;
+    /// Opens a file that exists for appending.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn StorageFile>>;
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Opens a file for reading from its start, for what is too large to hold.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>>;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Names in a folder, in no order.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    fn exists(&self, path: &Path) -> bool;
+    /// Makes the entries of a folder durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes a lock without waiting; `Ok(None)` if somebody else holds it. Freed when the value goes, or its process.
+    fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    Shared,
+    Exclusive,
+}
+
+pub trait StorageFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// `fdatasync`: the bytes and the length are durable.
+    fn sync(&mut self) -> io::Result<()>;
+    /// Reserves room on disk and fills it, so that a later overwrite needs none.
+    fn preallocate(&mut self, bytes: u64) -> io::Result<()>;
+    /// Overwrites at an offset, for preallocated files.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// A lock that is held; dropping it frees it.
+pub trait StorageLock {
+    /// Writes who holds it into the lock file.
+    fn describe(&mut self, text: &str) -> io::Result<()>;
+}

@@ -1,0 +1,140 @@
+//! One step, ready to run, and how it ended. Knows nothing of schedules or retries.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::{
+    Cancel, HttpReply, HttpRequest, JournalError, Local, ProcessEnd, ProcessRequest, Question, Reply, SendError,
+    WorldError,
+};
+use crate::{
+    event::{Effect, Progress, StepId, StepStatus},
+    text::Diagnostic,
+    value::{Scope, Value},
+};
+
+/// A resolved step: every value is in place. It does things only through its context.
+pub trait Task {
+    /// `Ok` is an end of the step, good or bad; `Err` ends the run.
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>>;
+}
+
+/// What a task may do. Each `perform_*` puts its masked intent on record before anything happens, and resolves to
+/// `None` in a world that performs nothing.
+pub trait StepContext {
+    fn step(&self) -> &StepId;
+    fn attempt(&self) -> u32;
+
+    /// A process. The context fills in step, attempt, number and record folder of the request, keeps up to
+    /// `max_output` raw bytes of each stream for the result, and writes all of it, masked, to the attempt's log.
+    fn perform_process<'a>(
+        &'a self,
+        effect: Effect,
+        request: ProcessRequest,
+        max_output: u64,
+        detail: String,
+    ) -> Local<'a, Result<Option<Result<ProcessReport, WorldError>>, StepError>>;
+
+    fn perform_http<'a>(
+        &'a self,
+        effect: Effect,
+        request: HttpRequest,
+        detail: String,
+    ) -> Local<'a, Result<Option<Result<HttpReply, SendError>>, StepError>>;
+
+    /// A question to a person, on record before and after.
+    fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>>;
+
+    /// Ends early when the step is cancelled.
+    fn sleep<'a>(&'a self, duration: Duration) -> Local<'a, ()>;
+
+    /// Monotonic.
+    fn now(&self) -> Duration;
+
+    /// The wall clock, for gates such as `not_before` and for records.
+    fn wall(&self) -> jiff::Timestamp;
+
+    fn progress(&self, progress: Progress);
+
+    fn cancel(&self) -> &Cancel;
+
+    /// What the names stand for while this step runs.
+    fn scope(&self) -> &Scope;
+}
+
+/// A process that ended, with what it wrote.
+#[derive(Clone, Debug, Default)]
+pub struct ProcessReport {
+    pub end: ProcessEnd,
+    /// Raw, at most `max_output` bytes; of a terminal the transcript.
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub truncated: bool,
+}
+
+/// How the body of a step ended, before its `expect` is judged.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// `Succeeded` here means: it came to its own end and has a result to be judged.
+    pub status: StepStatus,
+    /// What `result` stands for in `expect` and `capture`; raw, never published.
+    pub result: Option<Value>,
+    pub exit: Option<i32>,
+    pub signal: Option<i32>,
+    pub http_status: Option<u16>,
+    pub failure: Option<Failure>,
+    pub notes: Vec<String>,
+    /// Names the body itself gives values to: the evidence of a manual step, the entries of a `set`.
+    pub values: IndexMap<String, Value>,
+}
+
+impl StepReport {
+    pub fn of(status: StepStatus) -> StepReport {
+        StepReport {
+            status,
+            result: None,
+            exit: None,
+            signal: None,
+            http_status: None,
+            failure: None,
+            notes: Vec::new(),
+            values: IndexMap::new(),
+        }
+    }
+
+    pub fn failed(failure: Failure) -> StepReport {
+        StepReport { failure: Some(failure), ..StepReport::of(StepStatus::Failed) }
+    }
+}
+
+/// Why a step did not succeed; drawn under its own line of the file where that is known.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub message: String,
+    /// A place in the runbook's own source.
+    pub at: Option<Box<Diagnostic>>,
+}
+
+impl Failure {
+    pub fn plain(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), at: None }
+    }
+
+    pub fn drawn(diagnostic: Diagnostic) -> Failure {
+        Failure { message: diagnostic.message.clone(), at: Some(Box::new(diagnostic)) }
+    }
+}
+
+/// Why a run cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StepError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A question that nobody can answer, or a request to pause.
+    #[error("paused: {0}")]
+    Paused(String),
+    /// The operator said no.
+    #[error("declined: {0}")]
+    Declined(String),
+}

@@ -1,0 +1,158 @@
+//! The only door to the outside. Knows nothing of steps' meaning.
+
+use std::{path::PathBuf, rc::Rc, time::Duration};
+
+use super::{Local, ProcessEnd, ProcessRequest};
+use crate::{event::Stream, value::Secret};
+
+/// Runs processes, sends requests, tells the time. `None` as an answer means "this world performs nothing": the values
+/// that would have come of it stay unknown.
+pub trait World {
+    fn run<'a>(
+        &'a self,
+        request: &'a ProcessRequest,
+        output: &'a dyn Output,
+        cancel: &'a Cancel,
+    ) -> Local<'a, Result<Option<ProcessEnd>, WorldError>>;
+
+    fn send<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        cancel: &'a Cancel,
+    ) -> Local<'a, Result<Option<HttpReply>, SendError>>;
+
+    /// Monotonic time since this world was made.
+    fn now(&self) -> Duration;
+
+    /// The wall clock, for records only; no limit is measured with it.
+    fn wall(&self) -> jiff::Timestamp;
+
+    fn sleep<'a>(&'a self, duration: Duration, cancel: &'a Cancel) -> Local<'a, ()>;
+
+    /// None where this world reads no secrets.
+    fn secret<'a>(&'a self, source: &'a SecretSource) -> Local<'a, Result<Option<Secret>, WorldError>>;
+
+    /// Variables of the caller that steps may see.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// Where a tool stands on the search path.
+    fn tool(&self, name: &str) -> Option<PathBuf>;
+
+    /// Random bits, for names and jitter; a scenario fixes them.
+    fn random(&self) -> u64;
+}
+
+/// Takes what a process writes, as it comes. Called from the engine's thread.
+pub trait Output {
+    fn chunk(&self, stream: Stream, bytes: &[u8]);
+}
+
+/// Says, once, that something running should end. Cheap to clone; waiting on it is possible.
+#[derive(Clone, Default)]
+pub struct Cancel(Rc<CancelInner>);
+
+#[derive(Default)]
+struct CancelInner {
+    /// 0 none, 1 politely (INT), 2 at once (KILL after the grace is cut short).
+    level: std::cell::Cell<u8>,
+    notify: tokio::sync::Notify,
+}
+
+impl Cancel {
+    pub fn new() -> Cancel {
+        Cancel::default()
+    }
+
+    /// Asks for an end; a higher level adds urgency, a lower one changes nothing.
+    pub fn raise(&self, level: u8) {
+        if level > self.0.level.get() {
+            self.0.level.set(level);
+            self.0.notify.notify_waiters();
+        }
+    }
+
+    pub fn level(&self) -> u8 {
+        self.0.level.get()
+    }
+
+    /// Resolves when the level is above `seen`, and tells it.
+    pub async fn above(&self, seen: u8) -> u8 {
+        loop {
+            let notified = self.0.notify.notified();
+            if self.level() > seen {
+                return self.level();
+            }
+            notified.await;
+        }
+    }
+}
+
+/// One request, with everything decided.
+#[derive(Clone)]
+pub struct HttpRequest {
+    pub method: String,
+    pub url: url::Url,
+    pub headers: Vec<(String, String)>,
+    pub body: Body,
+    pub timeout: Duration,
+    pub follow_redirects: bool,
+    /// A file of certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Bytes of a response that are kept in memory.
+    pub max_body: u64,
+    /// Where the response body goes instead of memory.
+    pub save: Option<PathBuf>,
+}
+
+#[derive(Clone)]
+pub enum Body {
+    Nothing,
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+#[derive(Clone, Debug)]
+pub struct HttpReply {
+    pub status: u16,
+    /// Names in lower case, in the order received.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// The body was longer than `max_body`.
+    pub truncated: bool,
+    /// Where the answer came from, after redirects.
+    pub url: String,
+    pub elapsed: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError {
+    /// Nothing reached the other side: no such host, refused, no agreement on TLS, a bad local file.
+    #[error("{0}")]
+    NotSent(String),
+    /// It was sent, or may have been, and no whole answer came back: the effect is open.
+    #[error("{0}")]
+    Lost(String),
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The process was never started.
+    #[error("{0}")]
+    NotStarted(String),
+    /// It was started and how it ended cannot be told.
+    #[error("{0}")]
+    Lost(String),
+}
+
+/// Where a secret is read from, with everything decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretSource {
+    Env(String),
+    File(PathBuf),
+    Command(Vec<String>),
+    /// Asked before the first step; the engine never reads this one from a world.
+    Prompt {
+        prompt: String,
+    },
+}

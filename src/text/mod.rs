@@ -1,0 +1,15 @@
+//! Source text, places in it, and what is said about those places. Knows nothing of YAML, runbooks or runs.
+
+mod diagnostic;
+mod draw;
+mod sanitise;
+mod source;
+mod suggest;
+mod text_map;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use draw::{DrawStyle, draw, draw_all};
+pub use sanitise::{one_line, printable};
+pub use source::{Position, Source, Span, Spanned};
+pub use suggest::nearest;
+pub use text_map::TextMap;

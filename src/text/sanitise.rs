@@ -1,0 +1,53 @@
+//! Text that is not ours, made safe for a terminal. Knows nothing of colours or widths.
+
+use std::borrow::Cow;
+
+/// Replaces what could move a cursor, hide text or reverse its direction with a visible escape.
+///
+/// Line feeds and tabs stay; everything else from C0, C1, and the bidirectional and zero-width formats of Unicode
+/// (UAX #9, "Trojan Source") becomes `\u{..}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, |c| c == '\n' || c == '\t')
+}
+
+/// As [`printable`], for text that must stay on one line.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    escape(text, |_| false)
+}
+
+fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(|c| hostile(c) && !keep(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hostile(c) && !keep(c) {
+            match c {
+                '\n' => safe.push_str("\\n"),
+                '\r' => safe.push_str("\\r"),
+                '\t' => safe.push_str("\\t"),
+                c => safe.push_str(&format!("\\u{{{:x}}}", c as u32)),
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+fn hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_become_visible_and_lines_stay() {
+        assert_eq!(printable("a\x1b[2Jb\nc"), "a\\u{1b}[2Jb\nc");
+        assert_eq!(one_line("a\nb\u{202e}c"), "a\\nb\\u{202e}c");
+        assert!(matches!(printable("plain ünïcode"), Cow::Borrowed(_)));
+    }
+}

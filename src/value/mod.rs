@@ -1,0 +1,14 @@
+//! Values that parameters, captures and secrets hold, and the scope that names them. Knows nothing of templates or YAML.
+
+mod duration;
+mod scope;
+mod secret;
+mod types;
+#[allow(clippy::module_inception, reason = "the type `Value` is what this room is named for")]
+mod value;
+
+pub use duration::{parse_duration, show_duration};
+pub use scope::{Scope, Slot};
+pub use secret::Secret;
+pub use types::Type;
+pub use value::Value;
