@@ -200,7 +200,9 @@ fn places_are_bytes_even_behind_other_scripts() {
 
 #[test]
 fn a_comment_behind_plain_text_is_remembered() {
-    let (source, node) = tree("a: see #12 # note \nb: [c #d\n ]\ne: \"f\" # g\nh: x#y\ni: one\n  two # three\nj: 5 # k\nl: | # m\n  n # o\n");
+    let (source, node) = tree(
+        "a: see #12 # note \nb: [c #d\n ]\ne: \"f\" # g\nh: x#y\ni: one\n  two # three\nj: 5 # k\nl: | # m\n  n # o\n",
+    );
     let cut = |path: &[&str]| text_of(at(&node, path)).cut_by_comment.map(|span| source.slice(span).to_owned());
     assert_eq!(cut(&["a"]).as_deref(), Some("#12 # note"));
     assert_eq!(cut(&["b", "0"]).as_deref(), Some("#d"));
@@ -214,6 +216,7 @@ fn a_comment_behind_plain_text_is_remembered() {
 
 #[test]
 fn what_is_no_yaml_is_said_in_our_words() {
+    let mut wrong = Vec::new();
     for (text, said) in [
         ("a:\n\tb: c", "2:1 yaml-syntax: a tab cannot indent YAML | indent with spaces"),
         ("a:\n  - b\n  \t- c: d\n", "3:3 yaml-syntax: a tab cannot indent YAML | indent with spaces"),
@@ -222,10 +225,7 @@ fn what_is_no_yaml_is_said_in_our_words() {
             "when: not x is matches(\"a: b\")",
             "1:26 yaml-syntax: an unquoted text cannot hold `: ` | quote it: 'not x is matches(\"a: b\")'",
         ),
-        (
-            "- ä: 'x'\n- it's: a: b",
-            "2:10 yaml-syntax: an unquoted text cannot hold `: ` | quote it: \"a: b\"",
-        ),
+        ("- ä: 'x'\n- it's: a: b", "2:10 yaml-syntax: an unquoted text cannot hold `: ` | quote it: \"a: b\""),
         ("a: [b: c: d]", "1:9 yaml-syntax: an unquoted text cannot hold `: ` | quote it: \"c: d\""),
         (
             "text: Note: this\n  and that\n",
@@ -240,7 +240,10 @@ fn what_is_no_yaml_is_said_in_our_words() {
             "a: {b: {{ x }}, c: d}",
             "1:8 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x }}\"",
         ),
-        ("a: [{{ x }}y, z]", "1:5 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x }}y\""),
+        (
+            "a: [{{ x }}y, z]",
+            "1:5 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x }}y\"",
+        ),
         (
             "a: {{ x | default(\"y\") }}: z",
             "1:4 unquoted-template: a text that begins with `{{` must be quoted | quote it: '{{ x | default(\"y\") }}: z'",
@@ -249,10 +252,7 @@ fn what_is_no_yaml_is_said_in_our_words() {
             "a: {{ x['b'] }}",
             "1:4 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x['b'] }}\"",
         ),
-        (
-            "- {{ x\n  }}",
-            "1:3 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x\"",
-        ),
+        ("- {{ x\n  }}", "1:3 unquoted-template: a text that begins with `{{` must be quoted | quote it: \"{{ x\""),
         (
             "a: \"open\nb: c\n",
             "1:4 yaml-syntax: a quoted text that opens here is not closed | close it with `\"`; a `\"` inside is written `\\\"`",
@@ -306,10 +306,7 @@ fn what_is_no_yaml_is_said_in_our_words() {
             "a: - b",
             "1:4 yaml-syntax: a list cannot begin here | put each `- ` on a line of its own, write the list as [a, b], or if it is a text, quote it: \"- b\"",
         ),
-        (
-            "- a\nb: c",
-            "2:1 yaml-syntax: expected another list item, `- ` in the column of the one above",
-        ),
+        ("- a\nb: c", "2:1 yaml-syntax: expected another list item, `- ` in the column of the one above"),
         (
             "a: [1, 2\nb: c",
             "1:4 yaml-syntax: `[` is not closed | close it with `]`; if it begins a text, quote it: \"[1, 2\"",
@@ -319,31 +316,50 @@ fn what_is_no_yaml_is_said_in_our_words() {
             "1:4 yaml-syntax: `{` is not closed | close it with `}`; if it begins a text, quote it: \"{b: c\"",
         ),
         ("a: [1, ,]", "1:8 yaml-syntax: expected `,` or `]` | if `[` begins a text, quote it: \"[1, ,]\""),
-        ("a: [b}", "1:6 yaml-syntax: `[` is closed by `}`"),
+        ("a: [b}", "1:4 yaml-syntax: `[` is closed by `}` | if `[` begins a text, quote it: \"[b}\""),
         ("a: [d]]", "1:7 yaml-syntax: this bracket closes nothing | remove it, or quote the text it belongs to"),
         ("a: [x] y", "1:8 yaml-syntax: text after a closing bracket | quote it: \"[x] y\""),
-        ("a: \"^v\\d+\\.\"", "1:7 yaml-syntax: `\\d` is no escape of a double-quoted text | in single quotes a backslash is a backslash: '^v\\d+\\.'"),
-        ("a: \"\\u12\"", "1:5 yaml-syntax: `\\u` is no escape of a double-quoted text | in single quotes a backslash is a backslash: '\\u12'"),
+        (
+            "a: \"^v\\d+\\.\"",
+            "1:7 yaml-syntax: `\\d` is no escape of a double-quoted text | in single quotes a backslash is a backslash: '^v\\d+\\.'",
+        ),
+        (
+            "a: \"\\u12\"",
+            "1:5 yaml-syntax: `\\u` is no escape of a double-quoted text | in single quotes a backslash is a backslash: '\\u12'",
+        ),
         (
             "a: >b\n  c",
             "1:4 yaml-syntax: the text of a `|` or `>` block begins on the next line | or, if it is one line of text, quote it: \">b\"",
         ),
-        ("a: !e!x y", "1:4 tag: tags are not part of the language | write the value without it; if it is a text, quote it: \"!e!x y\""),
+        (
+            "a: !e!x y",
+            "1:4 tag: tags are not part of the language | write the value without it; if it is a text, quote it: \"!e!x y\"",
+        ),
         ("a: *.example.com", "1:4 unknown-alias: unknown alias `*.example.com` | quote it: \"*.example.com\""),
         ("a: &retry 1\nb: *rety", "2:4 unknown-alias: unknown alias `*rety` | did you mean `*retry`?"),
         ("a: &x [*x]", "1:8 unknown-alias: a value cannot hold itself"),
         ("[a]: b", "1:1 key-not-text: a key must be a text, found a list"),
         ("{a: b}: c", "1:1 key-not-text: a key must be a text, found a mapping"),
         (": b", "1:1 yaml-syntax: a key is missing here | a text that begins with `:` must be quoted"),
-        ("a: b\n---\nc: d", "2:1 second-document: a file holds one runbook | remove the line, or move what follows to a file of its own"),
-        ("a: b\n...\nc: d", "3:1 second-document: a file holds one runbook | remove the line, or move what follows to a file of its own"),
+        (
+            "a: b\n---\nc: d",
+            "2:1 second-document: a file holds one runbook | remove the line, or move what follows to a file of its own",
+        ),
+        (
+            "a: b\n...\nc: d",
+            "3:1 second-document: a file holds one runbook | remove the line, or move what follows to a file of its own",
+        ),
         ("", "1:1 empty-file: the file is empty; a runbook needs at least `title` and `steps`"),
         ("# only\n\n# this\n", "1:1 empty-file: the file is empty; a runbook needs at least `title` and `steps`"),
         ("---\n", "1:1 empty-file: the file is empty; a runbook needs at least `title` and `steps`"),
         ("a: b\0c", "1:5 control-character: the file holds a NUL character | is this a text file?"),
     ] {
-        assert_eq!(only(text), said, "{text}");
+        let got = only(text);
+        if got != said {
+            wrong.push(format!("{text}\n  is: {got}\n not: {said}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
@@ -394,13 +410,14 @@ error[duplicate-key]: duplicate key `title`
     );
 }
 
+#[track_caller]
 fn refused_fast(text: &str, code: &str) {
     let source = Source::new("t.yaml", text);
     let begun = Instant::now();
     let problems = parse(&source).expect_err("refused");
     // Generous for a debug build on a busy machine; the mistakes this guards against take minutes or all memory.
     assert!(begun.elapsed() < Duration::from_secs(5), "{code}: {:?}", begun.elapsed());
-    assert_eq!(problems.last().map(|problem| problem.code), Some(code));
+    assert_eq!(problems.last().map(|problem| problem.code), Some(code), "{:?}", problems.last());
 }
 
 #[test]
@@ -410,7 +427,7 @@ fn nesting_ends_early() {
     refused_fast(&"- ".repeat(100_000), "too-deep");
     refused_fast(&"? ".repeat(100_000), "too-deep");
     refused_fast(&(0..3_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect::<String>(), "too-deep");
-    refused_fast(&format!("{}{}", "- ".repeat(40), "[".repeat(40)), "too-deep");
+    refused_fast(&format!("{}{}{}", "- ".repeat(40), "[".repeat(40), "]".repeat(40)), "too-deep");
     // Each anchor is shallow; together they would be deep.
     let chain: String = (1..200).map(|i| format!("a{i}: &a{i} [[[[[[[[[[*a{}]]]]]]]]]]\n", i - 1)).collect();
     refused_fast(&format!("a0: &a0 x\n{chain}"), "too-deep");
@@ -452,7 +469,7 @@ fn large_files_are_not_slow() {
         format!("a: |+\n  x\n{}", "\n".repeat(4_000_000)),
         format!("a: >+\n  x\n{}", "\n".repeat(4_000_000)),
         format!("a: |+\n{}  x\n", "\n".repeat(4_000_000)),
-        format!("a: 'x{}y'", "\n".repeat(4_000_000)),
+        format!("a: 'x{} y'", "\n".repeat(4_000_000)),
         format!("a: x{}\n  y", "\n".repeat(4_000_000)),
         format!("a: >\n{}", "  é\n".repeat(1_000_000)),
         format!("{}a: b", "# comment\n".repeat(500_000)),
@@ -488,8 +505,10 @@ fn check_map(source: &Source, text: &Text) {
         let escaped = text.style == ScalarStyle::DoubleQuoted && written == Some('\\');
         // A folded line end is a space in the value only.
         let folded = character == ' ' && matches!(written, Some('\n' | '\r' | '\t'));
+        // A block at the end of the file ends in a line feed even if the file does not.
+        let supplied = character == '\n' && place == source.text().len() && offset + 1 == text.text.len();
         assert!(
-            written == Some(character) || escaped || folded,
+            supplied || written == Some(character) || escaped || folded,
             "{:?} of {:?} at {offset} → {place}: {written:?}\n{}",
             character,
             text,

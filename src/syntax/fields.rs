@@ -164,8 +164,11 @@ impl<'a> Fields<'a> {
     pub fn not_yet(&mut self, key: &'static str, what: &str) {
         let Some(index) = self.index(key) else { return };
         self.taken[index] = true;
-        let problem =
-            Diagnostic::error("not-supported-yet", self.entries[index].key.span, format!("{what} is not supported yet"));
+        let problem = Diagnostic::error(
+            "not-supported-yet",
+            self.entries[index].key.span,
+            format!("{what} is not supported yet"),
+        );
         self.problems.push(problem);
     }
 
@@ -179,8 +182,11 @@ impl<'a> Fields<'a> {
                 self.problems.push(Diagnostic::error("unknown-key", entry.key.span, message));
                 continue;
             }
-            let problem =
-                Diagnostic::error("unknown-key", entry.key.span, format!("unknown field `{}` in {}", short(key), self.what));
+            let problem = Diagnostic::error(
+                "unknown-key",
+                entry.key.span,
+                format!("unknown field `{}` in {}", short(key), self.what),
+            );
             let free = self.known.iter().copied().filter(|known| self.index(known).is_none());
             let near = nearest(key, free).or_else(|| nearest(key, self.known.iter().copied()));
             let problem = match near {
@@ -214,8 +220,12 @@ impl Drop for Fields<'_> {
     fn drop(&mut self) {
         for key in std::mem::take(&mut self.missing) {
             self.problems.push(
-                Diagnostic::error("missing-key", Span::at(self.span.start), format!("missing `{key}` in {}", self.what))
-                    .label(format!("`{key}` is required")),
+                Diagnostic::error(
+                    "missing-key",
+                    Span::at(self.span.start),
+                    format!("missing `{key}` in {}", self.what),
+                )
+                .label(format!("`{key}` is required")),
             );
         }
     }

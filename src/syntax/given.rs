@@ -190,7 +190,8 @@ impl<'a> Given<'a> {
         match &self.node.kind {
             NodeKind::List(items) => Some(items.iter().map(|item| self.item(item)).collect()),
             NodeKind::Text(text) if !text.text.contains(['\n', ',']) && text.text.len() < 60 => {
-                let shown = if text.style == super::ScalarStyle::Plain { text.text.clone() } else { quoted(&text.text) };
+                let shown =
+                    if text.style == super::ScalarStyle::Plain { text.text.clone() } else { quoted(&text.text) };
                 self.refuse("a list", Some(format!("write [{shown}]")))
             }
             _ => self.refuse("a list", None),

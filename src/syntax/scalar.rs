@@ -262,6 +262,12 @@ fn escape(bytes: &[u8]) -> (char, usize) {
 fn block(source: &str, span: Span, indent: Option<usize>, value: &str, folded: bool) -> Vec<(usize, usize)> {
     let mut line = source[..span.start].rfind('\n').map_or(0, |i| i + 1);
     let indent = indent.unwrap_or(span.start - line);
+    let blank = value.bytes().all(|b| b == b'\n');
+    if blank && source[span.start..].starts_with(['|', '>']) {
+        // Without any text the span may begin at the header; the lines begin below it.
+        line = source[span.start..].find('\n').map_or(source.len(), |i| span.start + i + 1);
+        return blank_lines(source, line, value);
+    }
     // Lines without text at the head are values too, but the parser's span begins after them.
     for _ in value.bytes().take_while(|b| *b == b'\n') {
         match source[..line.saturating_sub(1)].rfind('\n') {
@@ -269,9 +275,13 @@ fn block(source: &str, span: Span, indent: Option<usize>, value: &str, folded: b
             None => return vec![(0, span.start)],
         }
     }
+    if blank {
+        return blank_lines(source, line, value);
+    }
     let mut out = Pieces { value: String::with_capacity(value.len()), pieces: Vec::new() };
     while line < source.len() && out.value.len() < value.len() {
-        let (start, end, next) = content(source, line, indent);
+        let (start, end, feed) = content(source, line, indent);
+        let next = (feed + 1).min(source.len());
         let text = &source[start..end];
         if !value[out.value.len()..].starts_with(text) {
             break;
@@ -281,14 +291,14 @@ fn block(source: &str, span: Span, indent: Option<usize>, value: &str, folded: b
         match rest.bytes().next() {
             Some(b'\n') if folded => {
                 let feeds = rest.bytes().take_while(|b| *b == b'\n').count();
-                line = folded_feeds(source, next, indent, feeds, &mut out);
+                line = folded_feeds(source, feed, indent, feeds, &mut out);
             }
             Some(b'\n') => {
-                out.put(next.saturating_sub(1), "\n");
+                out.put(feed, "\n");
                 line = next;
             }
             Some(b' ') if folded => {
-                out.put(next.saturating_sub(1), " ");
+                out.put(feed, " ");
                 line = next;
             }
             _ => break,
@@ -300,30 +310,36 @@ fn block(source: &str, span: Span, indent: Option<usize>, value: &str, folded: b
     out.pieces
 }
 
-/// Places the line feeds between two lines of a folded block; where the first one was folded away, they are the later
-/// ones. Returns the line that comes next.
-fn folded_feeds(source: &str, mut line: usize, indent: usize, feeds: usize, out: &mut Pieces) -> usize {
-    let mut places = vec![line.saturating_sub(1)];
-    while line < source.len() {
-        let (start, end, next) = content(source, line, indent);
-        // A line feed at the very end of the value may be the last of several in the source.
-        if start < end || next == line {
-            break;
-        }
-        places.push(next.saturating_sub(1));
-        line = next;
-        if next >= source.len() {
-            break;
-        }
+/// The pieces of a value of line feeds only: one for each line, however it is indented.
+fn blank_lines(source: &str, mut line: usize, value: &str) -> Vec<(usize, usize)> {
+    let mut out = Pieces { value: String::with_capacity(value.len()), pieces: Vec::new() };
+    for _ in 0..value.len() {
+        let feed = source[line..].find('\n').map_or(source.len(), |i| line + i);
+        out.put(feed, "\n");
+        line = (feed + 1).min(source.len());
     }
-    let more = source.as_bytes().get(line).is_some() && places.len() == feeds + 1;
-    let skip = usize::from(more && followed_by_text(source, line, indent));
+    if value.is_empty() {
+        out.pieces.push((0, line));
+    }
+    out.pieces
+}
+
+/// Places the line feeds of a folded block from the line end at `feed` on; where the first was folded away, they are the
+/// later ones. Returns the line that comes next.
+fn folded_feeds(source: &str, feed: usize, indent: usize, feeds: usize, out: &mut Pieces) -> usize {
+    let mut places = vec![feed];
+    let mut line = (feed + 1).min(source.len());
+    while line < source.len() {
+        let (start, end, feed) = content(source, line, indent);
+        if start < end {
+            break;
+        }
+        places.push(feed);
+        line = (feed + 1).min(source.len());
+    }
+    let skip = usize::from(places.len() == feeds + 1 && followed_by_text(source, line, indent));
     for place in places.iter().skip(skip).take(feeds) {
         out.put(*place, "\n");
-    }
-    // What the source does not have (it cannot lack any) stands at the end of the last line.
-    for _ in places.len().saturating_sub(skip)..feeds {
-        out.put(line.saturating_sub(1), "\n");
     }
     line
 }
@@ -333,15 +349,11 @@ fn followed_by_text(source: &str, line: usize, indent: usize) -> bool {
     written.len() > indent && written[..indent].iter().all(|b| *b == b' ')
 }
 
-/// Where the content of the line at `line` begins and ends, and where the next line begins.
+/// Where the content of the line at `line` begins and ends, and where its line feed stands (or would stand).
 fn content(source: &str, line: usize, indent: usize) -> (usize, usize, usize) {
     let bytes = source.as_bytes();
-    let feed = bytes[line..].iter().position(|b| *b == b'\n').map(|i| line + i);
-    let next = feed.map_or(source.len(), |feed| feed + 1);
-    let mut end = feed.unwrap_or(source.len());
-    if end > line && bytes[end - 1] == b'\r' {
-        end -= 1;
-    }
+    let feed = bytes[line..].iter().position(|b| *b == b'\n').map_or(source.len(), |i| line + i);
+    let end = if feed > line && bytes[feed - 1] == b'\r' { feed - 1 } else { feed };
     let blanks = bytes[line..end].iter().take(indent).take_while(|b| **b == b' ').count();
-    (line + blanks, end, next)
+    (line + blanks, end, feed)
 }

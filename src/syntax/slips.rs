@@ -22,6 +22,8 @@ pub(super) enum Slip {
     DashAfterKey,
     /// Inside brackets: no comma, no end.
     Flow,
+    /// The bracket at this place is never closed.
+    Unclosed,
     Mismatched {
         open: char,
         close: char,
@@ -59,6 +61,12 @@ pub(super) struct Scene<'a> {
     pub alias: Option<Span>,
     /// The parser's own words.
     pub reason: String,
+}
+
+/// The character at a place, for a span of it; empty at the end of a line.
+pub(super) fn character(source: &Source, at: usize) -> Span {
+    let rest = source.text()[at..].chars().next().filter(|c| !matches!(c, '\n' | '\r'));
+    Span::new(at, at + rest.map_or(0, char::len_utf8))
 }
 
 /// Quotes a text so that YAML reads it as it stands.
@@ -131,7 +139,7 @@ pub(super) fn explain(slip: &Slip, scene: &Scene) -> Diagnostic {
                 '"' => "close it with `\"`; a `\"` inside is written `\\\"`",
                 _ => "close it with `'`; a `'` inside is written twice",
             };
-            let problem = error(Span::new(open, open + 1), "a quoted text that opens here is not closed");
+            let problem = error(character(source, open), "a quoted text that opens here is not closed");
             let problem = if scene.at > open + 1 && scene.at < source.text().len() {
                 problem.related(here, "before here, or this line lacks indentation")
             } else {
@@ -155,33 +163,30 @@ pub(super) fn explain(slip: &Slip, scene: &Scene) -> Diagnostic {
                 '?' => "? ".to_owned(),
                 other => other.to_string(),
             };
-            error(here, &format!("a text cannot begin with `{character}` unless it is quoted"))
-                .hint(quote_from(source, scene.at, !scene.flows.is_empty()))
+            error(here, &format!("a text cannot begin with `{character}` unless it is quoted")).hint(quote_from(
+                source,
+                scene.at,
+                !scene.flows.is_empty(),
+            ))
         }
         Slip::CommentInText => scene.comment_in_text(),
         Slip::Key => scene.key(),
         Slip::Item => {
             error(here, "expected another list item, `- ` in the column of the one above").label("this is none")
         }
-        Slip::DashAfterKey => error(here, "a list cannot begin here")
-            .label("`- ` begins a list item")
-            .hint(format!(
-                "put each `- ` on a line of its own, write the list as [a, b], or if it is a text, {}",
-                quote_from(source, scene.at, false)
-            )),
+        Slip::DashAfterKey => error(here, "a list cannot begin here").label("`- ` begins a list item").hint(format!(
+            "put each `- ` on a line of its own, write the list as [a, b], or if it is a text, {}",
+            quote_from(source, scene.at, false)
+        )),
         Slip::Flow => scene.flow(),
-        Slip::Mismatched { open, close } => {
-            let problem = error(here, &format!("`{open}` is closed by `{close}`"));
-            match scene.flows.last() {
-                Some(start) => problem.related(Span::new(*start, start + 1), "opened here"),
-                None => problem,
-            }
-        }
+        Slip::Unclosed => scene.unclosed(scene.at),
+        Slip::Mismatched { open, close } => error(here, &format!("`{open}` is closed by `{close}`"))
+            .hint(format!("if `{open}` begins a text, {}", quote_from(source, scene.at, false))),
         Slip::Closing => error(here, "this bracket closes nothing").hint("remove it, or quote the text it belongs to"),
         Slip::Escape => scene.escape(),
         Slip::BlockHeader => error(scene.rest_of_line(), "the text of a `|` or `>` block begins on the next line")
             .hint(format!("or, if it is one line of text, {}", quote_from(source, scene.at, false))),
-        Slip::Tag => tag(source, Span::new(scene.at, scene.at + 1)),
+        Slip::Tag => tag(source, here),
         Slip::Other => error(here, &format!("this is not YAML: {}", scene.reason)),
     }
 }
@@ -197,14 +202,17 @@ pub(super) fn tag(source: &Source, span: Span) -> Diagnostic {
     }
 }
 
+fn brackets(text: &str, open: usize) -> (char, char) {
+    if text[open..].starts_with('[') { ('[', ']') } else { ('{', '}') }
+}
+
 impl Scene<'_> {
     fn text(&self) -> &str {
         self.source.text()
     }
 
     fn character(&self) -> Span {
-        let rest = self.text()[self.at..].chars().next().filter(|c| !matches!(c, '\n' | '\r'));
-        Span::new(self.at, self.at + rest.map_or(0, char::len_utf8))
+        character(self.source, self.at)
     }
 
     fn line_start(&self, at: usize) -> usize {
@@ -242,16 +250,18 @@ impl Scene<'_> {
     }
 
     fn tab(&self) -> Diagnostic {
-        let line = self.line_start(self.at);
-        let blanks = self.text()[line..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
-        let tab = self.text()[line..line + blanks].find('\t').map(|i| line + i);
-        match tab {
-            Some(tab) => Diagnostic::error("yaml-syntax", Span::new(tab, line + blanks), "a tab cannot indent YAML")
+        let indenting = |line: usize| {
+            let blanks = self.text()[line..].bytes().take_while(|b| matches!(b, b' ' | b'\t')).count();
+            self.text()[line..line + blanks].find('\t').map(|i| Span::new(line + i, line + blanks))
+        };
+        // The parser may stop at the end of the line before.
+        let below = self.text()[self.at..].find('\n').map(|feed| self.at + feed + 1);
+        match indenting(self.line_start(self.at)).or_else(|| below.and_then(indenting)) {
+            Some(tab) => Diagnostic::error("yaml-syntax", tab, "a tab cannot indent YAML")
                 .label("this is a tab")
                 .hint("indent with spaces"),
-            None => {
-                Diagnostic::error("yaml-syntax", self.character(), "a tab cannot stand here").hint("use a space instead")
-            }
+            None => Diagnostic::error("yaml-syntax", self.character(), "a tab cannot stand here")
+                .hint("use a space instead"),
         }
     }
 
@@ -341,7 +351,9 @@ impl Scene<'_> {
         let error = |span: Span, message: &str| Diagnostic::error("yaml-syntax", span, message);
         let here = self.character();
         let text = self.text();
-        let same_line = |end: usize| text[end.min(self.at)..self.at].trim().is_empty() && !text[end.min(self.at)..self.at].contains('\n');
+        let same_line = |end: usize| {
+            text[end.min(self.at)..self.at].trim().is_empty() && !text[end.min(self.at)..self.at].contains('\n')
+        };
         if let Some(alias) = self.alias.filter(|alias| same_line(alias.end)) {
             return error(alias, "a text cannot begin with `*` unless it is quoted")
                 .label("this is an alias to YAML")
@@ -354,8 +366,15 @@ impl Scene<'_> {
                 .hint(quote_from(self.source, flow.start, false));
         }
         let rest = &text[self.at..];
-        if rest.starts_with("- ") || rest.starts_with("-\n") || rest.starts_with("-\r") {
-            return error(here, "a list item cannot stand here")
+        let dash = if rest.starts_with("- ") || rest.starts_with("-\n") || rest.starts_with("-\r") {
+            Some(self.at)
+        } else {
+            // The parser may stop behind it.
+            let before = &text[self.line_start(self.at)..self.at];
+            (before.trim() == "-").then(|| self.line_start(self.at) + before.len() - before.trim_start().len())
+        };
+        if let Some(dash) = dash {
+            return error(Span::new(dash, dash + 1), "a list item cannot stand here")
                 .label("the lines above in this column are keys")
                 .hint("indent the item below the key it belongs to");
         }
@@ -367,7 +386,9 @@ impl Scene<'_> {
                     .label("indented less than the text block above, and deeper than its key")
                     .hint("indent every line of the block like its first one");
             }
-            return problem.label(format!("column {}", self.at - line + 1)).hint("indent it like the keys it belongs to");
+            return problem
+                .label(format!("column {}", self.at - line + 1))
+                .hint("indent it like the keys it belongs to");
         }
         error(here, "expected a key")
     }
@@ -385,14 +406,19 @@ impl Scene<'_> {
         let Some(open) = self.flows.last().copied() else {
             return Diagnostic::error("yaml-syntax", self.character(), format!("this is not YAML: {}", self.reason));
         };
-        let (mark, end) = if text[open..].starts_with('[') { ('[', ']') } else { ('{', '}') };
         if self.line_start(open) != self.line_start(self.at) || self.at >= text.len() {
-            return Diagnostic::error("yaml-syntax", Span::new(open, open + 1), format!("`{mark}` is not closed"))
-                .hint(format!("close it with `{end}`; if it begins a text, {}", quote_from(self.source, open, false)));
+            return self.unclosed(open);
         }
+        let (mark, end) = brackets(text, open);
         Diagnostic::error("yaml-syntax", self.character(), format!("expected `,` or `{end}`"))
             .related(Span::new(open, open + 1), format!("inside this `{mark}`"))
             .hint(format!("if `{mark}` begins a text, {}", quote_from(self.source, open, false)))
+    }
+
+    fn unclosed(&self, open: usize) -> Diagnostic {
+        let (mark, end) = brackets(self.text(), open);
+        Diagnostic::error("yaml-syntax", character(self.source, open), format!("`{mark}` is not closed"))
+            .hint(format!("close it with `{end}`; if it begins a text, {}", quote_from(self.source, open, false)))
     }
 
     fn escape(&self) -> Diagnostic {
@@ -410,7 +436,8 @@ impl Scene<'_> {
                     Some('U') => 8,
                     _ => 0,
                 };
-                let complete = text[at + 1..].bytes().skip(1).take(digits).filter(u8::is_ascii_hexdigit).count() == digits;
+                let complete =
+                    text[at + 1..].bytes().skip(1).take(digits).filter(u8::is_ascii_hexdigit).count() == digits;
                 if !next.is_some_and(|next| known.contains(next)) || !complete {
                     let length = 1 + next.map_or(0, char::len_utf8);
                     let shown = &text[at..at + length];

@@ -87,7 +87,10 @@ enum Items {
 
 enum Pending {
     Nothing,
-    Key { text: Text, merge: bool },
+    Key {
+        text: Text,
+        merge: bool,
+    },
     /// A key that was reported already: its value goes the same way.
     Lost,
 }
@@ -167,8 +170,9 @@ impl<'s> Builder<'s> {
         let implicit = style == ScalarStyle::Plain && span.is_empty();
         if role == Role::Key && implicit {
             self.incomplete = true;
-            let problem = Diagnostic::error("yaml-syntax", Span::new(span.start, span.start + 1), "a key is missing here")
-                .hint("a text that begins with `:` must be quoted");
+            let problem =
+                Diagnostic::error("yaml-syntax", slips::character(self.source, span.start), "a key is missing here")
+                    .hint("a text that begins with `:` must be quoted");
             self.pend(Pending::Lost);
             return self.report(problem);
         }
@@ -211,7 +215,11 @@ impl<'s> Builder<'s> {
                 slips::unquoted_template(self.source, outer, in_flow)
             } else {
                 let what = if is_map { "a mapping" } else { "a list" };
-                Diagnostic::error("key-not-text", Span::new(start, start + 1), format!("a key must be a text, found {what}"))
+                Diagnostic::error(
+                    "key-not-text",
+                    slips::character(self.source, start),
+                    format!("a key must be a text, found {what}"),
+                )
             };
             self.report(problem)?;
         }
@@ -407,7 +415,8 @@ impl<'s> Builder<'s> {
             rest.first() == Some(&b'-') && matches!(rest.get(1), None | Some(b' ' | b'\t' | b'\n' | b'\r'))
         };
         let alone = text[line..at].trim().is_empty();
-        let Some(Items::Map { pending: Pending::Key { text: key, .. }, .. }) = self.frames.last().map(|f| &f.items) else {
+        let Some(Items::Map { pending: Pending::Key { text: key, .. }, .. }) = self.frames.last().map(|f| &f.items)
+        else {
             return at;
         };
         if alone && is_dash(at) {
@@ -429,7 +438,9 @@ impl<'s> Builder<'s> {
         let mut repeated: Vec<(usize, usize)> = Vec::new();
         if entries.len() <= 8 {
             for second in 1..entries.len() {
-                if let Some(first) = entries[..second].iter().position(|entry| entry.key.text == entries[second].key.text) {
+                if let Some(first) =
+                    entries[..second].iter().position(|entry| entry.key.text == entries[second].key.text)
+                {
                     repeated.push((first, second));
                 }
             }

@@ -127,7 +127,7 @@ impl Reader<'_> {
                 if self.documents == 1 {
                     return Ok(());
                 }
-                let at = Span::new(span.start, span.end.max((span.start + 1).min(self.source.text().len())));
+                let at = if span.is_empty() { slips::character(self.source, span.start) } else { span };
                 let problem = Diagnostic::error("second-document", at, "a file holds one runbook")
                     .label("a second YAML document begins here")
                     .hint("remove the line, or move what follows to a file of its own");
@@ -230,10 +230,10 @@ fn slip(kind: &ErrorKind) -> Option<Slip> {
         | K::UnexpectedEofImplicitFlowMapping
         | K::ExpectedFlowMappingSeparator
         | K::ExpectedFlowSequenceSeparator
-        | K::UnclosedFlowCollection { .. }
         | K::InvalidColonPlacement
         | K::BlockEntryInFlowCollection
         | K::InvalidFlowScalarIndent => Slip::Flow,
+        K::UnclosedFlowCollection { .. } => Slip::Unclosed,
         K::MismatchedFlowCollectionEnd { open, close } => Slip::Mismatched { open: *open, close: *close },
         K::MisplacedFlowCollectionEnd => Slip::Closing,
         K::UnknownQuotedScalarEscape
