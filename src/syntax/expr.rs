@@ -1,0 +1,118 @@
+//! Expressions, compiled once with the names they use. Knows nothing of which field one stands in.
+#![allow(clippy::result_large_err, reason = "a diagnostic is the product here, not the exception")]
+
+use std::sync::Arc;
+
+use super::{
+    Text,
+    eval::{Machine, Stop, waiting},
+    parse,
+    ast::{Compiled, Fault, Node, Shared, Use, uses_of},
+};
+use crate::{
+    text::{Diagnostic, Span, TextMap},
+    value::{Scope, Value},
+};
+
+/// One name that an expression or template uses, also in a branch that is never taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The first identifier; `steps` for `steps["id"].status`.
+    pub name: String,
+    /// The id after `steps`.
+    pub step: Option<String>,
+    /// The attributes that follow, as far as they are written out.
+    pub path: Vec<String>,
+    /// The name, or `steps["id"]`, in the source.
+    pub span: Span,
+}
+
+pub(super) fn references(uses: &[Use], map: &TextMap) -> Vec<Reference> {
+    uses.iter()
+        .map(|used| Reference {
+            name: used.name.clone(),
+            step: used.step.clone(),
+            path: used.path.clone(),
+            span: map.span(used.at.clone()),
+        })
+        .collect()
+}
+
+/// What an expression gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Eval {
+    Value(Value),
+    /// It was not evaluated; what it waits on: origins of unknown names, names of secrets that were not read.
+    Deferred(Vec<String>),
+}
+
+/// What a condition gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Truth {
+    True,
+    False,
+    /// It was not evaluated; what it waits on.
+    Deferred(Vec<String>),
+}
+
+/// A compiled expression. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    inner: Shared<Node>,
+    span: Span,
+    references: Arc<[Reference]>,
+}
+
+impl Expr {
+    /// Every mistake that can be seen without values is found here, at its character in the file.
+    pub fn compile(text: &Text) -> Result<Expr, Diagnostic> {
+        let tree = parse::expression(&text.text).map_err(|fault| fault.place(&text.map))?;
+        let uses = uses_of(&tree);
+        let references = references(&uses, &text.map).into();
+        let inner = Compiled { source: text.text.clone(), map: text.map.clone(), tree, uses };
+        Ok(Expr { inner: Arc::new(inner), span: text.span, references })
+    }
+
+    pub fn source(&self) -> &str {
+        &self.inner.source
+    }
+
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The names it uses, in the order they are written, each as often as it is.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    /// Nothing is evaluated while a name it uses is unknown, not even in a branch that would not be taken.
+    pub fn eval(&self, scope: &Scope, locals: &[(&str, Value)]) -> Result<Eval, Diagnostic> {
+        let waits = waiting(&self.inner.uses, scope, locals);
+        if !waits.is_empty() {
+            return Ok(Eval::Deferred(waits));
+        }
+        match Machine::new(&self.inner.source, scope, locals).value(&self.inner.tree) {
+            Ok(value) => Ok(Eval::Value(value)),
+            Err(Stop::Waiting(names)) => Ok(Eval::Deferred(names)),
+            Err(Stop::Fault(fault)) => Err(self.place(fault)),
+        }
+    }
+
+    pub fn eval_bool(&self, scope: &Scope, locals: &[(&str, Value)]) -> Result<Truth, Diagnostic> {
+        let waits = waiting(&self.inner.uses, scope, locals);
+        if !waits.is_empty() {
+            return Ok(Truth::Deferred(waits));
+        }
+        match Machine::new(&self.inner.source, scope, locals).condition(&self.inner.tree, "a condition") {
+            Ok(true) => Ok(Truth::True),
+            Ok(false) => Ok(Truth::False),
+            Err(Stop::Waiting(names)) => Ok(Truth::Deferred(names)),
+            Err(Stop::Fault(fault)) => Err(self.place(fault)),
+        }
+    }
+
+    fn place(&self, fault: Box<Fault>) -> Diagnostic {
+        fault.place(&self.inner.map)
+    }
+}

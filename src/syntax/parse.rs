@@ -1,0 +1,1010 @@
+//! From the text of an expression or template to its tree. The words come from minijinja's tokenizer, so that strings,
+//! whitespace control, `raw` and comments are its own; the tree is built here, because minijinja's parser neither
+//! keeps exact places nor bounds how deep `not not …` may go. Knows nothing of scopes and values' types.
+
+use std::cell::OnceCell;
+
+use minijinja::{
+    machinery::{Token, Tokenizer},
+    syntax::SyntaxConfig,
+};
+
+use super::{
+    functions::{self, FunctionKind, Rest},
+    ast::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece, Target},
+};
+use crate::{text::nearest, value::Value};
+
+const EXPRESSION: &str = "bad-expression";
+const TEMPLATE: &str = "bad-template";
+
+/// One whole expression.
+pub(super) fn expression(text: &str) -> Caught<Node> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Err(Fault::new(EXPRESSION, 0..text.len(), "an expression is missing here"));
+    }
+    if trimmed.starts_with("{{") || trimmed.starts_with("{%") {
+        let start = text.len() - text.trim_start().len();
+        let fault = Fault::new(EXPRESSION, start..start + 2, "this field is already an expression");
+        let inner = trimmed.strip_prefix("{{").and_then(|t| t.strip_suffix("}}")).map(str::trim);
+        return Err(match inner {
+            Some(inner) if !inner.is_empty() && !inner.contains("{{") => {
+                fault.hint(format!("remove the braces: `{inner}`"))
+            }
+            _ => fault.hint("remove the braces; join texts with `~`"),
+        });
+    }
+    let mut parser = Parser::new(text, true)?;
+    let node = parser.expr()?;
+    match parser.peek() {
+        None => parser.finished().map(|()| node),
+        Some(_) => Err(parser.unexpected("an operator or the end")),
+    }
+}
+
+/// A whole template.
+pub(super) fn template(text: &str) -> Caught<Vec<Piece>> {
+    let mut parser = Parser::new(text, false)?;
+    let (pieces, _) = parser.pieces(&[])?;
+    parser.finished()?;
+    Ok(pieces)
+}
+
+struct Parser<'t> {
+    text: &'t str,
+    tokens: Vec<(Token<'t>, At)>,
+    next: usize,
+    /// Why the text could not be cut into words any further.
+    lexed: Option<(At, String)>,
+    depth: u16,
+    code: &'static str,
+}
+
+thread_local! {
+    static SYNTAX: OnceCell<SyntaxConfig> = const { OnceCell::new() };
+}
+
+fn syntax() -> SyntaxConfig {
+    SYNTAX.with(|cell| {
+        cell.get_or_init(|| {
+            let mut builder = SyntaxConfig::builder();
+            builder.keep_trailing_newline(true);
+            // The builder fails on bad delimiters only, and these are the standard ones.
+            builder.build().unwrap_or_default()
+        })
+        .clone()
+    })
+}
+
+impl<'t> Parser<'t> {
+    fn new(text: &'t str, expression: bool) -> Caught<Parser<'t>> {
+        let code = if expression { EXPRESSION } else { TEMPLATE };
+        // Places are 32 bits wide in minijinja.
+        if text.len() > 16 << 20 {
+            return Err(Fault::new("too-large", 0..text.len(), "this text is larger than 16 MiB"));
+        }
+        let mut tokenizer = Tokenizer::new(text, "", expression, syntax());
+        let mut tokens: Vec<(Token<'t>, At)> = Vec::new();
+        let mut lexed = None;
+        loop {
+            match tokenizer.next_token() {
+                Ok(Some((token, span))) => tokens.push((token, span.start_offset as usize..span.end_offset as usize)),
+                Ok(None) => break,
+                Err(error) => {
+                    let from = tokens.last().map_or(0, |(_, at)| at.end);
+                    lexed = Some(stray(text, from, error.detail().unwrap_or("it cannot be read")));
+                    break;
+                }
+            }
+        }
+        Ok(Parser { text, tokens, next: 0, lexed, depth: 0, code })
+    }
+
+    fn peek(&self) -> Option<&Token<'t>> {
+        self.tokens.get(self.next).map(|(token, _)| token)
+    }
+
+    fn at(&self) -> At {
+        self.tokens.get(self.next).map_or(self.text.len()..self.text.len(), |(_, at)| at.clone())
+    }
+
+    /// Where the last word that was taken ends.
+    fn end(&self) -> usize {
+        self.next.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |(_, at)| at.end)
+    }
+
+    fn skip(&mut self, wanted: impl Fn(&Token<'t>) -> bool) -> bool {
+        let found = self.peek().is_some_and(wanted);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn word(&self) -> Option<&'t str> {
+        match self.peek() {
+            Some(Token::Ident(word)) => Some(word),
+            _ => None,
+        }
+    }
+
+    fn skip_word(&mut self, wanted: &str) -> bool {
+        let found = self.word() == Some(wanted);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn fault(&self, at: At, message: impl Into<String>) -> Box<Fault> {
+        Fault::new(self.code, at, message)
+    }
+
+    fn finished(&self) -> Caught<()> {
+        match &self.lexed {
+            None => Ok(()),
+            Some((at, message)) => {
+                let fault = self.fault(at.clone(), message.clone());
+                let rest = &self.text[at.start..];
+                let hint = match rest.chars().next() {
+                    Some('&') => Some("write `and`"),
+                    Some('!') => Some("write `not`"),
+                    Some('?') => Some("write `a if condition else b`"),
+                    Some('$') => Some("names stand without `$` here"),
+                    Some('`') => Some("write texts in single or double quotes"),
+                    Some('^') => Some("a power is written `**`"),
+                    Some(c @ ('\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}')) => {
+                        return Err(fault.hint(format!("`{c}` is a typographic quote; write ' or \"")));
+                    }
+                    _ => None,
+                };
+                Err(fault.hint_opt(hint.map(str::to_owned)))
+            }
+        }
+    }
+
+    fn unexpected(&self, wanted: &str) -> Box<Fault> {
+        let Some(token) = self.peek() else {
+            if let Err(fault) = self.finished() {
+                return fault;
+            }
+            let at = self.text.trim_end().len();
+            return self.fault(at..at, format!("it ends where {wanted} should follow"));
+        };
+        let fault = self.fault(self.at(), format!("unexpected {token}, expected {wanted}"));
+        let before = self.next.checked_sub(1).and_then(|last| self.tokens.get(last)).map(|(token, _)| token);
+        let hint = match (before, token) {
+            (_, Token::Assign) => Some("comparing is written `==`"),
+            (Some(Token::Pipe), Token::Pipe) => Some("write `or`"),
+            (_, Token::Ident("AND")) => Some("write `and`"),
+            (_, Token::Ident("OR")) => Some("write `or`"),
+            (_, Token::Ident("then")) => Some("write `a if condition else b`"),
+            (_, Token::VariableEnd) if self.code == EXPRESSION => {
+                Some("this field is already an expression; remove the braces")
+            }
+            (_, Token::BraceClose) if self.text[self.at().start..].starts_with("}}") => {
+                Some("an opening `(`, `[` or `{` before it is not closed")
+            }
+            _ => None,
+        };
+        fault.hint_opt(hint.map(str::to_owned))
+    }
+
+    fn expect(&mut self, wanted: &str, test: impl Fn(&Token<'t>) -> bool) -> Caught<()> {
+        if self.skip(test) { Ok(()) } else { Err(self.unexpected(wanted)) }
+    }
+
+    fn name(&mut self, wanted: &str) -> Caught<(&'t str, At)> {
+        let at = self.at();
+        match self.word() {
+            Some(word) => {
+                self.next += 1;
+                Ok((word, at))
+            }
+            None => Err(self.unexpected(wanted)),
+        }
+    }
+
+    fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Caught<T>) -> Caught<T> {
+        if self.depth >= MAX_DEPTH {
+            return Err(self.too_deep(self.at()));
+        }
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn too_deep(&self, at: At) -> Box<Fault> {
+        self.fault(at, "this is nested too deeply").hint("split it with a `set` step")
+    }
+
+    fn make(&self, at: At, kind: Kind) -> Caught<Node> {
+        let of = |node: &Node| node.depth;
+        let call = |call: &Call| {
+            call.args.iter().flatten().map(of).chain(call.rest.iter().map(|(_, node)| node.depth)).max().unwrap_or(0)
+        };
+        let below = match &kind {
+            Kind::Const(_) | Kind::Var(_) => 0,
+            Kind::List(items) => items.iter().map(of).max().unwrap_or(0),
+            Kind::Map(entries) => entries.iter().map(|(key, value)| key.depth.max(value.depth)).max().unwrap_or(0),
+            Kind::Attr(node, ..) | Kind::Not(node) | Kind::Negate(node) => node.depth,
+            Kind::Item(left, right) | Kind::Math(_, left, right) | Kind::And(left, right) | Kind::Or(left, right) => {
+                left.depth.max(right.depth)
+            }
+            Kind::Slice(node, bounds) => {
+                bounds.iter().flatten().map(|node| node.depth).max().unwrap_or(0).max(node.depth)
+            }
+            Kind::Compare(first, rest) => rest.iter().map(|(_, node)| node.depth).max().unwrap_or(0).max(first.depth),
+            Kind::If { test, yes, no } => test.depth.max(yes.depth).max(no.as_ref().map_or(0, |node| node.depth)),
+            Kind::Filter(subject, args) => subject.as_ref().map_or(0, |node| node.depth).max(call(args)),
+            Kind::Test(subject, args) => subject.depth.max(call(args)),
+            Kind::Call(args) => call(args),
+        };
+        if below >= MAX_DEPTH {
+            return Err(self.too_deep(at));
+        }
+        Ok(Node { at, kind, depth: below + 1 })
+    }
+
+    // Expressions, loosest first: if, or, and, not, comparisons, + -, ~, * / // %, **, then - and what follows a value.
+
+    fn expr(&mut self) -> Caught<Node> {
+        self.deeper(|parser| {
+            let mut node = parser.climb(0)?;
+            while parser.skip_word("if") {
+                let test = parser.climb(0)?;
+                let no = if parser.skip_word("else") { Some(Box::new(parser.expr()?)) } else { None };
+                let at = node.at.start..parser.end();
+                node = parser.make(at, Kind::If { test: Box::new(test), yes: Box::new(node), no })?;
+            }
+            Ok(node)
+        })
+    }
+
+    fn climb(&mut self, least: u8) -> Caught<Node> {
+        let mut left = if self.word() == Some("not") {
+            let start = self.at().start;
+            if least > 2 {
+                return Err(self.unexpected("a value").hint("put `not …` in parentheses"));
+            }
+            self.next += 1;
+            let node = self.deeper(|parser| parser.climb(2))?;
+            let at = start..self.end();
+            self.make(at, Kind::Not(Box::new(node)))?
+        } else {
+            self.unary()?
+        };
+        while let Some((level, operator)) = self.operator() {
+            if level < least {
+                break;
+            }
+            self.next += 1;
+            let join = match operator {
+                Operator::Compare(first) => {
+                    left = self.comparison(left, first)?;
+                    continue;
+                }
+                Operator::Join(join) => join,
+            };
+            let right = Box::new(self.climb(level + 1)?);
+            let at = left.at.start..right.at.end;
+            let left_side = Box::new(left);
+            let kind = match join {
+                Join::Or => Kind::Or(left_side, right),
+                Join::And => Kind::And(left_side, right),
+                Join::Math(op) => Kind::Math(op, left_side, right),
+            };
+            left = self.make(at, kind)?;
+        }
+        Ok(left)
+    }
+
+    fn comparison(&mut self, first: Node, mut op: CompareOp) -> Caught<Node> {
+        let mut rest = Vec::new();
+        loop {
+            if op == CompareOp::NotIn {
+                // Its second word, which `operator` has seen.
+                self.next += 1;
+            }
+            if matches!(op, CompareOp::Eq) && matches!(self.peek(), Some(Token::Assign)) {
+                return Err(self.unexpected("a value").hint("comparing is written `==`"));
+            }
+            rest.push((op, self.climb(4)?));
+            match self.operator() {
+                Some((_, Operator::Compare(next))) => {
+                    op = next;
+                    self.next += 1;
+                }
+                _ => break,
+            }
+        }
+        let at = first.at.start..self.end();
+        self.make(at, Kind::Compare(Box::new(first), rest))
+    }
+
+    fn operator(&self) -> Option<(u8, Operator)> {
+        let compare = |op| Some((3, Operator::Compare(op)));
+        let math = |level, op| Some((level, Operator::Join(Join::Math(op))));
+        match self.peek()? {
+            Token::Ident("or") => Some((0, Operator::Join(Join::Or))),
+            Token::Ident("and") => Some((1, Operator::Join(Join::And))),
+            Token::Ident("in") => compare(CompareOp::In),
+            Token::Ident("not") => match self.tokens.get(self.next + 1) {
+                Some((Token::Ident("in"), _)) => compare(CompareOp::NotIn),
+                _ => None,
+            },
+            Token::Eq => compare(CompareOp::Eq),
+            Token::Ne => compare(CompareOp::Ne),
+            Token::Lt => compare(CompareOp::Lt),
+            Token::Lte => compare(CompareOp::Le),
+            Token::Gt => compare(CompareOp::Gt),
+            Token::Gte => compare(CompareOp::Ge),
+            Token::Plus => math(4, MathOp::Add),
+            Token::Minus => math(4, MathOp::Sub),
+            Token::Tilde => math(5, MathOp::Concat),
+            Token::Mul => math(6, MathOp::Mul),
+            Token::Div => math(6, MathOp::Div),
+            Token::FloorDiv => math(6, MathOp::FloorDiv),
+            Token::Mod => math(6, MathOp::Rem),
+            Token::Pow => math(7, MathOp::Pow),
+            _ => None,
+        }
+    }
+
+    fn unary(&mut self) -> Caught<Node> {
+        let node = self.negated()?;
+        self.filters(node)
+    }
+
+    /// A minus applies to the value with its attributes; filters and tests apply to the negated value.
+    fn negated(&mut self) -> Caught<Node> {
+        let start = self.at().start;
+        if self.skip(|token| matches!(token, Token::Minus)) {
+            let node = self.deeper(Parser::negated)?;
+            let at = start..self.end();
+            return match node.kind {
+                Kind::Const(Value::Int(number)) => self.make(at, Kind::Const(Value::Int(-number))),
+                Kind::Const(Value::Float(number)) => self.make(at, Kind::Const(Value::Float(-number))),
+                _ => self.make(at, Kind::Negate(Box::new(node))),
+            };
+        }
+        let node = self.primary()?;
+        self.postfix(node)
+    }
+
+    fn primary(&mut self) -> Caught<Node> {
+        let at = self.at();
+        let constant = |value| Kind::Const(value);
+        let kind = match self.peek() {
+            Some(Token::Ident("true" | "True")) => constant(Value::Bool(true)),
+            Some(Token::Ident("false" | "False")) => constant(Value::Bool(false)),
+            Some(Token::Ident("none" | "None")) => constant(Value::None),
+            Some(Token::Ident(name @ ("null" | "Null" | "NULL" | "nil" | "undefined" | "TRUE" | "FALSE" | "NONE"))) => {
+                let right = match *name {
+                    "TRUE" => "true",
+                    "FALSE" => "false",
+                    _ => "none",
+                };
+                return Err(self.fault(at, format!("`{name}` is no name")).hint(format!("write `{right}`")));
+            }
+            Some(Token::Ident(word @ ("and" | "or" | "in" | "is" | "if" | "else"))) => {
+                return Err(self.unexpected(&format!("a value before `{word}`")));
+            }
+            Some(Token::Ident(name)) => {
+                let name = (*name).to_owned();
+                self.next += 1;
+                if matches!(self.peek(), Some(Token::ParenOpen)) {
+                    let call = self.call(FunctionKind::Function, &name, at.clone())?;
+                    return self.make(at.start..self.end(), Kind::Call(Box::new(call)));
+                }
+                if name == "steps" && !matches!(self.peek(), Some(Token::Dot | Token::BracketOpen)) {
+                    return Err(self
+                        .fault(at, "`steps` needs the id of a step")
+                        .hint("write `steps[\"the-id\"].status`"));
+                }
+                return self.make(at, Kind::Var(name));
+            }
+            Some(Token::Str(_) | Token::String(_)) => return self.string(),
+            Some(Token::Int(number)) => match i64::try_from(*number) {
+                Ok(number) => constant(Value::Int(number)),
+                Err(_) => return Err(self.fault(at, "this number is too large")),
+            },
+            Some(Token::Int128(_)) => return Err(self.fault(at, "this number is too large")),
+            Some(Token::Float(number)) if number.is_finite() => constant(Value::Float(*number)),
+            Some(Token::Float(_)) => return Err(self.fault(at, "this number is too large")),
+            Some(Token::ParenOpen) => return self.parenthesised(),
+            Some(Token::BracketOpen) => return self.list(),
+            Some(Token::BraceOpen) => return self.map(),
+            _ => return Err(self.unexpected("a value")),
+        };
+        self.next += 1;
+        self.make(at, kind)
+    }
+
+    /// Texts that stand side by side are one text.
+    fn string(&mut self) -> Caught<Node> {
+        let start = self.at().start;
+        let mut text = String::new();
+        loop {
+            match self.peek() {
+                Some(Token::Str(part)) => text.push_str(part),
+                Some(Token::String(part)) => text.push_str(part),
+                _ => break,
+            }
+            self.next += 1;
+        }
+        self.make(start..self.end(), Kind::Const(Value::text(text)))
+    }
+
+    fn parenthesised(&mut self) -> Caught<Node> {
+        let start = self.at().start;
+        self.next += 1;
+        if self.skip(|token| matches!(token, Token::ParenClose)) {
+            return self.make(start..self.end(), Kind::List(Vec::new()));
+        }
+        let first = self.expr()?;
+        if self.skip(|token| matches!(token, Token::ParenClose)) {
+            // The parentheses belong to the place, so that what is drawn is what was written.
+            return Ok(Node { at: start..self.end(), ..first });
+        }
+        let mut items = vec![first];
+        while self.skip(|token| matches!(token, Token::Comma)) {
+            if matches!(self.peek(), Some(Token::ParenClose)) {
+                break;
+            }
+            items.push(self.expr()?);
+        }
+        self.expect("`,` or `)`", |token| matches!(token, Token::ParenClose))?;
+        self.make(start..self.end(), Kind::List(items))
+    }
+
+    fn list(&mut self) -> Caught<Node> {
+        let start = self.at().start;
+        self.next += 1;
+        let mut items = Vec::new();
+        while !self.skip(|token| matches!(token, Token::BracketClose)) {
+            if !items.is_empty() {
+                self.expect("`,` or `]`", |token| matches!(token, Token::Comma))?;
+                if self.skip(|token| matches!(token, Token::BracketClose)) {
+                    break;
+                }
+            }
+            items.push(self.expr()?);
+        }
+        self.make(start..self.end(), Kind::List(items))
+    }
+
+    fn map(&mut self) -> Caught<Node> {
+        let start = self.at().start;
+        self.next += 1;
+        let mut entries = Vec::new();
+        while !self.skip(|token| matches!(token, Token::BraceClose)) {
+            if !entries.is_empty() {
+                self.expect("`,` or `}`", |token| matches!(token, Token::Comma))?;
+                if self.skip(|token| matches!(token, Token::BraceClose)) {
+                    break;
+                }
+            }
+            let key = self.expr()?;
+            self.expect("`:`", |token| matches!(token, Token::Colon))?;
+            entries.push((key, self.expr()?));
+        }
+        self.make(start..self.end(), Kind::Map(entries))
+    }
+
+    fn postfix(&mut self, mut node: Node) -> Caught<Node> {
+        loop {
+            let start = node.at.start;
+            if self.skip(|token| matches!(token, Token::Dot)) {
+                let name_at = self.at();
+                match self.peek() {
+                    Some(Token::Ident(name)) => {
+                        let name = (*name).to_owned();
+                        self.next += 1;
+                        if matches!(self.peek(), Some(Token::ParenOpen)) {
+                            return Err(self.method(&node, &name, name_at));
+                        }
+                        node = self.make(start..name_at.end, Kind::Attr(Box::new(node), name, name_at))?;
+                    }
+                    Some(Token::Int(index)) if *index <= i64::MAX as u64 => {
+                        let index = Value::Int(*index as i64);
+                        self.next += 1;
+                        let key = self.make(name_at.clone(), Kind::Const(index))?;
+                        node = self.make(start..name_at.end, Kind::Item(Box::new(node), Box::new(key)))?;
+                    }
+                    _ => return Err(self.unexpected("a name after the dot")),
+                }
+            } else if matches!(self.peek(), Some(Token::BracketOpen)) {
+                node = self.subscript(node)?;
+            } else if matches!(self.peek(), Some(Token::ParenOpen)) {
+                return Err(self.fault(node.at.start..self.at().end, "only functions can be called"));
+            } else {
+                break;
+            }
+            if let Kind::Item(target, key) = &node.kind
+                && matches!(&target.kind, Kind::Var(name) if name == "steps")
+                && !matches!(&key.kind, Kind::Const(Value::Text(_)))
+            {
+                let at = key.at.clone();
+                return Err(self.fault(at, "the id of a step must be written out").hint("write `steps[\"the-id\"]`"));
+            }
+        }
+        Ok(node)
+    }
+
+    fn subscript(&mut self, node: Node) -> Caught<Node> {
+        let start = node.at.start;
+        self.next += 1;
+        let colon = |token: &Token<'_>| matches!(token, Token::Colon);
+        let close = |token: &Token<'_>| matches!(token, Token::BracketClose);
+        if self.peek().is_some_and(close) {
+            return Err(self.unexpected("a key or an index"));
+        }
+        let mut bounds = [None, None, None];
+        let mut slice = false;
+        if !self.peek().is_some_and(colon) {
+            bounds[0] = Some(Box::new(self.expr()?));
+        }
+        for bound in 1..3 {
+            if self.skip(colon) {
+                slice = true;
+                if !self.peek().is_some_and(|token| colon(token) || close(token)) {
+                    bounds[bound] = Some(Box::new(self.expr()?));
+                }
+            }
+        }
+        self.expect("`]`", close)?;
+        let at = start..self.end();
+        let [first, second, third] = bounds;
+        match first {
+            Some(key) if !slice => self.make(at, Kind::Item(Box::new(node), key)),
+            first => self.make(at, Kind::Slice(Box::new(node), [first, second, third])),
+        }
+    }
+
+    /// Values have no methods; says which filter does the same.
+    fn method(&self, node: &Node, name: &str, at: At) -> Box<Fault> {
+        let written = &self.text[node.at.clone()];
+        let written = if written.contains('\n') || written.len() > 60 { "x" } else { written };
+        let filter = match name {
+            "strip" | "trim" => "trim",
+            "lower" | "toLowerCase" => "lower",
+            "upper" | "toUpperCase" => "upper",
+            "split" => "split",
+            "splitlines" => "lines",
+            "replace" => "replace",
+            "items" => "items",
+            "keys" => "keys",
+            "values" => "values",
+            "format" => "format",
+            "capitalize" => "capitalize",
+            "title" => "title",
+            "get" => return self.fault(at, "values have no methods").hint(format!("write `{written}.key|default(…)`")),
+            "startswith" | "startsWith" => {
+                return self.fault(at, "values have no methods").hint(format!("write `{written} is startingwith(…)`"));
+            }
+            "endswith" | "endsWith" => {
+                return self.fault(at, "values have no methods").hint(format!("write `{written} is endingwith(…)`"));
+            }
+            _ => return self.fault(at, "values have no methods").hint("use a filter: `value|filter`"),
+        };
+        self.fault(at, "values have no methods").hint(format!("use the filter: `{written}|{filter}`"))
+    }
+
+    fn filters(&mut self, mut node: Node) -> Caught<Node> {
+        loop {
+            let start = node.at.start;
+            if self.skip(|token| matches!(token, Token::Pipe)) {
+                let (name, at) = self.name("a filter's name")?;
+                let call = self.call(FunctionKind::Filter, name, at)?;
+                node = self.make(start..self.end(), Kind::Filter(Some(Box::new(node)), Box::new(call)))?;
+            } else if self.skip_word("is") {
+                let negated = self.skip_word("not");
+                let (name, at) = self.name("a test's name")?;
+                let call = self.call(FunctionKind::Test, name, at)?;
+                node = self.make(start..self.end(), Kind::Test(Box::new(node), Box::new(call)))?;
+                if negated {
+                    node = self.make(start..self.end(), Kind::Not(Box::new(node)))?;
+                }
+            } else {
+                return Ok(node);
+            }
+        }
+    }
+
+    /// The arguments of a call, sorted into the parameters that its signature declares.
+    fn call(&mut self, kind: FunctionKind, name: &str, name_at: At) -> Caught<Call> {
+        let Some(function) = functions::find(kind, name) else {
+            return Err(unknown_function(kind, name, name_at));
+        };
+        let mut call = Call {
+            function,
+            name_at: name_at.clone(),
+            args: function.params.iter().map(|_| None).collect(),
+            rest: Vec::new(),
+            each: None,
+            regex: None,
+        };
+        if self.skip(|token| matches!(token, Token::ParenOpen)) {
+            self.arguments(&mut call)?;
+        } else if kind == FunctionKind::Test && self.starts_argument() {
+            let node = self.negated()?;
+            self.positional(&mut call, 0, node)?;
+        }
+        self.check(&mut call)?;
+        Ok(call)
+    }
+
+    /// `x is divisibleby 3`: one argument may stand without parentheses.
+    fn starts_argument(&self) -> bool {
+        match self.peek() {
+            Some(Token::Ident(word)) => !matches!(*word, "and" | "or" | "else" | "is" | "if" | "in" | "not"),
+            Some(Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_)) => true,
+            Some(Token::BracketOpen | Token::BraceOpen) => true,
+            _ => false,
+        }
+    }
+
+    fn arguments(&mut self, call: &mut Call) -> Caught<()> {
+        let mut count = 0;
+        let mut named = false;
+        loop {
+            if self.skip(|token| matches!(token, Token::ParenClose)) {
+                return Ok(());
+            }
+            if count > 0 || named {
+                self.expect("`,` or `)`", |token| matches!(token, Token::Comma))?;
+                if self.skip(|token| matches!(token, Token::ParenClose)) {
+                    return Ok(());
+                }
+            }
+            if matches!(self.peek(), Some(Token::Mul | Token::Pow)) {
+                return Err(self.fault(self.at(), "arguments cannot be unpacked here"));
+            }
+            let keyword = match (self.word(), self.tokens.get(self.next + 1)) {
+                (Some(word), Some((Token::Assign, _))) => Some((word, self.at())),
+                _ => None,
+            };
+            match keyword {
+                Some((word, at)) => {
+                    self.next += 2;
+                    named = true;
+                    let node = self.expr()?;
+                    self.keyword(call, word, at, node)?;
+                }
+                None => {
+                    let at = self.at();
+                    let node = self.expr()?;
+                    if named {
+                        return Err(self.fault(at.start..node.at.end, "this argument must stand before the named ones"));
+                    }
+                    self.positional(call, count, node)?;
+                    count += 1;
+                }
+            }
+        }
+    }
+
+    fn positional(&self, call: &mut Call, index: usize, node: Node) -> Caught<()> {
+        match call.function.params.get(index) {
+            Some(param) if !param.keyword_only => call.args[index] = Some(node),
+            _ if call.function.rest == Rest::Positional => call.rest.push((None, node)),
+            _ => {
+                return Err(Fault::new(self.code, node.at, "this argument is one too many")
+                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
+            }
+        }
+        Ok(())
+    }
+
+    fn keyword(&self, call: &mut Call, word: &str, at: At, node: Node) -> Caught<()> {
+        match call.function.params.iter().position(|param| param.name == word) {
+            Some(index) if call.args[index].is_none() => call.args[index] = Some(node),
+            Some(_) => return Err(self.fault(at, format!("`{word}` is given twice"))),
+            None if call.function.rest == Rest::Named => call.rest.push((Some(word.to_owned()), node)),
+            None => {
+                return Err(self
+                    .fault(at, format!("`{}` takes no `{word}`", call.function.doc.name))
+                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What can be known about a call before it is made.
+    fn check(&self, call: &mut Call) -> Caught<()> {
+        for (param, arg) in call.function.params.iter().zip(&call.args) {
+            if param.required && arg.is_none() {
+                let kind = call.function.doc.kind.word();
+                let message = format!("the {kind} `{}` needs `{}`", call.function.doc.name, param.name);
+                return Err(self
+                    .fault(call.name_at.clone(), message)
+                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
+            }
+            let Some(node) = arg else { continue };
+            let written = match &node.kind {
+                Kind::Const(Value::Text(text)) => Some(text.as_ref()),
+                _ => None,
+            };
+            match (param.name, written) {
+                ("re", Some(pattern)) => match functions::regex(pattern) {
+                    Ok(regex) => call.regex = Some(regex),
+                    Err(why) => {
+                        return Err(self.fault(node.at.clone(), format!("this is no regular expression: {why}")));
+                    }
+                },
+                ("filter" | "test", Some(name)) => {
+                    let kind = if param.name == "filter" { FunctionKind::Filter } else { FunctionKind::Test };
+                    let Some(each) = functions::find(kind, name) else {
+                        return Err(unknown_function(kind, name, node.at.clone()));
+                    };
+                    let accepted = each.params.iter().filter(|param| !param.keyword_only).count();
+                    let needed = each.params.iter().filter(|param| param.required).count();
+                    if each.each_unfit()
+                        || call.rest.len() < needed
+                        || (call.rest.len() > accepted && each.rest == Rest::None)
+                    {
+                        return Err(self
+                            .fault(node.at.clone(), format!("`{name}` does not fit these arguments"))
+                            .hint(format!("it is used as `{}`", each.doc.signature)));
+                    }
+                    call.each = Some(each);
+                }
+                ("filter" | "test", None) => {
+                    return Err(self.fault(node.at.clone(), format!("the {}'s name must be written out", param.name)));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    // Templates.
+
+    /// Pieces up to a statement that begins with one of `ends`, whose word is taken; its `%}` is not.
+    fn pieces(&mut self, ends: &[&'static str]) -> Caught<(Vec<Piece>, Option<&'static str>)> {
+        let mut pieces = Vec::new();
+        loop {
+            let at = self.at();
+            match self.peek() {
+                None => {
+                    self.finished()?;
+                    return Ok((pieces, None));
+                }
+                Some(Token::TemplateData(raw)) => {
+                    pieces.push(Piece::Raw((*raw).to_owned()));
+                    self.next += 1;
+                }
+                Some(Token::VariableStart) => {
+                    self.next += 1;
+                    if matches!(self.peek(), Some(Token::VariableEnd)) {
+                        return Err(self.fault(at.start..self.at().end, "an expression is missing here"));
+                    }
+                    let node = self.expr()?;
+                    self.expect("`}}`", |token| matches!(token, Token::VariableEnd))?;
+                    pieces.push(Piece::Emit { node, at: at.start..self.end() });
+                }
+                Some(Token::BlockStart) => {
+                    self.next += 1;
+                    if let Some(end) = self.word().and_then(|word| ends.iter().find(|end| **end == word)) {
+                        self.next += 1;
+                        return Ok((pieces, Some(end)));
+                    }
+                    pieces.push(self.deeper(|parser| parser.statement(at.start))?);
+                }
+                Some(_) => return Err(self.unexpected("text or a statement")),
+            }
+        }
+    }
+
+    fn block_end(&mut self) -> Caught<()> {
+        self.expect("`%}`", |token| matches!(token, Token::BlockEnd))
+    }
+
+    /// A body and the word that ended it.
+    fn body(&mut self, opened: &At, ends: &[&'static str]) -> Caught<(Vec<Piece>, &'static str)> {
+        self.block_end()?;
+        let (pieces, end) = self.pieces(ends)?;
+        match end {
+            Some(end) => Ok((pieces, end)),
+            None => {
+                let closing = ends.last().copied().unwrap_or("end");
+                Err(self.fault(opened.clone(), format!("this has no `{{% {closing} %}}`")))
+            }
+        }
+    }
+
+    fn statement(&mut self, start: usize) -> Caught<Piece> {
+        let (word, at) = self.name("a statement")?;
+        match word {
+            "for" => self.for_loop(start, at),
+            "if" => self.if_chain(start, at),
+            "with" => {
+                let mut names = Vec::new();
+                while !matches!(self.peek(), Some(Token::BlockEnd)) {
+                    if !names.is_empty() {
+                        self.expect("`,`", |token| matches!(token, Token::Comma))?;
+                    }
+                    let target = self.target()?;
+                    self.expect("`=`", |token| matches!(token, Token::Assign))?;
+                    names.push((target, self.expr()?));
+                }
+                let (body, _) = self.body(&at, &["endwith"])?;
+                self.block_end()?;
+                Ok(Piece::With { names, body, at: start..self.end() })
+            }
+            "set" => {
+                let target = self.targets()?;
+                if self.skip(|token| matches!(token, Token::Assign)) {
+                    let node = self.expr()?;
+                    self.block_end()?;
+                    return Ok(Piece::Set { target, node, at: start..self.end() });
+                }
+                let filter = match self.skip(|token| matches!(token, Token::Pipe)) {
+                    true => Some(self.filter_chain()?),
+                    false => None,
+                };
+                let (body, _) = self.body(&at, &["endset"])?;
+                self.block_end()?;
+                Ok(Piece::SetBlock { target, filter, body, at: start..self.end() })
+            }
+            "filter" => {
+                let filter = self.filter_chain()?;
+                let (body, _) = self.body(&at, &["endfilter"])?;
+                self.block_end()?;
+                Ok(Piece::FilterBlock { filter, body, at: start..self.end() })
+            }
+            "include" | "import" | "from" | "extends" | "block" | "macro" | "call" | "autoescape" | "do" | "break"
+            | "continue" | "endblock" | "endmacro" => {
+                Err(self.fault(at, format!("`{word}` is not part of the runbook language")))
+            }
+            "else" | "elif" | "endif" | "endfor" | "endset" | "endwith" | "endfilter" | "endraw" => {
+                Err(self.fault(at, format!("`{word}` closes nothing here")))
+            }
+            word => {
+                let known = ["for", "if", "with", "set", "filter", "raw", "else", "elif", "endif", "endfor"];
+                let hint = match word {
+                    "elseif" | "elsif" => Some("elif"),
+                    _ => nearest(word, known),
+                };
+                Err(self
+                    .fault(at, format!("unknown statement `{word}`"))
+                    .hint_opt(hint.map(|name| format!("did you mean `{name}`?"))))
+            }
+        }
+    }
+
+    fn for_loop(&mut self, start: usize, opened: At) -> Caught<Piece> {
+        let target = self.targets()?;
+        if !self.skip_word("in") {
+            return Err(self.unexpected("`in`"));
+        }
+        let list = self.deeper(|parser| parser.climb(0))?;
+        let filter = if self.skip_word("if") { Some(self.expr()?) } else { None };
+        if self.word() == Some("recursive") {
+            return Err(self.fault(self.at(), "`recursive` is not part of the runbook language"));
+        }
+        let (body, end) = self.body(&opened, &["else", "endfor"])?;
+        let otherwise = if end == "else" { self.body(&opened, &["endfor"])?.0 } else { Vec::new() };
+        self.block_end()?;
+        Ok(Piece::For { target, list, filter, body, otherwise, at: start..self.end() })
+    }
+
+    fn if_chain(&mut self, start: usize, opened: At) -> Caught<Piece> {
+        let mut cases = Vec::new();
+        let mut otherwise = Vec::new();
+        loop {
+            let test = self.expr()?;
+            let (body, end) = self.body(&opened, &["elif", "else", "endif"])?;
+            cases.push((test, body));
+            match end {
+                "elif" => continue,
+                "else" => otherwise = self.body(&opened, &["endif"])?.0,
+                _ => {}
+            }
+            self.block_end()?;
+            return Ok(Piece::If { cases, otherwise, at: start..self.end() });
+        }
+    }
+
+    fn filter_chain(&mut self) -> Caught<Node> {
+        let mut chain: Option<Box<Node>> = None;
+        loop {
+            let start = chain.as_ref().map_or(self.at().start, |node| node.at.start);
+            let (name, at) = self.name("a filter's name")?;
+            let call = self.call(FunctionKind::Filter, name, at)?;
+            let node = self.make(start..self.end(), Kind::Filter(chain.take(), Box::new(call)))?;
+            if !self.skip(|token| matches!(token, Token::Pipe)) {
+                return Ok(node);
+            }
+            chain = Some(Box::new(node));
+        }
+    }
+
+    /// One name, or several with commas between them.
+    fn targets(&mut self) -> Caught<Target> {
+        let start = self.at().start;
+        let first = self.target()?;
+        if !matches!(self.peek(), Some(Token::Comma)) {
+            return Ok(first);
+        }
+        let mut targets = vec![first];
+        while self.skip(|token| matches!(token, Token::Comma)) {
+            targets.push(self.target()?);
+        }
+        Ok(Target::List(targets, start..self.end()))
+    }
+
+    fn target(&mut self) -> Caught<Target> {
+        if self.skip(|token| matches!(token, Token::ParenOpen)) {
+            let inner = self.deeper(Parser::targets)?;
+            self.expect("`)`", |token| matches!(token, Token::ParenClose))?;
+            return Ok(inner);
+        }
+        let (name, at) = self.name("a name")?;
+        if functions::RESERVED.contains(&name) {
+            return Err(self.fault(at, format!("`{name}` is reserved and cannot be set")));
+        }
+        if matches!(self.peek(), Some(Token::Dot)) {
+            return Err(self.fault(at, "only a name can be set, not an attribute of one"));
+        }
+        Ok(Target::Name(name.to_owned(), at))
+    }
+}
+
+enum Operator {
+    Compare(CompareOp),
+    Join(Join),
+}
+
+enum Join {
+    Or,
+    And,
+    Math(MathOp),
+}
+
+fn unknown_function(kind: FunctionKind, name: &str, at: At) -> Box<Fault> {
+    let fault = Fault::new("unknown-function", at, format!("there is no {} `{name}`", kind.word()));
+    let other = [FunctionKind::Filter, FunctionKind::Test, FunctionKind::Function]
+        .into_iter()
+        .find(|other| *other != kind && functions::find(*other, name).is_some());
+    let hint = match (name, other) {
+        ("e" | "escape" | "safe", _) => Some("nothing is escaped here; leave it out".to_owned()),
+        ("namespace" | "super" | "caller" | "debug", _) => None,
+        (_, Some(FunctionKind::Filter)) => Some(format!("it is a filter: `value|{name}`")),
+        (_, Some(FunctionKind::Test)) => Some(format!("it is a test: `value is {name}`")),
+        (_, Some(FunctionKind::Function)) => Some(format!("it is a function: `{name}(…)`")),
+        _ => functions::meant(kind, name).map(|meant| format!("did you mean `{meant}`?")),
+    };
+    fault.hint_opt(hint)
+}
+
+/// Where the tokenizer gave up, and what to say about it.
+fn stray(text: &str, from: usize, why: &str) -> (At, String) {
+    let rest = &text[from.min(text.len())..];
+    let start = text.len() - rest.trim_start().len();
+    match why {
+        "unexpected character" => {
+            let found = text[start..].chars().next();
+            let end = start + found.map_or(0, char::len_utf8);
+            (start..end, format!("unexpected `{}`", found.map_or_else(String::new, String::from)))
+        }
+        "unexpected end of string" => (start..text.len(), "this text has no closing quote".into()),
+        "unexpected end of comment" => {
+            let start = text[start..].find("{#").map_or(start, |at| start + at);
+            (start..text.len(), "this comment has no `#}`".into())
+        }
+        "unexpected end of raw block" => {
+            let start = text[start..].find("{%").map_or(start, |at| start + at);
+            (start..text.len(), "this has no `{% endraw %}`".into())
+        }
+        "unexpected input after end of variable block" => {
+            (from.min(text.len())..text.len(), "this follows the end of the expression".into())
+        }
+        other => {
+            let end = text[start..]
+                .char_indices()
+                .find(|(at, c)| *at > 0 && c.is_whitespace())
+                .map_or(text.len(), |(at, _)| start + at);
+            (start..end, other.to_owned())
+        }
+    }
+}
