@@ -1,1 +1,3 @@
+//! The one integration binary: each topic is a module.
 
+mod processes;
