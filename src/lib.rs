@@ -5,3 +5,4 @@ pub mod port;
 pub mod syntax;
 pub mod text;
 pub mod value;
+pub mod worlds;

@@ -1,1 +1,4 @@
 mod yaml;
+//! The one integration binary: each topic is a module.
+
+mod processes;
