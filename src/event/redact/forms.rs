@@ -42,7 +42,7 @@ impl Tail {
 }
 
 /// The value of a character of either base64 alphabet.
-pub(super) fn sextet(byte: u8) -> Option<u8> {
+pub(super) const fn sextet(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
         b'a'..=b'z' => Some(byte - b'a' + 26),

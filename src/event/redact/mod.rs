@@ -6,6 +6,7 @@
 //! writes by accident, base64 with a line for every character, and a secret in pieces with other text between them.
 
 mod forms;
+mod grams;
 mod scan;
 mod views;
 

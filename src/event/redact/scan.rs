@@ -1,16 +1,12 @@
 //! Finds every spelling in a buffer. Knows nothing of what is put in its place.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 
 use super::{
     forms::Form,
-    views::{Bare, Run, View, runs},
+    grams::{Grams, HEAD},
+    views::{Bare, Pairs, Run, View, runs},
 };
-
-/// Only so much of each form is searched for at once; the rest is compared where that was found.
-const PREFIX: usize = 6;
-/// Up to so many bytes of prefixes a table with a step for every byte is small enough to be quick.
-const SMALL: usize = 20_000;
 
 /// All forms of all secrets, ready to be searched for.
 #[derive(Default)]
@@ -18,12 +14,14 @@ pub(super) struct Forms {
     forms: Vec<Form>,
     /// Forms by their first byte, for all 256.
     by_first: Vec<Vec<u32>>,
-    starts: Option<AhoCorasick>,
-    /// The same for the forms that line breaks are passed over in.
-    wrapped_starts: Option<AhoCorasick>,
+    /// Finds where a form may begin.
+    grams: Option<Grams>,
+    /// Finds the forms that are too short for that.
+    short: Option<AhoCorasick>,
     shortest: usize,
-    shortest_wrapped: usize,
     longest_wrapped: usize,
+    /// Characters that stand side by side in those.
+    pairs: Option<Pairs>,
 }
 
 /// What was found in a buffer.
@@ -45,11 +43,11 @@ impl Forms {
         }
         let wrapped = || forms.iter().filter(|form| form.wraps);
         Forms {
-            starts: starts(forms.iter()),
-            wrapped_starts: starts(wrapped()),
+            grams: Grams::of(forms.iter().map(|form| &form.bytes[..])),
+            short: short(&forms),
             shortest: forms.iter().map(|form| form.bytes.len()).min().unwrap_or(0),
-            shortest_wrapped: wrapped().map(|form| form.bytes.len()).min().unwrap_or(0),
             longest_wrapped: wrapped().map(|form| form.bytes.len()).max().unwrap_or(0),
+            pairs: wrapped().next().is_some().then(|| Pairs::of(wrapped())),
             by_first,
             forms,
         }
@@ -71,7 +69,7 @@ impl Forms {
     /// Every form in a buffer. `slash` says that a backslash stood before it; with `last` nothing comes after it.
     pub fn find(&self, buffer: &[u8], slash: bool, last: bool) -> Found {
         let mut found = Found { hold: buffer.len(), ..Found::default() };
-        let plain = View { bytes: buffer, places: None };
+        let plain = View::whole(buffer);
         self.find_in(&plain, None, last, buffer.len(), &mut found);
         let bare = Bare::of(buffer, last);
         let shown = match &bare {
@@ -82,9 +80,9 @@ impl Forms {
                 bare.view()
             }
         };
-        if self.longest_wrapped > 0 {
-            runs(&shown, slash, last, self.shortest_wrapped, self.longest_wrapped, |run| {
-                self.find_in(&run.view(), Some(run), last || !run.open, buffer.len(), &mut found);
+        if let Some(pairs) = &self.pairs {
+            runs(&shown, slash, last, pairs, self.longest_wrapped, |run| {
+                self.find_in(&run.view(&shown), Some(run), last || !run.open, buffer.len(), &mut found);
             });
         }
         if let Some(bare) = &bare {
@@ -95,8 +93,7 @@ impl Forms {
             {
                 found.hold = *start;
             }
-            let before = bare.places.partition_point(|place| (*place as usize) < found.hold);
-            found.slash = before.checked_sub(1).map(|index| bare.bytes[index] == b'\\');
+            found.slash = bare.before(found.hold).map(|byte| byte == b'\\');
         } else {
             found.slash = found.hold.checked_sub(1).map(|index| buffer[index] == b'\\');
         }
@@ -106,16 +103,19 @@ impl Forms {
     /// Every form in one reading of the buffer; in a run over several lines only forms that are broken.
     fn find_in(&self, view: &View<'_>, run: Option<&Run>, last: bool, end: usize, found: &mut Found) {
         let bytes = view.bytes;
-        let starts = if run.is_some() { &self.wrapped_starts } else { &self.starts };
-        let Some(starts) = starts else { return };
-        let mut from = 0;
-        while let Some(start) = starts.find(Input::new(bytes).span(from..bytes.len())).map(|hit| hit.start()) {
-            self.compare(view, run, start, last, end, found);
-            from = start + 1;
+        if let Some(grams) = &self.grams {
+            grams.candidates(bytes, |start| self.compare(view, run, start, last, end, found));
+        }
+        if let Some(short) = &self.short {
+            let mut from = 0;
+            while let Some(hit) = short.find(Input::new(bytes).span(from..bytes.len())) {
+                self.compare(view, run, hit.start(), last, end, found);
+                from = hit.start() + 1;
+            }
         }
         if !last {
-            // The end may hold less than a whole prefix.
-            for start in bytes.len().saturating_sub(PREFIX - 1)..bytes.len() {
+            // The end may hold less than the head of a form.
+            for start in bytes.len().saturating_sub(HEAD - 1)..bytes.len() {
                 self.compare(view, run, start, last, end, found);
             }
         }
@@ -168,15 +168,11 @@ fn widest(length: usize) -> usize {
     length * 32 + 8192
 }
 
-fn starts<'a>(forms: impl Iterator<Item = &'a Form>) -> Option<AhoCorasick> {
-    let mut prefixes: Vec<&[u8]> = forms.map(|form| &form.bytes[..form.bytes.len().min(PREFIX)]).collect();
-    prefixes.sort_unstable();
-    // A longer prefix adds nothing to a shorter one that it begins with.
-    prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter));
-    if prefixes.is_empty() {
+fn short(forms: &[Form]) -> Option<AhoCorasick> {
+    let short: Vec<&[u8]> = forms.iter().map(|form| &form.bytes[..]).filter(|bytes| bytes.len() < HEAD).collect();
+    if short.is_empty() {
         return None;
     }
-    let kind = (prefixes.len() * PREFIX <= SMALL).then_some(AhoCorasickKind::DFA);
     // Building fails only for more patterns than numbers of 31 bits can count.
-    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).kind(kind).build(prefixes).ok()
+    AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(short).ok()
 }

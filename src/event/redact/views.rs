@@ -1,6 +1,6 @@
 //! Other readings of a buffer: without terminal escapes, and without the breaks of wrapped lines. Knows nothing of secrets.
 
-use super::forms::sextet;
+use super::forms::{Form, sextet};
 
 /// The longest escape sequence with a text in it (a title, a link); a longer one is taken for text.
 const LONGEST_STRING: usize = 4096;
@@ -14,25 +14,43 @@ pub(super) fn skipped(byte: u8) -> bool {
     (byte < 0x20 && byte != b'\t' && byte != b'\n' && byte != b'\r') || byte == 0x7f
 }
 
+/// Where pieces of a view stand in what it was made from: pairs of an index in either, ascending in both.
+#[derive(Default)]
+pub(super) struct Places(Vec<(usize, usize)>);
+
+impl Places {
+    fn at(&self, index: usize) -> usize {
+        let next = self.0.partition_point(|(view, _)| *view <= index);
+        next.checked_sub(1).map_or(index, |piece| self.0[piece].1 + (index - self.0[piece].0))
+    }
+}
+
 /// Some bytes of a buffer, and where they stand in it.
+#[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub bytes: &'a [u8],
     /// None: each at its own index.
-    pub places: Option<&'a [u32]>,
+    places: Option<&'a Places>,
+    under: Option<&'a View<'a>>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    pub fn whole(bytes: &'a [u8]) -> View<'a> {
+        View { bytes, places: None, under: None }
+    }
+
     /// Where a byte of the view stands in the buffer.
     pub fn at(&self, index: usize) -> usize {
-        self.places.map_or(index, |places| places[index] as usize)
+        let index = self.places.map_or(index, |places| places.at(index));
+        self.under.map_or(index, |under| under.at(index))
     }
 }
 
 /// What a terminal would show of a buffer.
 #[derive(Default)]
 pub(super) struct Bare {
-    pub bytes: Vec<u8>,
-    pub places: Vec<u32>,
+    bytes: Vec<u8>,
+    places: Places,
     /// Escape sequences of more than one byte, as start and end in the buffer.
     pub escapes: Vec<(usize, usize)>,
     /// Where a sequence begins that is not over at the end of the buffer.
@@ -42,37 +60,61 @@ pub(super) struct Bare {
 impl Bare {
     /// None if nothing in the buffer would be left out.
     pub fn of(buffer: &[u8], last: bool) -> Option<Bare> {
-        // Over pieces, so that the check of each is one loop without a branch.
-        let clean = |piece: &[u8]| !piece.iter().fold(false, |found, byte| found | skipped(*byte));
-        let dirty = buffer.chunks(1024).position(|piece| !clean(piece))? * 1024;
-        let mut bare = Bare { bytes: buffer[..dirty].to_vec(), places: (0..dirty as u32).collect(), ..Bare::default() };
-        let mut at = dirty;
+        let mut at = clean(buffer);
+        if at == buffer.len() {
+            return None;
+        }
+        let mut bare = Bare::default();
+        bare.keep(buffer, 0, at);
         while let Some(&byte) = buffer.get(at) {
             if byte == ESC {
-                match escape(&buffer[at..], last) {
-                    Some(length) => {
-                        bare.escapes.push((at, at + length));
-                        at += length;
-                    }
-                    None => {
-                        bare.open = Some(at);
-                        break;
-                    }
-                }
-                continue;
+                let Some(length) = escape(&buffer[at..], last) else {
+                    bare.open = Some(at);
+                    break;
+                };
+                bare.escapes.push((at, at + length));
+                at += length;
+            } else {
+                at += 1;
             }
-            if !skipped(byte) {
-                bare.bytes.push(byte);
-                bare.places.push(at as u32);
-            }
-            at += 1;
+            let end = at + clean(&buffer[at..]);
+            bare.keep(buffer, at, end);
+            at = end;
         }
         Some(bare)
     }
 
-    pub fn view(&self) -> View<'_> {
-        View { bytes: &self.bytes, places: Some(&self.places) }
+    fn keep(&mut self, buffer: &[u8], from: usize, to: usize) {
+        if from < to {
+            self.places.0.push((self.bytes.len(), from));
+            self.bytes.extend_from_slice(&buffer[from..to]);
+        }
     }
+
+    pub fn view(&self) -> View<'_> {
+        View { bytes: &self.bytes, places: Some(&self.places), under: None }
+    }
+
+    /// The last byte of this view before a place in the buffer.
+    pub fn before(&self, place: usize) -> Option<u8> {
+        let next = self.places.0.partition_point(|(_, buffer)| *buffer < place);
+        let (view, buffer) = self.places.0[next.checked_sub(1)?];
+        let end = self.places.0.get(next).map_or(self.bytes.len(), |(view, _)| *view);
+        self.bytes[..end.min(view + (place - buffer))].last().copied()
+    }
+}
+
+/// How many bytes there are before the first that is left out.
+fn clean(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    // Piece by piece, so that the check of each is one loop without a branch.
+    for piece in bytes.chunks(64) {
+        if piece.iter().fold(false, |found, byte| found | skipped(*byte)) {
+            return at + piece.iter().position(|byte| skipped(*byte)).unwrap_or(0);
+        }
+        at += piece.len();
+    }
+    at
 }
 
 /// The length of the escape sequence that a text begins with; none if its end has not come yet.
@@ -132,8 +174,8 @@ fn escape(text: &[u8], last: bool) -> Option<usize> {
 /// A run of base64 or hex characters over several lines.
 #[derive(Default)]
 pub(super) struct Run {
-    pub bytes: Vec<u8>,
-    pub places: Vec<u32>,
+    bytes: Vec<u8>,
+    places: Places,
     /// Indices of the bytes that a line break stands before; one may be the index after the last byte.
     pub breaks: Vec<usize>,
     /// It goes up to the end of the buffer and might go on.
@@ -141,92 +183,132 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub fn view(&self) -> View<'_> {
-        View { bytes: &self.bytes, places: Some(&self.places) }
+    pub fn view<'a>(&'a self, under: &'a View<'a>) -> View<'a> {
+        View { bytes: &self.bytes, places: Some(&self.places), under: Some(under) }
     }
 }
 
-/// Calls `each` with every run that holds a line break, and that has at least `shortest` characters or might go on.
+/// Which two characters stand side by side in some form, so that a line break between them is worth a look.
+pub(super) struct Pairs(Box<[bool; 4096]>);
+
+impl Pairs {
+    pub fn of<'a>(forms: impl Iterator<Item = &'a Form>) -> Pairs {
+        let mut pairs = Pairs(Box::new([false; 4096]));
+        let mut mark = |left: &u8, right: u8| {
+            if let (Some(left), Some(right)) = (sextet(*left), sextet(right)) {
+                pairs.0[left as usize * 64 + right as usize] = true;
+            }
+        };
+        for form in forms {
+            for pair in form.bytes.windows(2) {
+                mark(&pair[0], pair[1]);
+            }
+            if let (Some(left), Some(tail)) = (form.bytes.last(), form.tail) {
+                (0..128).filter(|right| tail.fits(*right)).for_each(|right| mark(left, right));
+            }
+        }
+        pairs
+    }
+
+    fn holds(&self, left: u8, right: u8) -> bool {
+        self.0[left as usize * 64 + right as usize]
+    }
+}
+
+/// [`sextet`] as a table; 255 for what is none.
+const SEXTETS: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if let Some(value) = sextet(byte as u8) {
+            table[byte] = value;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// Calls `each` with every run that holds a line break between two characters of `pairs`, or one at its open end.
 ///
 /// A line break is CR or LF, with blanks after it, or the two characters `\n` or `\r` of an escaped text. `slash` says
-/// that the byte before the view was a backslash. No more than `reach` characters before the first break are of interest.
-pub(super) fn runs(
-    view: &View<'_>,
-    slash: bool,
-    last: bool,
-    shortest: usize,
-    reach: usize,
-    mut each: impl FnMut(&Run),
-) {
+/// that the byte before the view was a backslash. No more than `reach` characters around a break are of interest.
+pub(super) fn runs(view: &View<'_>, slash: bool, last: bool, pairs: &Pairs, reach: usize, mut each: impl FnMut(&Run)) {
     let bytes = view.bytes;
-    let is_break = |at: usize| match bytes[at] {
-        b'\n' | b'\r' => true,
-        b'\\' => bytes.get(at + 1).map_or(!last, |next| matches!(next, b'n' | b'r')),
-        _ => false,
-    };
     // The second character of an escaped line break is none of a run.
-    let is_letter = |at: usize| {
+    let letter = |at: usize| {
         let escaped = matches!(bytes[at], b'n' | b'r') && if at == 0 { slash } else { bytes[at - 1] == b'\\' };
-        !escaped && sextet(bytes[at]).is_some()
+        if escaped { 255 } else { SEXTETS[bytes[at] as usize] }
     };
     let mut run = Run::default();
     let mut done = 0;
     for at in memchr::memchr3_iter(b'\n', b'\r', b'\\', bytes) {
-        if at < done || at == 0 || !is_letter(at - 1) || !is_break(at) {
+        if at < done || at == 0 {
             continue;
         }
-        let floor = at.saturating_sub(reach).max(done);
-        let mut start = at - 1;
-        while start > floor && is_letter(start - 1) {
-            start -= 1;
+        let before = letter(at - 1);
+        if before == 255 {
+            continue;
         }
-        // Most line ends have a short word before and after them.
-        let mut end = at;
-        let mut letters = at - start;
-        let mut blanks = false;
-        while end < bytes.len() {
-            if is_letter(end) {
-                letters += 1;
-                blanks = false;
-                end += 1;
-            } else if matches!(bytes[end], b'\n' | b'\r') {
-                blanks = true;
-                end += 1;
-            } else if bytes[end] == b'\\' && is_break(end) {
-                blanks = true;
-                end = (end + 2).min(bytes.len());
-            } else if blanks && matches!(bytes[end], b' ' | b'\t') {
-                end += 1;
-            } else {
-                break;
-            }
-        }
-        done = end;
-        let open = end == bytes.len() && !last;
-        if letters < shortest && !open {
+        let mut next = skip_break(bytes, at, last);
+        if next == at || !joins(bytes, next, before, last, pairs) {
             continue;
         }
         run.bytes.clear();
-        run.places.clear();
+        run.places.0.clear();
         run.breaks.clear();
-        run.open = open;
-        let mut broken = false;
-        for index in start..end {
-            if is_letter(index) {
-                if broken {
-                    run.breaks.push(run.bytes.len());
-                    broken = false;
+        let mut start = at - 1;
+        while start > 0 && at - start < reach && letter(start - 1) != 255 {
+            start -= 1;
+        }
+        let mut stop = at;
+        loop {
+            run.places.0.push((run.bytes.len(), start));
+            run.bytes.extend_from_slice(&bytes[start..stop]);
+            // Here a line break is known to stand from `stop` to `next`.
+            if next == stop {
+                break;
+            }
+            run.breaks.push(run.bytes.len());
+            start = next;
+            let most = bytes.len().min(start + reach);
+            stop = start + bytes[start..most].iter().take_while(|byte| SEXTETS[**byte as usize] != 255).count();
+            next = stop;
+            if stop > start && stop < bytes.len() {
+                let after = skip_break(bytes, stop, last);
+                if after > stop && joins(bytes, after, SEXTETS[bytes[stop - 1] as usize], last, pairs) {
+                    next = after;
                 }
-                run.bytes.push(bytes[index]);
-                run.places.push(view.at(index) as u32);
-            } else {
-                broken = true;
             }
         }
-        if broken {
-            run.breaks.push(run.bytes.len());
-        }
+        run.open = stop == bytes.len() && !last;
+        done = stop;
         each(&run);
+    }
+}
+
+/// Whether a form may go on at `next` after a line break.
+fn joins(bytes: &[u8], next: usize, before: u8, last: bool, pairs: &Pairs) -> bool {
+    match bytes.get(next) {
+        None => !last,
+        Some(byte) => SEXTETS[*byte as usize] != 255 && pairs.holds(before, SEXTETS[*byte as usize]),
+    }
+}
+
+/// Where the text goes on after line breaks at `at`.
+fn skip_break(bytes: &[u8], mut at: usize, last: bool) -> usize {
+    let mut blanks = false;
+    loop {
+        match bytes.get(at) {
+            Some(b'\n' | b'\r') => at += 1,
+            Some(b' ' | b'\t') if blanks => at += 1,
+            Some(b'\\') => match bytes.get(at + 1) {
+                Some(b'n' | b'r') => at += 2,
+                None if !last => at += 1,
+                _ => return at,
+            },
+            _ => return at,
+        }
+        blanks = true;
     }
 }
 
@@ -268,20 +350,35 @@ mod tests {
     }
 
     #[test]
+    fn places_lead_back() {
+        let bare = Bare::of(b"ab\x1b[1mcd\x08e", true).unwrap();
+        let places: Vec<usize> = (0..5).map(|index| bare.view().at(index)).collect();
+        assert_eq!(places, [0, 1, 6, 7, 9]);
+        let before: Vec<Option<u8>> = [0, 1, 2, 5, 6, 7, 9, 10].iter().map(|place| bare.before(*place)).collect();
+        assert_eq!(before, [None, Some(b'a'), Some(b'b'), Some(b'b'), Some(b'b'), Some(b'c'), Some(b'd'), Some(b'e')]);
+    }
+
+    #[test]
     fn runs_go_over_line_breaks() {
         let collect = |text: &str, last: bool| {
             let mut found = Vec::new();
-            let view = View { bytes: text.as_bytes(), places: None };
-            runs(&view, false, last, 8, 100, |run| {
+            let view = View::whole(text.as_bytes());
+            let pairs = Pairs::of([Form { bytes: b"abcdefghijklm".to_vec().into(), wraps: true, tail: None }].iter());
+            runs(&view, false, last, &pairs, 100, |run| {
+                let places: Vec<usize> = (0..run.bytes.len()).map(|index| run.view(&view).at(index)).collect();
+                assert!(places.iter().zip(&run.bytes).all(|(place, byte)| text.as_bytes()[*place] == *byte));
                 found.push((String::from_utf8(run.bytes.clone()).unwrap(), run.breaks.clone(), run.open));
             });
             found
         };
         assert_eq!(collect("x: abcd\nefgh ij", true), [("abcdefgh".into(), vec![4], false)]);
         assert_eq!(collect("abcd\r\n  efgh\\nij.", true), [("abcdefghij".into(), vec![4, 8], false)]);
-        assert_eq!(collect("one two\nthree", true), [("twothree".into(), vec![3], false)]);
-        assert_eq!(collect("one two\nten", true), []);
+        assert_eq!(collect("abcd\nefgh\nxyz.", true), [("abcdefgh".into(), vec![4], false)]);
+        assert_eq!(collect("abcd\nefgh\n", false), [("abcdefgh".into(), vec![4, 8], true)]);
+        assert_eq!(collect("abcd\nefgh\n", true), [("abcdefgh".into(), vec![4], false)]);
+        assert_eq!(collect("one two\nthree", true), []);
         assert_eq!(collect("one two\n", false), [("two".into(), vec![3], true)]);
+        assert_eq!(collect("one two\\", false), [("two".into(), vec![3], true)]);
         assert_eq!(collect("plain text without breaks", false), []);
     }
 }
