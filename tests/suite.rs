@@ -3,3 +3,4 @@ mod yaml;
 
 mod processes;
 mod journal;
+mod standins;
