@@ -1,6 +1,6 @@
-mod yaml;
 //! The one integration binary: each topic is a module.
 
-mod processes;
 mod journal;
+mod processes;
 mod standins;
+mod yaml;

@@ -1,9 +1,9 @@
 //! Walks a tree with the values of a scope. Knows nothing of files, steps' kinds or URLs.
 
 use super::{
+    ast::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of},
     functions::Input,
     strict::{self, Meter, Operand, a_kind, quoted},
-    ast::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of},
 };
 use crate::{
     text::nearest,

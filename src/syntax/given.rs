@@ -57,6 +57,11 @@ impl<'a> Given<'a> {
         self.node.span
     }
 
+    /// What stands there, for readers that take more than one form.
+    pub fn node(&self) -> &'a Node {
+        self.node
+    }
+
     pub fn problems(&self) -> &'a Problems {
         self.problems
     }

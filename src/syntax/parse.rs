@@ -10,8 +10,8 @@ use minijinja::{
 };
 
 use super::{
-    functions::{self, FunctionKind, Rest},
     ast::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece, Target},
+    functions::{self, FunctionKind, Rest},
 };
 use crate::{text::nearest, value::Value};
 
