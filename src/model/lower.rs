@@ -31,13 +31,13 @@ impl Loaded {
 
 /// Reads a runbook. `name` is its name in its library.
 pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
-    let root = match yaml::parse(source) {
-        Ok(root) => root,
-        Err(problems) => {
-            return Loaded { source: source.clone(), runbook: None, names: Names::default(), problems };
-        }
+    // A file with doubled keys or tags is still a tree, so that everything else that is wrong is told as well.
+    let read = yaml::read(source);
+    let Some(root) = read.node else {
+        return Loaded { source: source.clone(), runbook: None, names: Names::default(), problems: read.problems };
     };
     let problems = Problems::new(source);
+    problems.extend(read.problems);
     let lowering = Lowering { registry };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {

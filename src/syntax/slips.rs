@@ -147,16 +147,7 @@ pub(super) fn explain(slip: &Slip, scene: &Scene) -> Diagnostic {
             };
             problem.hint(hint)
         }
-        Slip::AfterQuote => {
-            let problem = error(here, "text after a closing quote").label("the quoted text ended before this");
-            match scene.opening_quote() {
-                Some(open) => {
-                    let whole = source.slice(extent(source, open, !scene.flows.is_empty()));
-                    problem.hint(format!("quote the whole: '{}'", whole.replace('\'', "''")))
-                }
-                None => problem,
-            }
-        }
+        Slip::AfterQuote => scene.after_quote(),
         Slip::Start => {
             let character = source.text()[scene.at..].chars().next().unwrap_or(' ');
             let character = match character {
@@ -334,6 +325,21 @@ impl Scene<'_> {
             at += line.len();
         }
         None
+    }
+
+    fn after_quote(&self) -> Diagnostic {
+        let problem = Diagnostic::error("yaml-syntax", self.character(), "text after a closing quote")
+            .label("the quoted text ended before this");
+        let Some(open) = self.opening_quote() else { return problem };
+        let whole = self.source.slice(extent(self.source, open, !self.flows.is_empty()));
+        let inside = self.text()[open + 1..self.at].trim_end();
+        let rest = whole.get(self.at - open..).unwrap_or("");
+        // Quotes around a template are YAML's; around a word of an expression they are the expression's.
+        if let Some(inside) = inside.strip_suffix(&whole[..1]).filter(|inside| inside.contains("{{")) {
+            let gap = &self.text()[open + 2 + inside.len()..self.at];
+            return problem.hint(quote_it(&format!("{inside}{gap}{rest}")));
+        }
+        problem.hint(format!("quote the whole: '{}'", whole.replace('\'', "''")))
     }
 
     fn comment_in_text(&self) -> Diagnostic {

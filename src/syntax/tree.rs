@@ -400,7 +400,7 @@ impl<'s> Builder<'s> {
 
     /// Behind the colon of the key before, if there is one: the parser says "at the end of the key".
     fn null_place(&self, at: usize) -> usize {
-        let rest = self.source.text()[at..].as_bytes();
+        let rest = &self.source.text().as_bytes()[at..];
         let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
         let after_key = matches!(self.role(), Role::Value) && rest.get(blanks) == Some(&b':');
         if after_key { at + blanks + 1 } else { at }

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::text::{Diagnostic, Source, Span};
 
+pub use super::decode::decode;
+
 /// No file of ours is larger; a loader can refuse one before it reads it, with [`too_large`].
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 

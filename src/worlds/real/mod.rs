@@ -16,7 +16,7 @@ mod wire;
 use std::{
     cell::RefCell,
     hash::{BuildHasher, Hasher},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -25,8 +25,9 @@ pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal};
 
 use crate::{
+    event::StepId,
     port::{
-        Cancel, HttpReply, HttpRequest, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, World,
+        Cancel, HttpReply, HttpRequest, LeftBehind, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, World,
         WorldError,
     },
     value::Secret,
@@ -78,6 +79,14 @@ pub fn harden() {
     }
 }
 
+fn left(state: AttemptState) -> LeftBehind {
+    match state {
+        AttemptState::Running => LeftBehind::Running,
+        AttemptState::Ended(record) => LeftBehind::Ended(record),
+        AttemptState::Gone => LeftBehind::Nothing,
+    }
+}
+
 impl World for RealWorld {
     fn run<'a>(
         &'a self,
@@ -94,6 +103,28 @@ impl World for RealWorld {
         cancel: &'a Cancel,
     ) -> Local<'a, Result<Option<HttpReply>, SendError>> {
         Box::pin(async move { http::send(&self.clients, request, cancel).await.map(Some) })
+    }
+
+    fn left_behind(&self, record_dir: &Path, step: &StepId, attempt: u32) -> LeftBehind {
+        // What cannot be looked at is taken as alive: never a second start.
+        attempt_state(record_dir, step, attempt).map_or(LeftBehind::Running, left)
+    }
+
+    fn settle_left_behind<'a>(
+        &'a self,
+        record_dir: &'a Path,
+        step: &'a StepId,
+        attempt: u32,
+        end_it: bool,
+        cancel: &'a Cancel,
+    ) -> Local<'a, LeftBehind> {
+        Box::pin(async move {
+            if end_it {
+                kill_attempt(record_dir, step, attempt, cancel).await.map_or(LeftBehind::Running, left)
+            } else {
+                wait_attempt(record_dir, step, attempt, cancel).await.map_or(LeftBehind::Running, left)
+            }
+        })
     }
 
     fn now(&self) -> Duration {
