@@ -1,0 +1,251 @@
+//! What can be typed. Decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+/// Runbooks as code: written once, run step by step, read as a document, dry-run by CI, recorded by itself.
+#[derive(Parser)]
+#[command(name = "runsheet", version, propagate_version = true, max_term_width = 100)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(clap::Args)]
+pub struct Global {
+    /// Where runs are kept, instead of the XDG state folder
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// A folder of runbooks that comes before all others; may be given more than once
+    #[arg(long, global = true, value_name = "DIR")]
+    pub library: Vec<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Say only what must be said
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Show all runbooks, where each comes from and what it does
+    List(List),
+    /// Show one runbook as a person reads it
+    Show(Show),
+    /// Look for mistakes in runbooks; reads files and nothing else
+    Check(Check),
+    /// Show everything a run would do, and do none of it
+    Plan(Plan),
+    /// Run a runbook
+    Run(Run),
+    /// Go on with a run that was paused, interrupted or left open
+    Resume(Resume),
+    /// Show the runs, newest first
+    History(History),
+    /// Show one run as a document
+    Report(Report),
+    /// Prove that the record of a run is as it was written
+    Verify(Verify),
+    /// Write runbooks as Markdown documents
+    Render(Render),
+}
+
+#[derive(clap::Args)]
+pub struct List {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Show {
+    /// Name or path of a runbook
+    #[arg(value_name = "NAME|PATH")]
+    pub runbook: String,
+    /// The graph of the steps, as Mermaid text
+    #[arg(long)]
+    pub graph: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Check {
+    /// Files, folders or names; ./runbooks if absent
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// How mistakes are written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CheckFormat,
+    /// Let these count as errors
+    #[arg(long, value_name = "WHAT")]
+    pub deny: Option<Deny>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Deny {
+    Warnings,
+}
+
+#[derive(clap::Args)]
+pub struct Inputs {
+    /// Name or path of a runbook
+    #[arg(value_name = "NAME|PATH")]
+    pub runbook: String,
+    /// A parameter's value; may be given more than once
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub params: Vec<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// Ask before each step that changes something, or only what the runbook asks
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Nobody is there: answer plain confirmations with yes, and pause at any other question
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Nobody is there: a YAML map from step id to answer
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// Show everything that would be done, and do none of it; the same as `plan`
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Events as JSON lines on standard output; people's text goes to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    Step,
+    Auto,
+}
+
+#[derive(clap::Args)]
+pub struct Resume {
+    /// A run: its id, the beginning of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Ask before each step that changes something, or only what the runbook asks
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Nobody is there: answer plain confirmations with yes, and pause at any other question
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Nobody is there: a YAML map from step id to answer
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// A step whose effect nobody knows, to be decided with --as
+    #[arg(long, value_name = "ID", requires_all = ["as_", "reason"])]
+    pub step: Option<String>,
+    /// Whether that step took effect
+    #[arg(long = "as", id = "as_", value_name = "DECISION", requires = "step")]
+    pub as_: Option<As>,
+    /// How you know
+    #[arg(long, value_name = "TEXT", requires = "step")]
+    pub reason: Option<String>,
+    /// Events as JSON lines on standard output; people's text goes to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum As {
+    Done,
+    NotDone,
+}
+
+#[derive(clap::Args)]
+pub struct History {
+    /// Only runs of this runbook
+    #[arg(long, value_name = "NAME")]
+    pub runbook: Option<String>,
+    /// Only runs that ended, or stand, like this
+    #[arg(long, value_name = "OUTCOME")]
+    pub outcome: Option<String>,
+    /// Only runs that began within this time, such as 7d
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Report {
+    /// A run: its id, the beginning of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "md")]
+    pub format: ReportFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Md,
+    Json,
+}
+
+#[derive(clap::Args)]
+pub struct Verify {
+    /// Runs: ids, beginnings of ids, or `last`
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<String>,
+    /// A hash that was noted earlier and must occur in the journal
+    #[arg(long, value_name = "HASH")]
+    pub anchor: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub struct Render {
+    /// Names or paths; everything that is built in if absent, or a folder as a whole library
+    #[arg(value_name = "NAME|PATH")]
+    pub runbooks: Vec<String>,
+    /// How it is written
+    #[arg(long, value_name = "FORMAT", default_value = "md")]
+    pub format: RenderFormat,
+    /// Write files below this folder instead of to standard output
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write nothing; fail if the files below --out are not what would be written
+    #[arg(long, requires = "out")]
+    pub check: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RenderFormat {
+    Md,
+    Mermaid,
+    Terminal,
+}

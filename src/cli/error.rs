@@ -1,0 +1,93 @@
+//! Errors of the command line: a message, hints apart from it, and the exit code. Knows nothing of what failed.
+
+use crate::{
+    journal::StoreError,
+    library::LibraryError,
+    text::{DrawStyle, Source, draw_all},
+};
+
+/// Exit codes, as documented.
+pub mod code {
+    pub const FAILED: u8 = 1;
+    pub const USAGE: u8 = 2;
+    pub const INVALID: u8 = 3;
+    pub const REQUIREMENT: u8 = 4;
+    pub const DECLINED: u8 = 5;
+    pub const UNKNOWN: u8 = 7;
+    pub const LOCKED: u8 = 8;
+    pub const JOURNAL: u8 = 9;
+    pub const NOT_VERIFIED: u8 = 10;
+    pub const FAULT: u8 = 70;
+}
+
+/// What is printed before the program ends with a code.
+#[derive(Debug)]
+pub struct CliError {
+    pub code: u8,
+    /// Complete lines; empty where everything was said already.
+    pub message: String,
+    pub hints: Vec<String>,
+}
+
+impl CliError {
+    pub fn new(code: u8, message: impl Into<String>) -> CliError {
+        CliError { code, message: message.into(), hints: Vec::new() }
+    }
+
+    pub fn usage(message: impl Into<String>) -> CliError {
+        CliError::new(code::USAGE, message)
+    }
+
+    /// Everything was said already.
+    pub fn silent(code: u8) -> CliError {
+        CliError::new(code, "")
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> CliError {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// A runbook that is not well made, drawn.
+    pub fn invalid(source: &Source, problems: &[crate::text::Diagnostic], style: DrawStyle) -> CliError {
+        let errors = problems.iter().filter(|problem| problem.is_error()).count();
+        let drawn = draw_all(source, problems, style);
+        let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        CliError::new(code::INVALID, format!("{drawn}\n{}: {count}; nothing was run", source.name()))
+    }
+}
+
+impl From<LibraryError> for CliError {
+    fn from(error: LibraryError) -> CliError {
+        let message = format!("could not {error}");
+        match error {
+            LibraryError::NoSuchName { near: Some(near), .. } => {
+                CliError::usage(message).hint(format!("did you mean `{near}`?"))
+            }
+            LibraryError::NoSuchName { .. } => CliError::usage(message).hint("`runsheet list` shows every name"),
+            LibraryError::Read { .. } => CliError::usage(message),
+            LibraryError::TooLarge { .. } => CliError::new(code::INVALID, message),
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> CliError {
+        let message = match &error {
+            // It is a whole message with what to do.
+            StoreError::Locked(refusal) => refusal.to_string(),
+            other => format!("could not {other}"),
+        };
+        match error {
+            StoreError::Locked(_) => CliError::new(code::LOCKED, message),
+            StoreError::Write { .. } => CliError::new(code::JOURNAL, message),
+            StoreError::NoSuchRun(_) => CliError::usage(message).hint("`runsheet history` lists the runs"),
+            StoreError::Ambiguous { .. } => CliError::usage(message).hint("give more of the id"),
+            StoreError::BadLine { .. } | StoreError::Damaged { .. } => {
+                CliError::new(code::NOT_VERIFIED, message).hint("`runsheet verify` says what is wrong with it")
+            }
+            StoreError::NoStateDir(_) => CliError::usage(message).hint("give one with --state-dir"),
+            _ => CliError::new(code::JOURNAL, message),
+        }
+    }
+}
