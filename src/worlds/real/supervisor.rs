@@ -305,14 +305,14 @@ impl Watch {
             for relay in &mut self.relays {
                 came |= relay.pump();
             }
+            if !matches!(self.phase, Phase::Over { .. }) && self.reap() {
+                self.over();
+            }
+            // At once: the end of a family wakes nobody a second time.
             if matches!(self.phase, Phase::Over { .. }) {
                 if self.deliver() {
                     return self.finish();
                 }
-                continue;
-            }
-            if self.reap() {
-                self.over();
                 continue;
             }
             self.advance(came);
@@ -508,6 +508,9 @@ impl Watch {
     /// Carries the rest to the engine; true when all of it is there.
     fn deliver(&mut self) -> bool {
         let Phase::Over { since } = self.phase else { return false };
+        for relay in &mut self.relays {
+            relay.pump();
+        }
         // What the dead wrote into a pipe is there now. A terminal hands it over with a delay, and then says its end.
         if self.terminal.is_none() || since.elapsed() > Duration::from_millis(500) {
             self.relays.iter_mut().for_each(Relay::finish);
