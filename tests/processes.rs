@@ -212,6 +212,21 @@ fn nothing_survives_a_timeout() {
 }
 
 #[test]
+fn what_keeps_replacing_itself_is_outrun() {
+    // Three chains, each link of which starts the next one in a session of its own and ends: never more than a few at
+    // a time, and over by themselves after a while, whatever we do.
+    let chain = "f() { trap '' TERM; sleep 0.01; [ $1 -gt 0 ] && (setsid bash -c \"$(declare -f f); f $(($1-1))\" &); }; \
+                 for i in 1 2 3; do f 300 & done; echo up; sleep 1000";
+    let (mut request, marker) = marked(chain);
+    request.timeout = Some(Duration::from_millis(300));
+    request.kill_grace = Duration::from_millis(100);
+    let (end, _) = ends(&request);
+    assert!(end.timed_out);
+    assert!(end.swept.iter().all(|swept| !swept.contains("still there")), "{:?}", end.swept);
+    assert_eq!(alive(&marker), Vec::<String>::new());
+}
+
+#[test]
 fn a_polite_end_is_waited_for() {
     let mut request = script("trap 'echo tidy; exit 5' TERM; echo up; while :; do sleep 0.01; done");
     request.timeout = Some(Duration::from_millis(300));

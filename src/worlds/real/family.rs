@@ -1,9 +1,11 @@
 //! The processes that descend from one, found and signalled safely. Knows nothing of steps.
 
+use std::collections::HashMap;
+
 use rustix::{io::Errno, process::Signal};
 
 /// A process as it was seen; the start time tells it from a later one of the same number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Living {
     pub pid: i32,
     pub start: u64,
@@ -49,23 +51,21 @@ fn parse_stat(text: &str) -> Option<Stat> {
 /// Everything alive below `root`. One look at moving things: whoever needs certainty looks again until nothing is left.
 pub(super) fn descendants(root: i32) -> Vec<Living> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let all: Vec<(i32, Stat)> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| Some((pid, stat(pid)?)))
-        .collect();
-    let mut family = vec![root];
+    // By parent, because a step that runs wild has thousands of processes and must be outrun.
+    let mut children: HashMap<i32, Vec<(i32, Stat)>> = HashMap::new();
+    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
+        if let Some(stat) = stat(pid) {
+            children.entry(stat.parent).or_default().push((pid, stat));
+        }
+    }
+    let mut parents = vec![root];
     let mut found = Vec::new();
-    let mut next = 0;
-    while let Some(parent) = family.get(next).copied() {
-        next += 1;
-        for (pid, stat) in all.iter().filter(|(pid, stat)| stat.parent == parent && *pid != root) {
-            if family.contains(pid) {
-                continue;
-            }
-            family.push(*pid);
+    // Each list is taken out once, so that this ends whatever a torn view of the processes looks like.
+    while let Some(parent) = parents.pop() {
+        for (pid, stat) in children.remove(&parent).unwrap_or_default() {
+            parents.push(pid);
             if !matches!(stat.state, b'Z' | b'X') {
-                found.push(Living { pid: *pid, start: stat.start, name: stat.name.clone() });
+                found.push(Living { pid, start: stat.start, name: stat.name });
             }
         }
     }

@@ -5,6 +5,7 @@
 //! kernel tells. If the engine dies, it takes the output, keeps the limits, and writes down the end.
 
 use std::{
+    collections::{HashMap, HashSet},
     io,
     os::fd::OwnedFd,
     path::Path,
@@ -32,7 +33,8 @@ const DRAIN: Duration = Duration::from_millis(250);
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// Between two looks for new members of the family that have not got the polite signal.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// After so long of KILL, what is left cannot be ended by us: another user's, or stuck in the kernel.
+/// Who is still there so long after a KILL cannot be ended by us: another user's, or stuck in the kernel. While new ones
+/// appear, they are killed too, however long that takes.
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// Names kept of processes that had to be ended.
 const MOST_SWEPT: usize = 50;
@@ -200,12 +202,12 @@ enum Phase {
     /// They have got a polite signal.
     Asked {
         signal: Signal,
-        told: Vec<Living>,
+        told: HashSet<Living>,
         until: Instant,
         look: Instant,
     },
     Killing {
-        since: Instant,
+        struck: HashMap<Living, Instant>,
     },
     /// The family is gone, or out of our reach; what is left is output on its way to the engine.
     Over {
@@ -231,6 +233,7 @@ struct Watch {
     timed_out: bool,
     cancelled: bool,
     swept: Vec<Living>,
+    more_swept: usize,
     out_of_reach: Vec<Living>,
 }
 
@@ -271,6 +274,7 @@ impl Watch {
             timed_out: false,
             cancelled: false,
             swept: Vec::new(),
+            more_swept: 0,
             out_of_reach: Vec::new(),
         })
     }
@@ -301,14 +305,14 @@ impl Watch {
             for relay in &mut self.relays {
                 came |= relay.pump();
             }
+            if !matches!(self.phase, Phase::Over { .. }) && self.reap() {
+                self.over();
+            }
+            // At once: the end of a family wakes nobody a second time.
             if matches!(self.phase, Phase::Over { .. }) {
                 if self.deliver() {
                     return self.finish();
                 }
-                continue;
-            }
-            if self.reap() {
-                self.over();
                 continue;
             }
             self.advance(came);
@@ -424,13 +428,7 @@ impl Watch {
                     *look = now + LOOK_AGAIN;
                 }
             }
-            Phase::Killing { since } => {
-                let given_up = now.duration_since(*since) > GIVE_UP;
-                self.kill_again(given_up);
-                if given_up {
-                    self.over();
-                }
-            }
+            Phase::Killing { .. } => self.kill_again(),
             Phase::Over { .. } => {}
         }
     }
@@ -450,7 +448,7 @@ impl Watch {
 
     fn ask(&mut self, signal: Signal) {
         let now = Instant::now();
-        let mut told = Vec::new();
+        let mut told = HashSet::new();
         tell(signal, &mut told);
         #[cfg(not(target_os = "linux"))]
         let _ = rustix::process::kill_process_group(self.main, signal);
@@ -461,24 +459,38 @@ impl Watch {
 
     fn kill(&mut self) {
         if !matches!(self.phase, Phase::Killing { .. } | Phase::Over { .. }) {
-            self.phase = Phase::Killing { since: Instant::now() };
-            self.kill_again(false);
+            self.phase = Phase::Killing { struck: HashMap::new() };
+            self.kill_again();
         }
     }
 
-    fn kill_again(&mut self, last: bool) {
+    fn kill_again(&mut self) {
         #[cfg(not(target_os = "linux"))]
         let _ = rustix::process::kill_process_group(self.main, Signal::KILL);
+        let Phase::Killing { struck } = &mut self.phase else { return };
         let main = self.main.as_raw_nonzero().get();
         let left = family::descendants(me());
+        let now = Instant::now();
         for process in &left {
             let _ = family::signal(process, Signal::KILL);
-            if process.pid != main && !self.swept.contains(process) {
-                self.swept.push(process.clone());
+            if !struck.contains_key(process) {
+                struck.insert(process.clone(), now);
+                if process.pid != main && !self.swept.contains(process) {
+                    // Beyond what is shown they are only counted.
+                    if self.swept.len() < MOST_SWEPT {
+                        self.swept.push(process.clone());
+                    } else {
+                        self.more_swept += 1;
+                    }
+                }
             }
         }
-        if last {
+        // Those that are gone need no memory.
+        let there: HashSet<&Living> = left.iter().collect();
+        struck.retain(|process, _| there.contains(process));
+        if !left.is_empty() && struck.values().all(|since| now.duration_since(*since) > GIVE_UP) {
             self.out_of_reach = left;
+            self.over();
         }
     }
 
@@ -496,6 +508,9 @@ impl Watch {
     /// Carries the rest to the engine; true when all of it is there.
     fn deliver(&mut self) -> bool {
         let Phase::Over { since } = self.phase else { return false };
+        for relay in &mut self.relays {
+            relay.pump();
+        }
         // What the dead wrote into a pipe is there now. A terminal hands it over with a delay, and then says its end.
         if self.terminal.is_none() || since.elapsed() > Duration::from_millis(500) {
             self.relays.iter_mut().for_each(Relay::finish);
@@ -509,8 +524,9 @@ impl Watch {
         let signal = self.status.and_then(WaitStatus::terminating_signal);
         let duration = self.began.elapsed();
         let mut swept: Vec<String> = self.swept.iter().take(MOST_SWEPT).map(Living::label).collect();
-        if self.swept.len() > MOST_SWEPT {
-            swept.push(format!("and {} more", self.swept.len() - MOST_SWEPT));
+        let more = self.more_swept + self.swept.len().saturating_sub(MOST_SWEPT);
+        if more > 0 {
+            swept.push(format!("and {more} more"));
         }
         swept.extend(self.out_of_reach.iter().map(|left| format!("{} (still there: not ours to end)", left.label())));
         // Written in any case: an engine can still die before its journal has the end. While it lives, the record need
@@ -554,12 +570,12 @@ fn me() -> i32 {
 }
 
 /// Signals everyone who has not been told yet. The stopped are woken, or they would never see it.
-fn tell(signal: Signal, told: &mut Vec<Living>) {
+fn tell(signal: Signal, told: &mut HashSet<Living>) {
     for process in family::descendants(me()) {
         if !told.contains(&process) {
             let _ = family::signal(&process, signal);
             let _ = family::signal(&process, Signal::CONT);
-            told.push(process);
+            told.insert(process);
         }
     }
 }
