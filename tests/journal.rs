@@ -254,7 +254,7 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     // Whoever opens it and dies before its record is durable leaves it to the next.
     for _ in 0..2 {
         let open = store.open(&run_id(), &who()).unwrap();
-        assert_eq!(open.recovered, [first.clone()]);
+        assert_eq!(open.recovered, std::slice::from_ref(&first));
         assert_eq!(disk.read(&path).unwrap(), good);
         assert_eq!(disk.read(&open.dir().join("journal.torn.1")).unwrap(), b"{\"seq\":2,\"ti");
     }
