@@ -350,6 +350,23 @@ fn an_output_that_cannot_be_written_poisons_the_journal() {
 }
 
 #[test]
+fn a_run_that_could_not_be_made_is_not_there() {
+    for fault in [
+        Fault::on(Op::SyncDir, Fault::EIO).path("/runs").nth(1),
+        Fault::on(Op::Rename, Fault::EIO),
+        Fault::on(Op::Preallocate, Fault::ENOSPC),
+        Fault::on(Op::Sync, Fault::EIO).path("journal.jsonl"),
+    ] {
+        let (disk, store) = memory();
+        disk.inject(fault);
+        assert!(matches!(store.create(&run_id(), &started(&run_id()), &files(), PLAN), Err(StoreError::Write { .. })));
+        assert_eq!(store.list().unwrap(), []);
+        disk.heal();
+        create(&store, &run_id());
+    }
+}
+
+#[test]
 fn records_out_of_order_and_too_long_are_refused() {
     let (_, store) = memory();
     let open = create(&store, &run_id());
