@@ -240,6 +240,36 @@ fn a_run_survives_a_power_cut_at_every_change_and_in_its_recovery() {
 }
 
 #[test]
+fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
+    let (disk, store) = memory();
+    let open = create(&store, &run_id());
+    let path = open.dir().join("journal.jsonl");
+    drop(open);
+    let good = disk.read(&path).unwrap();
+    disk.edit(&path, |file| file.extend_from_slice(b"{\"seq\":2,\"ti")).unwrap();
+    assert_eq!(store.read(&run_id()).unwrap().torn_bytes, 12);
+    let report = verify(&store, &run_id(), None).unwrap();
+    assert!(report.ok() && report.unproven[0].contains("line 2 is torn (12 bytes)"), "{:?}", report.unproven);
+    let first = Event::Recovered { cut_bytes: 12, saved_as: "journal.torn.1".into() };
+    // Whoever opens it and dies before its record is durable leaves it to the next.
+    for _ in 0..2 {
+        let open = store.open(&run_id(), &who()).unwrap();
+        assert_eq!(open.recovered, std::slice::from_ref(&first));
+        assert_eq!(disk.read(&path).unwrap(), good);
+        assert_eq!(disk.read(&open.dir().join("journal.torn.1")).unwrap(), b"{\"seq\":2,\"ti");
+    }
+    let open = store.open(&run_id(), &who()).unwrap();
+    wait(open.journal.append(&record(2, first))).unwrap();
+    drop(open);
+    disk.edit(&path, |file| file.extend_from_slice(b"{\"seq\":3")).unwrap();
+    let open = store.open(&run_id(), &who()).unwrap();
+    assert_eq!(open.recovered, [Event::Recovered { cut_bytes: 8, saved_as: "journal.torn.2".into() }]);
+    assert!(verify(&store, &run_id(), None).unwrap().ok());
+    disk.edit(&store.run_dir(&run_id()).join("journal.torn.1"), Vec::clear).unwrap();
+    assert!(!verify(&store, &run_id(), None).unwrap().ok());
+}
+
+#[test]
 fn an_append_that_failed_is_in_the_reserve_and_comes_back() {
     for fault in [
         Fault::on(Op::Write, Fault::ENOSPC).path("journal.jsonl"),
@@ -317,6 +347,23 @@ fn an_output_that_cannot_be_written_poisons_the_journal() {
     assert!(wait(open.journal.append(&step_finished(3, "a", 1, None))).unwrap_err().to_string().contains("a.1.log"));
     drop((log, open));
     assert_eq!(store.open(&run_id(), &who()).unwrap().folded, 1);
+}
+
+#[test]
+fn a_run_that_could_not_be_made_is_not_there() {
+    for fault in [
+        Fault::on(Op::SyncDir, Fault::EIO).path("/runs").nth(1),
+        Fault::on(Op::Rename, Fault::EIO),
+        Fault::on(Op::Preallocate, Fault::ENOSPC),
+        Fault::on(Op::Sync, Fault::EIO).path("journal.jsonl"),
+    ] {
+        let (disk, store) = memory();
+        disk.inject(fault);
+        assert!(matches!(store.create(&run_id(), &started(&run_id()), &files(), PLAN), Err(StoreError::Write { .. })));
+        assert_eq!(store.list().unwrap(), []);
+        disk.heal();
+        create(&store, &run_id());
+    }
 }
 
 #[test]

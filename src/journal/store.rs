@@ -130,7 +130,8 @@ impl RunStore {
         self.runs_dir().join(run.as_str())
     }
 
-    /// Makes a run: it exists, durably, when this returns, and not at all otherwise.
+    /// Makes a run: it exists, durably, when this returns. After an error there is none, unless the disk that refused
+    /// to keep its name refuses to take it away, too.
     ///
     /// `first` is its `run_started`, whose `digest` is that of `plan_json`; `runbook_files` are the frozen bytes by
     /// relative name. Their digests are added to the first line.
@@ -156,7 +157,11 @@ impl RunStore {
         );
         let made = self.fill(&temporary, first, runbook_files, plan_json, &holder).and_then(|made| {
             self.storage.rename(&temporary, &target).map_err(StoreError::write(&target))?;
-            self.sync_dir(&self.runs_dir())?;
+            if let Err(error) = self.sync_dir(&self.runs_dir()) {
+                // It has its name, and perhaps keeps it; as far as we can, a run that was refused is not there.
+                let _ = self.storage.rename(&target, &temporary);
+                return Err(error);
+            }
             Ok(made)
         });
         let (lock, file, chain, bytes) = match made {
