@@ -383,7 +383,7 @@ impl Engine<'_> {
         cx: &Attempt<'_, '_>,
         began: std::time::Duration,
     ) -> Result<(), StepError> {
-        let output = cx.commit()?;
+        let output = cx.commit();
         let mut notes = report.notes.clone();
         if output.omitted > 0 {
             notes.push(format!(

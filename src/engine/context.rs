@@ -44,11 +44,17 @@ impl<'e, 'a> Attempt<'e, 'a> {
         }
     }
 
-    /// Makes the output durable and tells its digest.
-    pub fn commit(&self) -> Result<OutputSummary, StepError> {
-        match self.log.borrow_mut().as_mut() {
-            Some(log) => Ok(log.commit()?),
-            None => Ok(OutputSummary::default()),
+    /// Makes the output durable and tells its digest. Where that fails nothing new starts, and the end of the attempt
+    /// is still to be recorded, as far as anything can be.
+    pub fn commit(&self) -> OutputSummary {
+        let mut log = self.log.borrow_mut();
+        match log.as_mut().map(|log| log.commit()) {
+            None => OutputSummary::default(),
+            Some(Ok(summary)) => summary,
+            Some(Err(error)) => {
+                self.engine.publisher.poison(error);
+                OutputSummary::default()
+            }
         }
     }
 
@@ -91,13 +97,6 @@ impl<'e, 'a> Attempt<'e, 'a> {
             .await?;
         Ok(number)
     }
-
-    fn healthy(&self) -> Result<(), StepError> {
-        match self.engine.publisher.poisoned() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
-    }
 }
 
 impl StepContext for Attempt<'_, '_> {
@@ -124,7 +123,6 @@ impl StepContext for Attempt<'_, '_> {
             let keeper = Keeper::new(self, max_output);
             let ended = self.engine.world.run(&request, &keeper, &self.cancel).await;
             let (stdout, stderr, truncated) = keeper.finish();
-            self.healthy()?;
             Ok(match ended {
                 Ok(None) => None,
                 Ok(Some(end)) => Some(Ok(ProcessReport { end, stdout, stderr, truncated })),
@@ -147,7 +145,6 @@ impl StepContext for Attempt<'_, '_> {
                 Ok(Some(reply)) => {
                     let text = self.engine.publisher.redactor().bytes(&reply_text(&request, &reply));
                     self.write(&text, Stream::Stdout);
-                    self.healthy()?;
                     Some(Ok(reply))
                 }
                 Err(error) => Some(Err(error)),

@@ -18,6 +18,7 @@ use std::{
 use indexmap::IndexMap;
 use serde_json::Map;
 
+pub use attempt::secret_sources;
 pub use publish::Publisher;
 pub use signals::Signal;
 

@@ -44,12 +44,12 @@ impl<'a> Publisher<'a> {
     /// Resolves when the record is durable; then it is shown.
     pub async fn publish(&self, event: Event) -> Result<(), StepError> {
         let _turn = self.turn.lock().await;
-        if let Some(error) = self.poisoned.borrow().as_ref() {
-            return Err(error.clone().into());
-        }
         let record = self.number(event)?;
+        // Once it failed the journal keeps refusing, and puts what still ends where it may yet be found.
         if let Err(error) = self.journal.append(&record).await {
-            *self.poisoned.borrow_mut() = Some(error.clone());
+            self.poison(error);
+        }
+        if let Some(error) = self.poisoned() {
             return Err(error.into());
         }
         for sink in &self.sinks {

@@ -204,7 +204,9 @@ impl Engine<'_> {
                 return Err(StepError::Paused(format!("step {} is still running", step.path)));
             }
         }
-        if let LeftBehind::Ended(record) = &left {
+        if let LeftBehind::Ended(record) = &left
+            && step.body.action.is_one_process()
+        {
             return self.adopt_record(step, attempt, record).await.map(Some);
         }
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again.

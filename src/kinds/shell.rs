@@ -208,6 +208,10 @@ impl Action for Shell {
         true
     }
 
+    fn is_one_process(&self) -> bool {
+        true
+    }
+
     fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
         let What::Script { text, .. } = &self.what else { return };
         for (start, _) in text.text.match_indices("{{") {

@@ -50,6 +50,11 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
+    /// Whether the end of its one process is the end of the step, so that a supervisor's note of it can stand in.
+    fn is_one_process(&self) -> bool {
+        false
+    }
+
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false

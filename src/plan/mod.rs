@@ -3,5 +3,5 @@
 mod inputs;
 mod made;
 
-pub use inputs::{Given, InputProblem, Inputs, ValueSource, resolve};
+pub use inputs::{Given, InputProblem, Inputs, ValueSource, resolve, variable_for};
 pub use made::{Plan, cycle_problem};

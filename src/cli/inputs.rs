@@ -1,0 +1,152 @@
+//! Values and requirements before the first step: from flags, the environment, and questions. Starts nothing.
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use super::{CliError, Context, error::code};
+use crate::{
+    engine::secret_sources,
+    model::{Runbook, SecretPlace},
+    operators::{prompt_param, prompt_secret},
+    plan::{Inputs, Plan, ValueSource, resolve, variable_for},
+    port::{SecretSource, World},
+    syntax::Rendered,
+    value::Secret,
+};
+
+/// `--param name=value` as a map; the last of a name wins, as on any command line.
+pub fn flags(params: &[String]) -> Result<IndexMap<String, String>, CliError> {
+    let mut given = IndexMap::new();
+    for param in params {
+        let Some((name, value)) = param.split_once('=') else {
+            return Err(CliError::usage(format!("`--param {param}` has no value")).hint("write --param name=value"));
+        };
+        given.insert(name.trim().to_owned(), value.to_owned());
+    }
+    Ok(given)
+}
+
+/// Everything that can be known without asking; bad values are an error.
+pub fn gather(runbook: &Runbook, params: &[String]) -> Result<Inputs, CliError> {
+    let (inputs, problems) = resolve(runbook, &flags(params)?, &Context::variable);
+    if problems.is_empty() {
+        return Ok(inputs);
+    }
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Err(CliError::usage(lines.join("\nrunsheet: ")))
+}
+
+/// Asks for what is missing, all of it before the first step.
+pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
+    for name in inputs.missing() {
+        let Some(param) = runbook.params.get(&name) else { continue };
+        let text = prompt_param(
+            param.prompt.as_deref().unwrap_or(&name),
+            param.help.as_deref(),
+            param.example.as_ref().map(ToString::to_string).as_deref(),
+            &param.choices,
+            &|text| param.read(text).map(|_| ()),
+        )
+        .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
+        let value = param.read(&text).map_err(CliError::usage)?;
+        inputs.set(&name, value, ValueSource::Prompt);
+    }
+    Ok(())
+}
+
+/// Nobody can be asked: what is missing is an error that says how to give it.
+pub fn refuse_missing(runbook: &Runbook, inputs: &Inputs) -> Result<(), CliError> {
+    let missing = inputs.missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut error = CliError::new(code::REQUIREMENT, missing_lines(runbook, &missing).join("\nrunsheet: "));
+    error = error.hint("nobody is at the keyboard to be asked");
+    Err(error)
+}
+
+fn missing_lines(runbook: &Runbook, missing: &[String]) -> Vec<String> {
+    missing
+        .iter()
+        .map(|name| {
+            let example = runbook.params.get(name).and_then(|param| param.example.as_ref());
+            let example = example.map_or_else(|| "VALUE".into(), ToString::to_string);
+            format!("parameter `{name}` has no value; give it with --param {name}={example} or {}", variable_for(name))
+        })
+        .collect()
+}
+
+/// What must be there before the first step, by looking only: nothing is opened and nothing is run.
+pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
+    let mut problems = missing_lines(&plan.runbook, &plan.inputs.missing());
+    for tool in &plan.runbook.requires.tools {
+        if world.tool(&tool.value).is_none() {
+            problems.push(format!("the tool `{}` is not on the search path", tool.value));
+        }
+    }
+    for (name, source) in secret_sources(plan) {
+        let problem = match source {
+            Err(why) => Some(why),
+            Ok(None) => None,
+            Ok(Some(SecretSource::Env(variable))) => world
+                .variable(&variable)
+                .filter(|value| !value.is_empty())
+                .is_none()
+                .then(|| format!("the variable {variable} is not set")),
+            Ok(Some(SecretSource::File(path))) => {
+                std::fs::metadata(&path).is_err().then(|| format!("there is no file {}", path.display()))
+            }
+            Ok(Some(SecretSource::Command(argv))) => match argv.first() {
+                Some(program) if world.tool(program).is_some() || Path::new(program).is_file() => None,
+                Some(program) => Some(format!("the program `{program}` is not on the search path")),
+                None => Some("its command is empty".into()),
+            },
+            Ok(Some(SecretSource::Prompt { .. })) => None,
+        };
+        if let Some(why) = problem {
+            problems.push(format!("secret `{name}` cannot be read: {why}"));
+        }
+    }
+    problems
+}
+
+/// Secrets that are typed, before the first step.
+pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String, Secret>, CliError> {
+    let mut secrets = IndexMap::new();
+    for spec in runbook.secrets.values() {
+        if !matches!(spec.place, SecretPlace::Prompt) {
+            continue;
+        }
+        if !attended {
+            return Err(CliError::new(
+                code::REQUIREMENT,
+                format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
+            ));
+        }
+        let secret = prompt_secret(&spec.name)
+            .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
+        secrets.insert(spec.name.clone(), secret);
+    }
+    Ok(secrets)
+}
+
+/// Where steps run: the runbook's `cwd`, or where the operator stands.
+pub fn working_folder(plan: &Plan) -> Result<std::path::PathBuf, CliError> {
+    let here = std::env::current_dir()
+        .map_err(|why| CliError::new(code::REQUIREMENT, format!("could not tell the current folder: {why}")))?;
+    let Some(template) = &plan.runbook.cwd else { return Ok(here) };
+    match template.render(&plan.scope(), &[]) {
+        Ok(Rendered::Text(text)) => {
+            let path = here.join(text);
+            if path.is_dir() {
+                Ok(path)
+            } else {
+                Err(CliError::new(code::REQUIREMENT, format!("the folder {} does not exist", path.display()))
+                    .hint("it is the runbook's `cwd`"))
+            }
+        }
+        Ok(Rendered::Deferred(_)) => Ok(here),
+        Err(problem) => Err(CliError::new(code::INVALID, problem.message)),
+    }
+}
