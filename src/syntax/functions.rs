@@ -112,6 +112,7 @@ pub(super) enum Rest {
     None,
     Positional,
     Named,
+    Both,
 }
 
 fn read(doc: &'static FunctionDoc) -> Function {
@@ -120,7 +121,7 @@ fn read(doc: &'static FunctionDoc) -> Function {
     let mut keyword_only = false;
     for part in inside.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         if part.starts_with("**") {
-            function.rest = Rest::Named;
+            function.rest = if function.rest == Rest::Positional { Rest::Both } else { Rest::Named };
         } else if part.starts_with('*') {
             keyword_only = true;
             if part.len() > 1 {

@@ -543,11 +543,11 @@ impl<'t> Parser<'t> {
         if !self.peek().is_some_and(colon) {
             bounds[0] = Some(Box::new(self.expr()?));
         }
-        for bound in 1..3 {
+        for bound in &mut bounds[1..] {
             if self.skip(colon) {
                 slice = true;
                 if !self.peek().is_some_and(|token| colon(token) || close(token)) {
-                    bounds[bound] = Some(Box::new(self.expr()?));
+                    *bound = Some(Box::new(self.expr()?));
                 }
             }
         }
@@ -686,7 +686,7 @@ impl<'t> Parser<'t> {
     fn positional(&self, call: &mut Call, index: usize, node: Node) -> Caught<()> {
         match call.function.params.get(index) {
             Some(param) if !param.keyword_only => call.args[index] = Some(node),
-            _ if call.function.rest == Rest::Positional => call.rest.push((None, node)),
+            _ if matches!(call.function.rest, Rest::Positional | Rest::Both) => call.rest.push((None, node)),
             _ => {
                 return Err(Fault::new(self.code, node.at, "this argument is one too many")
                     .hint(format!("it is used as `{}`", call.function.doc.signature)));
@@ -699,7 +699,9 @@ impl<'t> Parser<'t> {
         match call.function.params.iter().position(|param| param.name == word) {
             Some(index) if call.args[index].is_none() => call.args[index] = Some(node),
             Some(_) => return Err(self.fault(at, format!("`{word}` is given twice"))),
-            None if call.function.rest == Rest::Named => call.rest.push((Some(word.to_owned()), node)),
+            None if matches!(call.function.rest, Rest::Named | Rest::Both) => {
+                call.rest.push((Some(word.to_owned()), node))
+            }
             None => {
                 return Err(self
                     .fault(at, format!("`{}` takes no `{word}`", call.function.doc.name))

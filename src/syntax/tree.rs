@@ -175,9 +175,9 @@ impl Fault {
         self
     }
 
-    pub fn place(self, map: &TextMap) -> Diagnostic {
-        let mut diagnostic = Diagnostic::error(self.code, map.span(self.at), self.message).label(self.label);
-        diagnostic.hint = self.hint;
+    pub fn place(&self, map: &TextMap) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(self.code, map.span(self.at.clone()), &self.message).label(&self.label);
+        diagnostic.hint.clone_from(&self.hint);
         diagnostic
     }
 }
