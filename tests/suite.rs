@@ -1,1 +1,7 @@
+//! The one integration binary: each topic is a module.
+
+mod journal;
 mod language;
+mod processes;
+mod standins;
+mod yaml;

@@ -9,5 +9,5 @@ mod state;
 pub use id::{RunId, StepId};
 pub use kinds::{Effect, Outcome, Progress, RunStarted, SkipCause, StepStatus, Stream};
 pub use record::{Event, Record};
-pub use redact::{RedactStream, Redactor};
+pub use redact::{RedactStream, Redactor, TooShort};
 pub use state::{IllegalEvent, Open, RunState, StepPhase, StepState};

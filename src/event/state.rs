@@ -134,13 +134,16 @@ impl RunState {
                 state.effects.clear();
                 state.phase = StepPhase::Running;
             }
-            Event::EffectIntended { step, attempt, detail, .. } => {
-                let state = self.running(step, *attempt).map_err(illegal)?;
-                state.effects.push(detail.clone());
+            Event::EffectIntended { step, attempt, effect, detail, .. } => {
+                // A look, by `verify`, may come at any time; whatever changes something belongs to a running attempt.
+                if *effect == Effect::Read {
+                    self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                } else {
+                    let state = self.running(step, *attempt).map_err(illegal)?;
+                    state.effects.push(detail.clone());
+                }
             }
-            Event::OutputCommit { step, attempt, .. } => {
-                self.running(step, *attempt).map_err(illegal)?;
-            }
+            Event::OutputCommit { .. } => {}
             Event::StepRetried { step, .. } => {
                 let state = self.steps.get(step).map(StepState::status);
                 if !matches!(state, Some(Some(StepStatus::Failed | StepStatus::Unknown))) {

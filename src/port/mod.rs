@@ -16,7 +16,7 @@ pub use process::{ExecRecord, ProcessEnd, ProcessRequest, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};
 pub use task::{Failure, ProcessReport, StepContext, StepError, StepReport, Task};
-pub use world::{Body, Cancel, HttpReply, HttpRequest, Output, SecretSource, SendError, World, WorldError};
+pub use world::{Body, Cancel, HttpReply, HttpRequest, LeftBehind, Output, SecretSource, SendError, World, WorldError};
 
 /// A future that stays on its thread; the engine runs on one.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

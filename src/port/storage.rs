@@ -14,14 +14,19 @@ pub trait Storage {
     /// Opens a file for reading from its start, for what is too large to hold.
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Cuts a file; durable when it returns.
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and all that is in it, following no link.
+    fn remove_tree(&self, path: &Path) -> io::Result<()>;
     /// Names in a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     fn exists(&self, path: &Path) -> bool;
+    /// Refuses a folder that is a link, belongs to somebody else or may be written by everybody.
+    fn guard(&self, path: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Takes a lock without waiting; `Ok(None)` if somebody else holds it. Freed when the value goes, or its process.
+    /// Takes a lock on a file, which is made if it is not there, without waiting; `Ok(None)` if somebody else holds it. Freed when the value goes, or its process.
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>>;
 }
 
@@ -43,6 +48,6 @@ pub trait StorageFile {
 
 /// A lock that is held; dropping it frees it.
 pub trait StorageLock {
-    /// Writes who holds it into the lock file.
+    /// Writes who holds it into the lock file, in place of what stood there; durable when it returns.
     fn describe(&mut self, text: &str) -> io::Result<()>;
 }

@@ -137,4 +137,7 @@ pub enum StepError {
     /// The operator said no.
     #[error("declined: {0}")]
     Declined(String),
+    /// A mistake of ours: events in an order that cannot be.
+    #[error("internal error: {0}")]
+    Fault(String),
 }

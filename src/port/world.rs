@@ -1,9 +1,16 @@
 //! The only door to the outside. Knows nothing of steps' meaning.
 
-use std::{path::PathBuf, rc::Rc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
 
-use super::{Local, ProcessEnd, ProcessRequest};
-use crate::{event::Stream, value::Secret};
+use super::{ExecRecord, Local, ProcessEnd, ProcessRequest};
+use crate::{
+    event::{StepId, Stream},
+    value::Secret,
+};
 
 /// Runs processes, sends requests, tells the time. `None` as an answer means "this world performs nothing": the values
 /// that would have come of it stay unknown.
@@ -40,6 +47,34 @@ pub trait World {
 
     /// Random bits, for names and jitter; a scenario fixes them.
     fn random(&self) -> u64;
+
+    /// What became of a process that an earlier engine started and did not see end.
+    fn left_behind(&self, _record_dir: &Path, _step: &StepId, _attempt: u32) -> LeftBehind {
+        LeftBehind::Nothing
+    }
+
+    /// Waits until such a process has ended, or ends it.
+    fn settle_left_behind<'a>(
+        &'a self,
+        _record_dir: &'a Path,
+        _step: &'a StepId,
+        _attempt: u32,
+        _end_it: bool,
+        _cancel: &'a Cancel,
+    ) -> Local<'a, LeftBehind> {
+        Box::pin(async { LeftBehind::Nothing })
+    }
+}
+
+/// What is left of an attempt whose engine died.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LeftBehind {
+    /// Its supervisor lives: the attempt's lock is held.
+    Running,
+    /// Its supervisor wrote down how it ended.
+    Ended(ExecRecord),
+    /// No trace: it may never have started, or may have ended unseen.
+    Nothing,
 }
 
 /// Takes what a process writes, as it comes. Called from the engine's thread.

@@ -1,10 +1,10 @@
 //! Tests: what may follow `is`. Knows nothing of trees or scopes.
 
 use super::{
+    ast::{Caught, CompareOp},
     eval::Cell,
     functions::Input,
     strict::{self, Operand},
-    tree::{Caught, CompareOp},
 };
 use crate::value::Value;
 

@@ -1,9 +1,9 @@
 //! Walks a tree with the values of a scope. Knows nothing of files, steps' kinds or URLs.
 
 use super::{
+    ast::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of},
     functions::Input,
     strict::{self, Meter, Operand, a_kind, quoted},
-    tree::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of},
 };
 use crate::{
     text::nearest,
@@ -359,7 +359,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn compare(&mut self, first: &Node, rest: &[(super::tree::CompareOp, Node)]) -> Result<Cell, Stop> {
+    fn compare(&mut self, first: &Node, rest: &[(super::ast::CompareOp, Node)]) -> Result<Cell, Stop> {
         let mut left = self.value(first)?;
         let mut left_node = first;
         for (op, right_node) in rest {
@@ -367,7 +367,7 @@ impl<'a> Machine<'a> {
             let a = self.operand(&left, left_node);
             let mut b = self.operand(&right, right_node);
             let lowered;
-            if matches!(op, super::tree::CompareOp::In | super::tree::CompareOp::NotIn)
+            if matches!(op, super::ast::CompareOp::In | super::ast::CompareOp::NotIn)
                 && is_headers(right_node)
                 && let (Value::Text(name), Value::Map(entries)) = (&left, &right)
             {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{
     Text,
+    ast::{Compiled, Fault, Node, Shared, Use, uses_of},
     eval::{Machine, Stop, waiting},
     parse,
-    tree::{Compiled, Fault, Node, Shared, Use, uses_of},
 };
 use crate::{
     text::{Diagnostic, Span, TextMap},

@@ -6,10 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    ast::{At, Caught, Fault},
     eval::Cell,
     functions::Input,
     strict::{self, MAX_TEXT, a_kind, brief},
-    tree::{At, Caught, Fault},
     url,
 };
 use crate::value::{Value, parse_duration};

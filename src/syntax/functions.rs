@@ -6,11 +6,11 @@ use std::{collections::HashMap, sync::Arc, sync::OnceLock};
 use indexmap::IndexMap;
 
 use super::{
+    ast::{At, Caught, Fault},
     checks,
     eval::Cell,
     filters, sequences,
     strict::{Meter, a_kind, brief},
-    tree::{At, Caught, Fault},
 };
 use crate::{text::nearest, value::Value};
 

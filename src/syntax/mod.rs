@@ -1,19 +1,29 @@
 //! From text to spanned nodes, templates and expressions. Knows nothing of steps or runs.
 
+mod ast;
 mod checks;
+mod decode;
 mod eval;
 mod expr;
+mod fields;
 mod filters;
 mod functions;
+mod given;
 mod node;
 mod parse;
+mod scalar;
 mod sequences;
+mod slips;
 mod strict;
 mod template;
 mod tree;
 mod url;
+pub mod yaml;
 
+pub use decode::decode;
 pub use expr::{Eval, Expr, Reference, Truth};
+pub use fields::{Fields, Pair, Problems};
 pub use functions::{FunctionDoc, FunctionKind, RESERVED, functions};
+pub use given::Given;
 pub use node::{Entry, Node, NodeKind, ScalarStyle, Text};
 pub use template::{Rendered, Template};

@@ -10,8 +10,8 @@ use minijinja::{
 };
 
 use super::{
+    ast::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece, Target},
     functions::{self, FunctionKind, Rest},
-    tree::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece, Target},
 };
 use crate::{text::nearest, value::Value};
 

@@ -5,10 +5,10 @@ use std::{cmp::Ordering, sync::Arc};
 use indexmap::IndexMap;
 
 use super::{
+    ast::{Caught, Fault, MathOp},
     eval::{Cell, map_key, position},
     functions::Input,
     strict::{self, MAX_LIST, Operand, a_kind},
-    tree::{Caught, Fault, MathOp},
 };
 use crate::value::Value;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tree::{At, Caught, CompareOp, Fault, MathOp};
+use super::ast::{At, Caught, CompareOp, Fault, MathOp};
 use crate::value::Value;
 
 /// The largest text that may be made.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{
     Text,
+    ast::{Compiled, Fault, Kind, Node, Piece, Shared, step_of, uses_of, uses_of_pieces},
     eval::{Machine, Stop, unknown, waiting},
     expr::{Eval, Reference, references},
     node::ScalarStyle,
     parse,
-    tree::{Compiled, Fault, Kind, Node, Piece, Shared, step_of, uses_of, uses_of_pieces},
     url::{self, Builder},
 };
 use crate::{

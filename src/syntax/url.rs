@@ -1,9 +1,9 @@
 //! URLs put together from a template: what a value may change in one, and how it is encoded. Knows nothing of requests.
 
 use super::{
+    ast::{At, Caught, Fault, Kind, Node, Piece},
     eval::{Machine, Stop},
     strict::{MAX_TEXT, a_kind},
-    tree::{At, Caught, Fault, Kind, Node, Piece},
 };
 use crate::value::Value;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

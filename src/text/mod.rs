@@ -1,6 +1,7 @@
 //! Source text, places in it, and what is said about those places. Knows nothing of YAML, runbooks or runs.
 
 mod diagnostic;
+mod digest;
 mod draw;
 mod sanitise;
 mod source;
@@ -8,8 +9,9 @@ mod suggest;
 mod text_map;
 
 pub use diagnostic::{Diagnostic, Severity};
+pub use digest::{hex, sha256_hex};
 pub use draw::{DrawStyle, draw, draw_all};
-pub use sanitise::{one_line, printable};
+pub use sanitise::{one_line, printable, without_escapes};
 pub use source::{Position, Source, Span, Spanned};
 pub use suggest::nearest;
 pub use text_map::TextMap;

@@ -1,0 +1,140 @@
+//! The operator's choices, each with its consequence. Asks nobody.
+
+use crate::{
+    event::{Effect, StepId},
+    model::Step,
+    port::{Choice, Question, QuestionKind},
+};
+
+fn choice(key: char, name: &'static str, consequence: impl Into<String>) -> Choice {
+    Choice { key, name, consequence: consequence.into(), needs_reason: false }
+}
+
+fn with_reason(choice: Choice) -> Choice {
+    Choice { needs_reason: true, ..choice }
+}
+
+/// Before a step that changes something.
+pub(super) fn before_step(step: &Step, title: String, headline: String, values: &[(String, String)]) -> Question {
+    let mut context = vec![headline];
+    context.extend(values.iter().map(|(name, value)| format!("{name} = {value}")));
+    let mut choices = vec![choice('r', "run", "run this step")];
+    if !step.critical {
+        choices.push(with_reason(choice('s', "skip", "leave it out; steps after it go on")));
+    }
+    choices.extend([
+        choice('c', "command", "show in full what would be run"),
+        with_reason(choice('d', "done", "you have done it by hand; say how")),
+        choice('a', "auto", "run on to the next question"),
+        choice('p', "pause", "stop here; `runsheet resume` goes on"),
+        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+    ]);
+    Question {
+        step: Some(step.path.clone()),
+        title,
+        message: match step.body.effect {
+            Effect::Destroy => "This step destroys something.".into(),
+            _ => "This step changes something.".into(),
+        },
+        context,
+        kind: QuestionKind::BeforeStep { effect: step.body.effect },
+        choices,
+    }
+}
+
+/// After a failure.
+pub(super) fn failure(step: &Step, title: String, why: &str, output: &[String]) -> Question {
+    let mut choices = vec![choice('r', "retry", "run this step again")];
+    if !step.critical {
+        choices.push(with_reason(choice('s', "skip", "leave it; steps after it go on without its values")));
+    }
+    choices.extend([
+        with_reason(choice('d', "done", "you have done it by hand; say how")),
+        choice('o', "output", "show the end of its output"),
+        choice('p', "pause", "stop here; `runsheet resume` asks this again"),
+        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+    ]);
+    Question {
+        step: Some(step.path.clone()),
+        title,
+        message: format!("Failed: {why}"),
+        context: last(output, 8),
+        kind: QuestionKind::Failure,
+        choices,
+    }
+}
+
+/// After an end that left the effect open.
+pub(super) fn unknown(step: &Step, title: String, why: &str, effects: &[String], output: &[String]) -> Question {
+    let mut context: Vec<String> = effects.iter().map(|effect| format!("on record before the end: {effect}")).collect();
+    context.extend(last(output, 8));
+    let mut choices = vec![
+        with_reason(choice('d', "done", "it took effect; say how you know")),
+        with_reason(choice('r', "retry", "it did not take effect: run it again; say how you know")),
+    ];
+    if !step.critical {
+        choices.push(with_reason(choice('s', "skip", "leave it as it is; steps after it go on without its values")));
+    }
+    choices.extend([
+        choice('o', "output", "show the end of its output"),
+        choice('p', "pause", "stop here; `runsheet resume` asks this again"),
+        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+    ]);
+    Question {
+        step: Some(step.path.clone()),
+        title,
+        message: format!("Nobody knows whether this step took effect: {why}"),
+        context,
+        kind: QuestionKind::Unknown,
+        choices,
+    }
+}
+
+/// A supervisor of an earlier session still runs the step.
+pub(super) fn still_running(step: &StepId) -> Question {
+    Question {
+        step: Some(step.clone()),
+        title: step.to_string(),
+        message: "This step was started before and is still running.".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Run,
+        choices: vec![
+            choice('w', "wait", "wait for it to end"),
+            choice('e', "end", "end it; whether it took effect is then asked"),
+            choice('p', "pause", "leave it running and stop here"),
+        ],
+    }
+}
+
+/// Ctrl-C while a step runs.
+pub(super) fn interrupt() -> Question {
+    Question {
+        step: None,
+        title: "Ctrl-C".into(),
+        message: "The running step goes on until you decide.".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Interrupt,
+        choices: vec![
+            choice('g', "go-on", "go on as if nothing had happened"),
+            choice('f', "finish", "let the step finish, then pause"),
+            choice('i', "interrupt", "interrupt the step (INT), then pause"),
+            choice('k', "kill", "kill the step now, then pause"),
+        ],
+    }
+}
+
+/// A value that is not on record and cannot be made again.
+pub(super) fn withheld(step: &StepId, name: &str) -> Question {
+    Question {
+        step: Some(step.clone()),
+        title: step.to_string(),
+        message: format!("`{name}` was captured as a secret and is not on record; type it again"),
+        context: Vec::new(),
+        kind: QuestionKind::Withheld { name: name.to_owned() },
+        choices: Vec::new(),
+    }
+}
+
+fn last(lines: &[String], count: usize) -> Vec<String> {
+    lines[lines.len().saturating_sub(count)..].to_vec()
+}

@@ -1,0 +1,411 @@
+//! Runs a plan: which step is next, what its end means for the run, when to ask. Knows no kind of step, no file, no
+//! terminal, and not which world it runs in.
+
+mod attempt;
+mod context;
+mod menu;
+mod publish;
+mod resume;
+mod signals;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+};
+
+use indexmap::IndexMap;
+use serde_json::Map;
+
+pub use publish::Publisher;
+pub use signals::Signal;
+
+use crate::{
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepStatus},
+    model::{Graph, OnFailure, Step},
+    plan::Plan,
+    port::{Answer, Journal, JournalError, Operator, Question, Reply, StepError, World},
+    syntax::Truth,
+    text::Diagnostic,
+    value::{Scope, Slot, Value},
+};
+
+/// How a run is carried out, apart from what it does.
+pub struct Options {
+    /// Ask before each step that changes something.
+    pub step_mode: bool,
+    /// What steps see of the operator's environment.
+    pub base_env: Vec<(String, String)>,
+    /// Where steps run.
+    pub cwd: PathBuf,
+    /// `run.id` and its kin; none where there is no run.
+    pub run: Option<Value>,
+    /// Signals of the process.
+    pub signals: Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>,
+    /// Prompted secrets, asked before the first step.
+    pub secrets: IndexMap<String, crate::value::Secret>,
+    /// Decisions given on the command line of a resume, by full step id.
+    pub decisions: IndexMap<String, Decision>,
+    /// Draws a diagnostic of the runbook, for the record.
+    pub draw: Rc<dyn Fn(&Diagnostic) -> String>,
+}
+
+/// `resume --step ID --as done|not-done --reason …`.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub done: bool,
+    pub reason: String,
+}
+
+/// How a run came to its end, for the exit code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    pub outcome: Outcome,
+    pub code: u8,
+    pub reason: Option<String>,
+}
+
+pub struct Engine<'a> {
+    plan: &'a Plan,
+    world: &'a dyn World,
+    operator: &'a dyn Operator,
+    journal: &'a dyn Journal,
+    publisher: Publisher<'a>,
+    scope: RefCell<Scope>,
+    step_mode: Cell<bool>,
+    options: Options,
+    /// Where secrets may be sent: what the file and the parameters name.
+    origins: Vec<String>,
+    signals: signals::Signals,
+}
+
+/// How far a list of steps came.
+struct ListEnd {
+    failed: Vec<String>,
+    unknown: Vec<String>,
+    /// Steps whose needs never came true.
+    waiting: Vec<String>,
+}
+
+/// Whether later steps may build on a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Satisfied,
+    /// It failed or its effect is open, and nothing may build on it.
+    Blocks,
+}
+
+impl<'a> Engine<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        world: &'a dyn World,
+        operator: &'a dyn Operator,
+        journal: &'a dyn Journal,
+        publisher: Publisher<'a>,
+        mut options: Options,
+    ) -> Engine<'a> {
+        let mut scope = plan.scope();
+        if let Some(run) = &options.run {
+            scope.know("run", run.clone());
+        }
+        let signals = signals::Signals::new(options.signals.take());
+        let step_mode = Cell::new(options.step_mode);
+        let origins = plan.origins();
+        Engine {
+            plan,
+            world,
+            operator,
+            journal,
+            publisher,
+            scope: RefCell::new(scope),
+            step_mode,
+            options,
+            origins,
+            signals,
+        }
+    }
+
+    pub fn publisher(&self) -> &Publisher<'a> {
+        &self.publisher
+    }
+
+    /// Runs what is left of the plan and closes or pauses the run.
+    pub async fn run(&self) -> RunEnd {
+        let result = self.main_part().await;
+        let end = match result {
+            Ok(list) => self.judge(&list),
+            Err(StepError::Paused(why)) => return self.pause(why).await,
+            Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
+            Err(StepError::Journal(error)) => return journal_lost(&error),
+            Err(StepError::Fault(why)) => return fault(why),
+        };
+        if !end.outcome.closes() {
+            return self.close(end).await;
+        }
+        match self.final_part(end).await {
+            Ok(end) => self.close(end).await,
+            Err(StepError::Paused(why) | StepError::Declined(why)) => self.pause(why).await,
+            Err(StepError::Journal(error)) => journal_lost(&error),
+            Err(StepError::Fault(why)) => fault(why),
+        }
+    }
+
+    async fn main_part(&self) -> Result<ListEnd, StepError> {
+        for secret in self.options.secrets.iter() {
+            self.learn_secret(secret.0, secret.1.clone()).map_err(|why| StepError::Paused(why.to_string()))?;
+        }
+        self.restore().await?;
+        self.list(&self.plan.runbook.steps, &self.plan.main, false).await
+    }
+
+    /// `finally`: each step is tried; a failure there makes a success a failure.
+    async fn final_part(&self, end: RunEnd) -> Result<RunEnd, StepError> {
+        if self.plan.runbook.finally.is_empty() {
+            return Ok(end);
+        }
+        self.forget_waiting();
+        let list = self.list(&self.plan.runbook.finally, &self.plan.finally, true).await?;
+        let mut broken = list.failed;
+        broken.extend(list.unknown);
+        if broken.is_empty() || end.outcome != Outcome::Succeeded {
+            return Ok(end);
+        }
+        let reason = format!("failed at the end: {}", broken.join(", "));
+        Ok(RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) })
+    }
+
+    fn judge(&self, list: &ListEnd) -> RunEnd {
+        if !list.unknown.is_empty() {
+            let reason = format!("nobody knows whether this took effect: {}", list.unknown.join(", "));
+            return RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) };
+        }
+        if !list.failed.is_empty() {
+            let mut reason = format!("failed: {}", list.failed.join(", "));
+            if !list.waiting.is_empty() {
+                reason.push_str(&format!("; not run: {}", list.waiting.join(", ")));
+            }
+            return RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) };
+        }
+        RunEnd { outcome: Outcome::Succeeded, code: 0, reason: None }
+    }
+
+    async fn close(&self, end: RunEnd) -> RunEnd {
+        let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
+        match self.publisher.publish(event).await {
+            Ok(()) => end,
+            Err(StepError::Fault(why)) => fault(why),
+            Err(error) => journal_lost(&JournalError(error.to_string())),
+        }
+    }
+
+    async fn pause(&self, why: String) -> RunEnd {
+        match self.publisher.publish(Event::RunPaused { reason: why.clone() }).await {
+            Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
+            Err(StepError::Fault(why)) => fault(why),
+            Err(error) => journal_lost(&JournalError(error.to_string())),
+        }
+    }
+
+    /// Runs a list, each step once everything it needs is over, in file order where there is a choice.
+    async fn list(&self, steps: &[Step], graph: &Graph, last: bool) -> Result<ListEnd, StepError> {
+        let mut standing: BTreeMap<usize, Standing> = BTreeMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(known) = self.standing_of(step) {
+                standing.insert(index, known);
+            }
+        }
+        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
+        let mut stopped = false;
+        loop {
+            if let Some(why) = self.signals.stop_reason() {
+                return Err(StepError::Paused(why));
+            }
+            let next = (0..steps.len()).find(|index| {
+                !standing.contains_key(index)
+                    && (last || !stopped)
+                    && graph.edges[*index].keys().all(|on| match standing.get(on) {
+                        Some(Standing::Satisfied) => true,
+                        // In `finally` each step is tried.
+                        Some(Standing::Blocks) => last,
+                        None => false,
+                    })
+            });
+            let Some(index) = next else { break };
+            let result = self.step(&steps[index], last).await?;
+            if result == Standing::Blocks {
+                stopped = true;
+            }
+            standing.insert(index, result);
+        }
+        let state = self.publisher.state();
+        for (index, step) in steps.iter().enumerate() {
+            let name = step.path.to_string();
+            match state.steps.get(&step.path).and_then(|s| s.status()) {
+                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
+                Some(StepStatus::Failed) => end.failed.push(name),
+                Some(StepStatus::Unknown) => end.unknown.push(name),
+                None if !standing.contains_key(&index) => end.waiting.push(name),
+                _ => {}
+            }
+        }
+        Ok(end)
+    }
+
+    /// What a step that is over already means for those after it.
+    fn standing_of(&self, step: &Step) -> Option<Standing> {
+        let state = self.publisher.state();
+        let state = state.steps.get(&step.path)?;
+        match &state.phase {
+            StepPhase::Finished { withheld, .. }
+                if !withheld.is_empty() && state.idempotent && self.needs_again(step, withheld) =>
+            {
+                None
+            }
+            StepPhase::Finished { status: StepStatus::Failed, .. } if step.on_failure == OnFailure::Continue => {
+                Some(Standing::Satisfied)
+            }
+            // Failed and unknown steps of an earlier session are decided anew.
+            StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } => None,
+            StepPhase::Finished { .. } | StepPhase::Skipped { .. } => Some(Standing::Satisfied),
+            StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
+        }
+    }
+
+    /// One step, from its condition to its end.
+    async fn step(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
+        let begun = self.publisher.state().steps.get(&step.path).map(|s| s.phase.clone());
+        if let Some(standing) = self.carry_on(step, begun).await? {
+            return Ok(standing);
+        }
+        if let Some(when) = &step.when {
+            let truth = when.eval_bool(&self.scope.borrow(), &[]);
+            match truth {
+                Ok(Truth::True) => {}
+                Ok(Truth::False) => {
+                    let reason = format!("`when` is false: {}", when.source().trim());
+                    let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
+                    self.publisher.publish(event).await?;
+                    self.settle(step, StepStatus::Skipped, &IndexMap::new());
+                    return Ok(Standing::Satisfied);
+                }
+                Ok(Truth::Deferred(waiting_on)) => return self.defer(step, waiting_on).await,
+                Err(diagnostic) => return self.broken(step, diagnostic, last).await,
+            }
+        }
+        self.attempts(step, last).await
+    }
+
+    /// The step is shown as written: it uses values that are not there.
+    async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
+        let detail = step.body.action.show(&self.scope.borrow()).detail;
+        self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
+        Ok(Standing::Satisfied)
+    }
+
+    /// Puts the end of a step where expressions can see it.
+    pub(crate) fn settle(&self, step: &Step, status: StepStatus, captures: &IndexMap<String, Value>) {
+        let mut scope = self.scope.borrow_mut();
+        if status == StepStatus::NotRun {
+            for (name, value) in captures {
+                scope.know(name, value.clone());
+            }
+            return;
+        }
+        scope.set_step(step.path.as_str(), Slot::Known(Value::text(status.name())));
+        for name in step.gives() {
+            match captures.get(&name.value) {
+                Some(value) => scope.know(&name.value, value.clone()),
+                None => scope.set(&name.value, Slot::Absent),
+            }
+        }
+    }
+
+    /// Before `finally`: what has not run by now will not run.
+    fn forget_waiting(&self) {
+        let open: Vec<&Step> = self
+            .plan
+            .runbook
+            .steps
+            .iter()
+            .filter(|step| {
+                let state = self.publisher.state();
+                state.steps.get(&step.path).is_none_or(|s| s.phase == StepPhase::NotStarted)
+            })
+            .collect();
+        let mut scope = self.scope.borrow_mut();
+        for step in open {
+            scope.set_step(step.path.as_str(), Slot::Known(Value::text("not_run")));
+            for name in step.gives() {
+                scope.set(&name.value, Slot::Absent);
+            }
+        }
+    }
+
+    /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
+    pub(crate) async fn ask(&self, mut question: Question) -> Result<(Reply, u32), StepError> {
+        let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
+        if self.plan.runbook.all_steps().any(critical) {
+            question.choices.retain(|choice| choice.name != "skip");
+        }
+        let redactor = self.publisher.redactor();
+        question.title = redactor.text(&question.title).into_owned();
+        question.message = redactor.text(&question.message).into_owned();
+        for line in &mut question.context {
+            *line = redactor.text(line).into_owned();
+        }
+        for choice in &mut question.choices {
+            choice.consequence = redactor.text(&choice.consequence).into_owned();
+        }
+        let number = self.publisher.state().questions + 1;
+        self.publisher
+            .publish(Event::QuestionAsked {
+                question: number,
+                step: question.step.clone(),
+                about: question.kind.about().to_owned(),
+                message: question.message.clone(),
+                choices: question.choices.iter().map(|choice| choice.name.to_owned()).collect(),
+            })
+            .await?;
+        let reply = tokio::select! {
+            reply = self.operator.ask(&question) => reply,
+            why = self.signals.stopped() => Reply::Closed { why },
+        };
+        let (answer, reason, values) = match &reply {
+            Reply::Answer(Answer { word, reason, values, .. }) => {
+                let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                (word.clone(), reason.clone(), values)
+            }
+            // The question stays open in the journal: it is asked again.
+            Reply::Nobody { .. } | Reply::Closed { .. } => return Ok((reply, number)),
+            Reply::Unasked => ("not asked".to_owned(), None, Map::new()),
+        };
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question: number,
+                step: question.step.clone(),
+                answer,
+                reason,
+                by: self.operator.name(),
+                values,
+            })
+            .await?;
+        Ok((reply, number))
+    }
+
+    pub(crate) fn effect_of(step: &Step) -> Effect {
+        step.body.effect
+    }
+
+    pub(crate) fn state(&self) -> std::cell::Ref<'_, RunState> {
+        self.publisher.state()
+    }
+}
+
+fn journal_lost(error: &JournalError) -> RunEnd {
+    RunEnd { outcome: Outcome::Unknown, code: 9, reason: Some(error.to_string()) }
+}
+
+fn fault(why: String) -> RunEnd {
+    RunEnd { outcome: Outcome::Unknown, code: 70, reason: Some(why) }
+}

@@ -1,0 +1,281 @@
+//! What an interrupted run left, and what follows from it: the table of the design, row by row. Knows no kind of step.
+
+use indexmap::IndexMap;
+
+use super::{
+    Engine, Standing,
+    attempt::{Ended, Next},
+    menu,
+};
+use crate::{
+    event::{Effect, StepPhase, StepStatus},
+    model::{DefaultExpect, Step, step_references},
+    port::{Answer, ExecRecord, Failure, LeftBehind, Reply, StepError, StepReport},
+    value::{Secret, Slot, Value},
+};
+
+impl Engine<'_> {
+    /// Puts what the journal knows where expressions can see it.
+    pub(super) async fn restore(&self) -> Result<(), StepError> {
+        let steps: Vec<&Step> = self.plan.runbook.all_steps().collect();
+        for step in steps {
+            let Some(state) = self.state().steps.get(&step.path).cloned() else { continue };
+            match &state.phase {
+                StepPhase::Finished { status, captures, withheld, .. } => {
+                    let values: IndexMap<String, Value> =
+                        captures.iter().map(|(name, json)| (name.clone(), Value::from_json(json))).collect();
+                    let open = matches!(status, StepStatus::Failed | StepStatus::Unknown);
+                    if !open || step.on_failure == crate::model::OnFailure::Continue {
+                        self.settle(step, *status, &values);
+                    }
+                    if withheld.is_empty() || open {
+                        continue;
+                    }
+                    if state.idempotent {
+                        // It runs again if its value is still needed; until then the value is unknown.
+                        if self.needs_again(step, withheld) {
+                            self.forget(step, withheld);
+                        }
+                        continue;
+                    }
+                    self.ask_withheld(step, withheld).await?;
+                }
+                StepPhase::Skipped { .. } => self.settle(step, StepStatus::Skipped, &IndexMap::new()),
+                StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a step that has not run yet uses one of these names.
+    pub(super) fn needs_again(&self, producer: &Step, names: &[String]) -> bool {
+        let state = self.state();
+        self.plan.runbook.all_steps().any(|step| {
+            step.path != producer.path
+                && state
+                    .steps
+                    .get(&step.path)
+                    .and_then(|s| s.status())
+                    .is_none_or(|status| matches!(status, StepStatus::Failed | StepStatus::Unknown))
+                && step_references(step, &self.plan.names).iter().any(|reference| names.contains(&reference.name))
+        })
+    }
+
+    fn forget(&self, step: &Step, names: &[String]) {
+        for name in names {
+            let origin = format!("{}.{name}", step.path);
+            self.scope.borrow_mut().set(name, Slot::Unknown { origin: origin.into() });
+        }
+    }
+
+    /// A value that is not on record and whose step may not run again comes from the operator.
+    async fn ask_withheld(&self, step: &Step, names: &[String]) -> Result<(), StepError> {
+        if !self.needs_again(step, names) {
+            return Ok(());
+        }
+        for name in names {
+            match self.ask(menu::withheld(&step.path, name)).await?.0 {
+                Reply::Answer(Answer { secret: Some(secret), .. }) => {
+                    let text = secret.expose().to_owned();
+                    self.publisher
+                        .redactor()
+                        .add(&Secret::new(text.clone()), true)
+                        .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
+                    self.scope.borrow_mut().know(name, Value::text(text));
+                }
+                Reply::Nobody { why } | Reply::Closed { why } => {
+                    return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
+                }
+                _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
+    pub(super) async fn carry_on(&self, step: &Step, begun: Option<StepPhase>) -> Result<Option<Standing>, StepError> {
+        let ended = match begun {
+            None | Some(StepPhase::NotStarted | StepPhase::Deferred { .. } | StepPhase::Skipped { .. }) => {
+                return Ok(None);
+            }
+            Some(StepPhase::Finished {
+                status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
+            }) => {
+                if status == StepStatus::Unknown && step.idempotent {
+                    return Ok(None);
+                }
+                Ended {
+                    status,
+                    captures: IndexMap::new(),
+                    result: None,
+                    why: error.unwrap_or_else(|| "it did not come to an end".into()),
+                    output: Vec::new(),
+                }
+            }
+            Some(StepPhase::Finished { .. }) => return Ok(None),
+            Some(StepPhase::Running) => match self.left_running(step).await? {
+                Some(ended) => ended,
+                None => return Ok(None),
+            },
+        };
+        match ended.status {
+            StepStatus::Failed | StepStatus::Unknown => {}
+            status => {
+                self.settle(step, status, &ended.captures);
+                return Ok(Some(Standing::Satisfied));
+            }
+        }
+        if let Some(decision) = self.options.decisions.get(step.path.as_str()) {
+            let answer = Answer { reason: Some(decision.reason.clone()), ..Answer::word("done") };
+            if !decision.done {
+                // The operator says it had no effect, so it is as if it had not run.
+                return self.not_done(step, &decision.reason).await.map(|()| None);
+            }
+            return match self.done_by_hand(step, answer).await? {
+                Ok(standing) => Ok(Some(standing)),
+                Err(found) => Err(StepError::Paused(format!("step {}: {found}", step.path))),
+            };
+        }
+        match self.after(step, &ended, false).await? {
+            Next::Again => Ok(None),
+            Next::Over(standing) => Ok(Some(standing)),
+        }
+    }
+
+    /// A decision from the command line, on record like any answer.
+    async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
+        let number = self.state().questions + 1;
+        let message = "Whether this step took effect was decided on the command line.".to_owned();
+        self.publisher
+            .publish(crate::event::Event::QuestionAsked {
+                question: number,
+                step: Some(step.path.clone()),
+                about: "unknown".into(),
+                message,
+                choices: vec!["done".into(), "not-done".into()],
+            })
+            .await?;
+        self.publisher
+            .publish(crate::event::Event::QuestionAnswered {
+                question: number,
+                step: Some(step.path.clone()),
+                answer: "not-done".into(),
+                reason: Some(reason.to_owned()),
+                by: self.operator.name(),
+                values: serde_json::Map::new(),
+            })
+            .await
+    }
+
+    /// A step that was started and has no end on record. `None`: run it (again).
+    async fn left_running(&self, step: &Step) -> Result<Option<Ended>, StepError> {
+        let (attempt, effect, effects) = {
+            let state = self.state();
+            match state.steps.get(&step.path) {
+                Some(of) => (of.attempts, of.effect, of.effects.clone()),
+                None => return Ok(None),
+            }
+        };
+        let mut left = match self.journal.step_dir() {
+            Some(dir) => self.world.left_behind(&dir, &step.path, attempt),
+            None => LeftBehind::Nothing,
+        };
+        if left == LeftBehind::Running
+            && let Some(dir) = self.journal.step_dir()
+        {
+            let end_it = if effect == Effect::Read && step.idempotent {
+                true
+            } else {
+                match self.ask(menu::still_running(&step.path)).await?.0 {
+                    Reply::Answer(answer) if answer.word == "wait" => false,
+                    Reply::Answer(answer) if answer.word == "end" => true,
+                    Reply::Answer(_) | Reply::Unasked => {
+                        return Err(StepError::Paused(format!("step {} is still running", step.path)));
+                    }
+                    // Nobody there: waiting harms nothing, ending might.
+                    Reply::Nobody { .. } => false,
+                    Reply::Closed { why } => return Err(StepError::Paused(why)),
+                }
+            };
+            let cancel = crate::port::Cancel::new();
+            let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
+            left = self.guarded(&cancel, settling).await?;
+            if left == LeftBehind::Running {
+                return Err(StepError::Paused(format!("step {} is still running", step.path)));
+            }
+        }
+        if let LeftBehind::Ended(record) = &left {
+            return self.adopt_record(step, attempt, record).await.map(Some);
+        }
+        // Whoever was asked is asked again, and what only looks, or may run twice, runs again.
+        if step.body.action.is_asked() || step.idempotent || effect == Effect::Read {
+            return Ok(None);
+        }
+        // Nothing of it had begun: its start is on record, and no intent of an effect.
+        if effects.is_empty() {
+            return Ok(None);
+        }
+        let mut report = StepReport::of(StepStatus::Unknown);
+        report.failure =
+            Some(Failure::plain("the run ended while this step was running, and how it ended is not on record"));
+        self.adopt(step, attempt, report, true).await.map(Some)
+    }
+
+    /// The end that a supervisor wrote down after its engine had died.
+    async fn adopt_record(&self, step: &Step, attempt: u32, record: &ExecRecord) -> Result<Ended, StepError> {
+        let mut report = StepReport::of(StepStatus::Unknown);
+        report.exit = record.exit;
+        report.signal = record.signal;
+        report.notes.push("it ended after the run had been interrupted; its supervisor recorded the end".into());
+        if record.lost_bytes > 0 {
+            report
+                .notes
+                .push(format!("{} bytes of its output came after the interruption and are lost", record.lost_bytes));
+        }
+        for left in &record.swept {
+            report.notes.push(format!("left over and ended: {left}"));
+        }
+        let Some(exit) = record.exit.filter(|_| !record.timed_out) else {
+            let how = if record.timed_out { "it ran out of time" } else { "it was killed" };
+            report.failure = Some(Failure::plain(how));
+            return self.adopt(step, attempt, report, true).await;
+        };
+        let says_more = step.body.expect.entries.iter().any(|entry| {
+            entry.references().iter().any(|r| r.name == "result" && r.path.first().is_none_or(|field| field != "exit"))
+        });
+        if step.body.expect.default_in_force() == DefaultExpect::ExitZero && exit != 0 {
+            report.status = StepStatus::Failed;
+            report.failure = Some(Failure::plain(format!("it exited with {exit}")));
+            return self.adopt(step, attempt, report, false).await;
+        }
+        if !says_more && step.body.captures.is_empty() {
+            let result = Value::map([("exit".to_owned(), Value::Int(i64::from(exit)))].into_iter().collect());
+            match step.body.expect.judge(&self.scope.borrow(), &result) {
+                crate::model::Verdict::Holds => report.status = StepStatus::Succeeded,
+                crate::model::Verdict::Misses(failure) => {
+                    report.status = StepStatus::Failed;
+                    report.failure = Some(failure);
+                }
+                crate::model::Verdict::Broken(diagnostic) => {
+                    report.status = StepStatus::Failed;
+                    report.failure = Some(Failure::drawn(diagnostic));
+                }
+                crate::model::Verdict::Deferred(_) => {}
+            }
+            return self.adopt(step, attempt, report, false).await;
+        }
+        if step.idempotent {
+            report.status = StepStatus::Unknown;
+        }
+        report.failure = Some(Failure::plain(format!(
+            "it exited with {exit} after the run had been interrupted, so what it wrote, and with it {}, is lost",
+            what_is_lost(step)
+        )));
+        self.adopt(step, attempt, report, true).await
+    }
+}
+
+fn what_is_lost(step: &Step) -> String {
+    let names: Vec<String> = step.body.captures.iter().map(|capture| format!("`{}`", capture.name.value)).collect();
+    if names.is_empty() { "what it was expected to say".into() } else { names.join(", ") }
+}

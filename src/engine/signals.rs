@@ -1,0 +1,169 @@
+//! Requests from outside the run to stop, and what they mean while a step runs. Knows nothing of how signals arrive.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::pin,
+    time::Duration,
+};
+
+use super::{Engine, menu};
+use crate::port::{Cancel, Reply, StepError};
+
+/// What arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Ctrl-C.
+    Interrupt,
+    /// TERM or HUP: a closed laptop, a lost connection, a shutdown.
+    Terminate,
+}
+
+/// Running steps may end by themselves for this long after TERM or HUP.
+const GRACE: Duration = Duration::from_secs(10);
+
+pub(super) struct Signals {
+    incoming: RefCell<Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>>,
+    stop: RefCell<Option<String>>,
+    stopping: tokio::sync::Notify,
+    interrupts: Cell<u32>,
+}
+
+impl Signals {
+    pub fn new(incoming: Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>) -> Signals {
+        Signals {
+            incoming: RefCell::new(incoming),
+            stop: RefCell::new(None),
+            stopping: tokio::sync::Notify::new(),
+            interrupts: Cell::new(0),
+        }
+    }
+
+    async fn next(&self) -> Signal {
+        let received = std::future::poll_fn(|cx| match self.incoming.borrow_mut().as_mut() {
+            Some(incoming) => incoming.poll_recv(cx),
+            None => std::task::Poll::Pending,
+        })
+        .await;
+        match received {
+            Some(signal) => signal,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Nothing new starts from here on.
+    pub fn request_stop(&self, why: &str) {
+        self.stop.borrow_mut().get_or_insert_with(|| why.to_owned());
+        self.stopping.notify_waiters();
+    }
+
+    pub fn stop_reason(&self) -> Option<String> {
+        // What arrived between two steps counts as well.
+        if let Some(incoming) = self.incoming.borrow_mut().as_mut() {
+            while let Ok(signal) = incoming.try_recv() {
+                let why = match signal {
+                    Signal::Interrupt => "interrupted",
+                    Signal::Terminate => "the process was told to end",
+                };
+                self.stop.borrow_mut().get_or_insert_with(|| why.to_owned());
+            }
+        }
+        self.stop.borrow().clone()
+    }
+
+    /// Resolves when a stop is requested.
+    pub async fn stopped(&self) -> String {
+        loop {
+            let notified = self.stopping.notified();
+            if let Some(why) = self.stop.borrow().clone() {
+                return why;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Lets a step run on while signals are answered. The first Ctrl-C at a terminal opens a menu, elsewhere it is INT to
+    /// the step; the second is INT, the third KILL. After TERM the step has a grace to end by itself.
+    pub(super) async fn guarded<T>(&self, cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, StepError> {
+        let mut work = pin!(work);
+        let mut ending: Option<Duration> = None;
+        loop {
+            let grace = async {
+                match ending {
+                    Some(at) => {
+                        let left = at.saturating_sub(self.world.now());
+                        self.world.sleep(left, &Cancel::new()).await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = grace => {
+                    cancel.raise(1);
+                    ending = None;
+                }
+                signal = self.signals.next() => match signal {
+                    Signal::Terminate => {
+                        self.signals.request_stop("the process was told to end");
+                        ending = Some(self.world.now() + GRACE);
+                    }
+                    Signal::Interrupt => {
+                        let count = self.signals.interrupts.get() + 1;
+                        self.signals.interrupts.set(count);
+                        match count {
+                            1 if self.operator.attended() => {
+                                if let Some(done) = self.interrupt_menu(cancel, &mut work).await? {
+                                    return Ok(done);
+                                }
+                            }
+                            1 | 2 => {
+                                self.signals.request_stop("interrupted");
+                                cancel.raise(1);
+                            }
+                            _ => {
+                                self.signals.request_stop("interrupted");
+                                cancel.raise(2);
+                            }
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// The step goes on while the operator decides.
+    async fn interrupt_menu<T>(
+        &self,
+        cancel: &Cancel,
+        work: &mut (impl Future<Output = T> + Unpin),
+    ) -> Result<Option<T>, StepError> {
+        let mut asking = pin!(self.ask(menu::interrupt()));
+        let mut done = None;
+        let reply = loop {
+            tokio::select! {
+                reply = &mut asking => break reply?.0,
+                early = &mut *work, if done.is_none() => done = Some(early),
+            }
+        };
+        match reply {
+            Reply::Answer(answer) if answer.word == "go-on" => self.signals.interrupts.set(0),
+            Reply::Answer(answer) if answer.word == "finish" => {
+                self.signals.interrupts.set(0);
+                self.signals.request_stop("the operator paused the run");
+            }
+            Reply::Answer(answer) if answer.word == "kill" => {
+                self.signals.request_stop("the operator stopped the running step");
+                cancel.raise(2);
+            }
+            _ => {
+                self.signals.request_stop("interrupted");
+                cancel.raise(1);
+            }
+        }
+        Ok(done)
+    }
+}

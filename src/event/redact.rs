@@ -1,3 +1,0 @@
-//! placeholder
-pub struct Redactor;
-pub struct RedactStream;

@@ -1,0 +1,253 @@
+//! Files on a real disk: private, synced, locked. Knows nothing of records or run folders.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Seek, Write},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use rustix::fs::OFlags;
+
+use crate::port::{LockKind, Storage, StorageFile, StorageLock};
+
+/// The file system of this machine. Folders are 0700, files 0600; no file is opened through a link (the folders above
+/// it may be reached through one), and no descriptor survives into another program.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DiskStorage;
+
+/// How often, and how far apart, an exclusive lock is tried before somebody else is taken to hold it. Who lists runs
+/// takes their locks for some microseconds to see whether they are free, and must not make a resume fail by that.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(5);
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    // The standard library adds O_CLOEXEC by itself.
+    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits() as i32);
+    options
+}
+
+impl Storage for DiskStorage {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(DiskFile(options().append(true).create_new(true).open(path)?)))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn StorageFile>> {
+        Ok(Box::new(DiskFile(options().append(true).open(path)?)))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut options().read(true).open(path)?, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
+        Ok(Box::new(options().read(true).open(path)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = options().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_data()
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        // A name that is not text is none of ours.
+        std::fs::read_dir(path)?
+            .filter_map(|entry| entry.map(|e| e.file_name().into_string().ok()).transpose())
+            .collect()
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.symlink_metadata().is_ok()
+    }
+
+    fn guard(&self, path: &Path) -> io::Result<()> {
+        let meta = path.symlink_metadata()?;
+        let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        if meta.is_symlink() {
+            return refuse("it is a link".into());
+        }
+        if !meta.is_dir() {
+            return refuse("it is not a folder".into());
+        }
+        let me = rustix::process::geteuid().as_raw();
+        if meta.uid() != me {
+            return refuse(format!("it belongs to user {}, not to you (user {me})", meta.uid()));
+        }
+        if meta.mode() & 0o002 != 0 {
+            return refuse("everybody may write to it".into());
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>> {
+        let file = options().read(true).write(true).create(true).truncate(false).open(path)?;
+        for attempt in 1..=TRIES {
+            let taken = match kind {
+                LockKind::Shared => file.try_lock_shared(),
+                LockKind::Exclusive => file.try_lock(),
+            };
+            match taken {
+                Ok(()) => return Ok(Some(Box::new(DiskLock(file)))),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) if kind == LockKind::Shared || attempt == TRIES => return Ok(None),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+            }
+        }
+        Ok(None)
+    }
+}
+
+struct DiskFile(File);
+
+impl StorageFile for DiskFile {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn preallocate(&mut self, bytes: u64) -> io::Result<()> {
+        // Room first, so that a full disk refuses before anything is written.
+        #[cfg(target_os = "linux")]
+        match rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        // Reserved blocks are "unwritten" until they are written once; the zeros take that step now.
+        let zeros = vec![0; 64 * 1024];
+        let mut offset = 0;
+        while offset < bytes {
+            let part = (bytes - offset).min(zeros.len() as u64);
+            self.write_at(offset, &zeros[..part as usize])?;
+            offset += part;
+        }
+        Ok(())
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        // Linux ignores the offset while O_APPEND is set.
+        let flags = rustix::fs::fcntl_getfl(&self.0)?;
+        rustix::fs::fcntl_setfl(&self.0, flags - OFlags::APPEND)?;
+        let written = self.0.write_all_at(bytes, offset);
+        rustix::fs::fcntl_setfl(&self.0, flags)?;
+        written
+    }
+}
+
+struct DiskLock(File);
+
+impl StorageLock for DiskLock {
+    fn describe(&mut self, text: &str) -> io::Result<()> {
+        self.0.set_len(0)?;
+        self.0.rewind()?;
+        self.0.write_all(text.as_bytes())?;
+        self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.symlink_metadata().unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn folders_and_files_are_private_and_append_only() {
+        let temp = tempfile::tempdir().unwrap();
+        let (folder, path) = (temp.path().join("a"), temp.path().join("a/b"));
+        DiskStorage.create_dir(&folder).unwrap();
+        let mut file = DiskStorage.create(&path).unwrap();
+        file.write_all(b"one\n").unwrap();
+        DiskStorage.append(&path).unwrap().write_all(b"two\n").unwrap();
+        file.write_all(b"three\n").unwrap();
+        file.sync().unwrap();
+        DiskStorage.sync_dir(&folder).unwrap();
+        assert_eq!(DiskStorage.read(&path).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
+        assert!(DiskStorage.create(&path).is_err());
+        assert!(DiskStorage.append(&folder.join("missing")).is_err());
+        assert_eq!(DiskStorage.list(&folder).unwrap(), ["b"]);
+        DiskStorage.truncate(&path, 4).unwrap();
+        file.write_all(b"four\n").unwrap();
+        assert_eq!(DiskStorage.read(&path).unwrap(), b"one\nfour\n");
+    }
+
+    #[test]
+    fn a_preallocated_file_is_overwritten_in_place() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("reserve");
+        let mut file = DiskStorage.create(&path).unwrap();
+        file.preallocate(100_000).unwrap();
+        file.write_at(10, b"here").unwrap();
+        file.sync().unwrap();
+        let bytes = DiskStorage.read(&path).unwrap();
+        assert_eq!(bytes.len(), 100_000);
+        assert_eq!(&bytes[8..16], b"\0\0here\0\0");
+        file.write_all(b"end").unwrap();
+        assert_eq!(DiskStorage.read(&path).unwrap().len(), 100_003);
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_tells_its_holder() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("lock");
+        let mut lock = DiskStorage.lock(&path, LockKind::Exclusive).unwrap().unwrap();
+        lock.describe("a long description").unwrap();
+        lock.describe("mine").unwrap();
+        assert!(DiskStorage.lock(&path, LockKind::Exclusive).unwrap().is_none());
+        assert!(DiskStorage.lock(&path, LockKind::Shared).unwrap().is_none());
+        assert_eq!(DiskStorage.read(&path).unwrap(), b"mine");
+        drop(lock);
+        let _one = DiskStorage.lock(&path, LockKind::Shared).unwrap().unwrap();
+        let _two = DiskStorage.lock(&path, LockKind::Shared).unwrap().unwrap();
+        assert!(DiskStorage.lock(&path, LockKind::Exclusive).unwrap().is_none());
+    }
+
+    #[test]
+    fn links_and_open_folders_are_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let (real, link) = (temp.path().join("real"), temp.path().join("link"));
+        DiskStorage.create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        DiskStorage.guard(&real).unwrap();
+        assert_eq!(DiskStorage.guard(&link).unwrap_err().to_string(), "it is a link");
+        std::fs::set_permissions(&real, PermissionsExt::from_mode(0o777)).unwrap();
+        assert_eq!(DiskStorage.guard(&real).unwrap_err().to_string(), "everybody may write to it");
+        std::fs::write(temp.path().join("file"), "x").unwrap();
+        std::os::unix::fs::symlink(temp.path().join("file"), temp.path().join("to-file")).unwrap();
+        assert!(DiskStorage.read(&temp.path().join("to-file")).is_err());
+        assert!(DiskStorage.append(&temp.path().join("to-file")).is_err());
+        assert!(DiskStorage.guard(&temp.path().join("file")).is_err());
+    }
+}

@@ -1,0 +1,209 @@
+//! Opens a run that was left, and puts right what a crash left behind. Knows nothing of steps.
+//!
+//! Nothing is changed before all of it has been checked. Every change can be interrupted and done again: the torn end
+//! is saved under its own name first, then the good lines are put in place whole by a rename, then the reserve. The
+//! journal is written anew rather than cut, because lines that a failed sync left only in memory would otherwise be
+//! taken for durable ones.
+
+use std::{path::Path, rc::Rc};
+
+use super::{
+    error::StoreError,
+    locks::{Holder, Refusal, Who},
+    replay::{BadLine, Replay},
+    reserve,
+    store::{JOURNAL_VERSION, LANGUAGE_VERSION, OpenRun, RunStore},
+    writer::{DiskJournal, Start},
+};
+use crate::{
+    event::{Event, RunId},
+    port::LockKind,
+};
+
+const TORN: &str = "journal.torn.";
+
+impl RunStore {
+    /// Opens a run to go on with it. A run that is over is opened as well, unchanged: its end is in the state.
+    pub fn open(&self, run: &RunId, who: &Who) -> Result<OpenRun, StoreError> {
+        self.guard_run(run)?;
+        let dir = self.run_dir(run);
+        let lock_path = dir.join("run.lock");
+        let taken = self.storage.lock(&lock_path, LockKind::Exclusive).map_err(StoreError::write(&lock_path))?;
+        let before: Option<Holder> =
+            self.storage.read(&lock_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some(mut lock) = taken else {
+            return Err(StoreError::Locked(Box::new(Refusal { lock: None, holder: before, live: true })));
+        };
+
+        let (bytes, mut replay) = self.replay(run)?;
+        let path = self.journal_path(run);
+        let mut torn: Vec<u8> = replay.torn.as_ref().map_or(Vec::new(), |torn| bytes[torn.range.clone()].to_vec());
+        let mut good = bytes;
+        let spare = reserve::path(&dir);
+        let kept_bytes = if self.storage.exists(&spare) {
+            self.storage.read(&spare).map_err(StoreError::read(&spare))?
+        } else {
+            Vec::new()
+        };
+        let mut folded = 0;
+        match reserve::read(&kept_bytes).map_err(|why| StoreError::damaged(&spare, why))? {
+            Some(kept) if !replay.closed() => {
+                let (whole, lines) = fold(&good, kept).map_err(|why| StoreError::damaged(&spare, why))?;
+                let tail = good.split_off(whole);
+                // What the journal itself holds of these lines is lost to nobody.
+                torn = if lines.starts_with(&tail) { Vec::new() } else { tail };
+                let before = Replay::of(&good);
+                good.extend_from_slice(&lines);
+                replay = Replay::of(&good);
+                folded = replay.records.len() - before.records.len();
+            }
+            _ => {}
+        }
+        if let Some(bad) = replay.bad {
+            return Err(StoreError::BadLine { path, bad });
+        }
+        let Some(header) = replay.state.header.clone() else {
+            let bad = BadLine { line: 1, seq: None, why: "there is no first record".into() };
+            return Err(StoreError::BadLine { path, bad });
+        };
+        for (what, found, known) in
+            [("journal", header.journal, JOURNAL_VERSION), ("runbook language", header.format, LANGUAGE_VERSION)]
+        {
+            if found > known {
+                return Err(StoreError::Newer { run: run.clone(), what, found, known });
+            }
+        }
+        if let Some(noted) = before.as_ref().and_then(|before| before.closed_head.as_ref())
+            && *noted != *replay.chain.head()
+        {
+            let why = format!("the run was over, and the last line then had the hash {noted}: its end is missing");
+            return Err(StoreError::damaged(&path, why));
+        }
+        good.truncate(replay.good);
+
+        let closed = replay.closed();
+        let mut holder = Holder::of_run(run, &header.runbook, who);
+        holder.closed_head = before.and_then(|before| before.closed_head);
+        let mut recovered = Vec::new();
+        if !closed {
+            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+            if !torn.is_empty() {
+                self.save_torn(&dir, &torn)?;
+            }
+            self.replace(&path, &dir.join("journal.jsonl.new"), |store, fresh| {
+                store.write_file(fresh, &good).map(drop)
+            })?;
+            self.sync_dir(&dir)?;
+            if kept_bytes.len() as u64 != reserve::RESERVE_BYTES || kept_bytes.iter().any(|b| *b != 0) {
+                self.replace(&spare, &dir.join("reserve.new"), |store, fresh| {
+                    reserve::make(&*store.storage, fresh).map_err(StoreError::write(fresh))
+                })?;
+            }
+            for name in ["out", "steps", "scratch"] {
+                self.make_folder(&dir.join(name))?;
+            }
+            self.sync_dir(&dir)?;
+            recovered = self.unreported(&dir, &replay)?;
+        }
+        let file = self.storage.append(&path).map_err(StoreError::write(&path))?;
+        let journal = DiskJournal::new(Start {
+            storage: Rc::clone(&self.storage),
+            dir,
+            file,
+            chain: replay.chain,
+            seq: replay.state.last_seq,
+            bytes: good.len() as u64,
+            closed,
+            limits: self.limits,
+            last_resort: Rc::clone(&self.last_resort),
+        });
+        Ok(OpenRun {
+            id: run.clone(),
+            journal: Rc::new(journal),
+            records: replay.records,
+            state: replay.state,
+            recovered,
+            folded,
+            store: self.clone(),
+            lock,
+            holder,
+            locks: Vec::new(),
+        })
+    }
+
+    /// Makes a file anew and puts it in the place of an old one, whole or not at all.
+    fn replace(
+        &self,
+        path: &Path,
+        fresh: &Path,
+        make: impl FnOnce(&RunStore, &Path) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if self.storage.exists(fresh) {
+            self.storage.remove_file(fresh).map_err(StoreError::write(fresh))?;
+        }
+        make(self, fresh)?;
+        self.storage.rename(fresh, path).map_err(StoreError::write(path))
+    }
+
+    fn save_torn(&self, dir: &Path, torn: &[u8]) -> Result<(), StoreError> {
+        let saved = self.torn_files(dir)?;
+        for (_, name) in &saved {
+            let path = dir.join(name);
+            // A crash after it was saved, and before it was cut, brings the same bytes back.
+            if self.storage.read(&path).map_err(StoreError::read(&path))? == torn {
+                return Ok(());
+            }
+        }
+        let next = saved.last().map_or(1, |(number, _)| number + 1);
+        self.replace(&dir.join(format!("{TORN}{next}")), &dir.join(format!("{TORN}new")), |store, fresh| {
+            store.write_file(fresh, torn).map(drop)
+        })?;
+        self.sync_dir(dir)
+    }
+
+    /// Ends that were saved aside, in order.
+    fn torn_files(&self, dir: &Path) -> Result<Vec<(u64, String)>, StoreError> {
+        let names = self.storage.list(dir).map_err(StoreError::read(dir))?;
+        let mut saved: Vec<(u64, String)> =
+            names.into_iter().filter_map(|name| Some((name.strip_prefix(TORN)?.parse().ok()?, name))).collect();
+        saved.sort();
+        Ok(saved)
+    }
+
+    /// Saved ends that no record tells of: the one of this opening, and those of openings that died before theirs.
+    fn unreported(&self, dir: &Path, replay: &Replay) -> Result<Vec<Event>, StoreError> {
+        let mut events = Vec::new();
+        for (_, name) in self.torn_files(dir)? {
+            let told = replay
+                .records
+                .iter()
+                .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if *saved_as == name));
+            if !told {
+                let path = dir.join(&name);
+                let length = self.storage.read(&path).map_err(StoreError::read(&path))?.len();
+                events.push(Event::Recovered { cut_bytes: length as u64, saved_as: name });
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// Where the durable part of a journal ends and which lines of the reserve follow it.
+fn fold(journal: &[u8], kept: reserve::Kept) -> Result<(usize, Vec<u8>), String> {
+    let whole = kept.durable;
+    let Some(durable) = journal.get(..whole) else {
+        return Err(format!("it follows {whole} bytes of a journal that has only {}", journal.len()));
+    };
+    let replay = Replay::of(durable);
+    if replay.good != whole {
+        return Err(format!("it follows {whole} bytes of the journal, which are not whole and good lines"));
+    }
+    let length = reserve::good_lines(&replay.chain, &kept.lines);
+    let lines = &kept.lines[..length];
+    if journal[whole..].starts_with(lines) {
+        // Folded back already; the journal may have gone on since.
+        let rest = Replay::of(journal).good;
+        return Ok((rest.max(whole + length), Vec::new()));
+    }
+    Ok((whole, lines.to_vec()))
+}

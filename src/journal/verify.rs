@@ -1,0 +1,384 @@
+//! Tells whether a kept run is as it was written, and what of that is proven. Changes nothing.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    chain::{hex, hex_sha256},
+    error::StoreError,
+    locks::Holder,
+    replay::Replay,
+    store::{RunStore, frozen_digests},
+    writer::output_name,
+};
+use crate::event::{Event, Outcome, RunId};
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifyReport {
+    pub run: RunId,
+    pub dir: PathBuf,
+    /// How the run ended; none if its end is not on record.
+    pub closed: Option<Outcome>,
+    /// Good lines, from the first on.
+    pub records: usize,
+    /// Output logs whose digest is on record and right.
+    pub outputs: usize,
+    /// The hash of the last good line.
+    pub head: String,
+    /// What is not as it was written; the first bad line of the journal comes first.
+    pub problems: Vec<Problem>,
+    /// What could not be proven, and why.
+    pub unproven: Vec<String>,
+    pub anchor: Option<Anchor>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// `journal.jsonl line 7 (record 7)`, or a file of the run's folder.
+    pub place: String,
+    pub what: String,
+}
+
+/// Where a hash that was kept elsewhere stands in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Anchor {
+    /// It is the hash of this record's line: up to there all is as it was when the hash was noted.
+    Record { seq: u64, last: bool },
+    /// No line has this hash.
+    Nowhere,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn ok(&self) -> bool {
+        self.problems.is_empty() && self.anchor != Some(Anchor::Nowhere)
+    }
+
+    /// The report as people read it.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let verdict = if self.ok() { "verified" } else { "NOT verified" };
+        lines.push(format!("run {}: {verdict}", self.run));
+        for problem in &self.problems {
+            lines.push(format!("  bad: {}: {}", problem.place, problem.what));
+        }
+        match &self.anchor {
+            Some(Anchor::Nowhere) => lines.push(
+                "  bad: anchor: no line of the journal has this hash; the journal was rewritten or cut, or the hash is \
+                 that of another run"
+                    .into(),
+            ),
+            Some(Anchor::Record { seq, last: true }) => {
+                lines.push(format!("  anchor: it is the hash of record {seq}, the last one: the whole journal is proven"));
+            }
+            Some(Anchor::Record { seq, last: false }) => lines.push(format!(
+                "  anchor: it is the hash of record {seq}: everything up to there is as it was when it was noted"
+            )),
+            None => {}
+        }
+        let end = self.closed.map_or("no end on record".to_owned(), |outcome| format!("ended as {}", outcome.name()));
+        lines.push(format!("  {} good records in order, {end}; {} output logs match", self.records, self.outputs));
+        for note in &self.unproven {
+            lines.push(format!("  not proven: {note}"));
+        }
+        if !matches!(self.anchor, Some(Anchor::Record { last: true, .. })) {
+            lines.push(
+                "  a chain proves order and integrity only against someone who does not rewrite all of it; compare the \
+                 head with an anchor kept elsewhere"
+                    .into(),
+            );
+        }
+        lines.push(format!("  head {}", self.head));
+        lines
+    }
+}
+
+/// Looks at everything a run has kept. An error means that it could not be looked at.
+pub fn verify(store: &RunStore, run: &RunId, anchor: Option<&str>) -> Result<VerifyReport, StoreError> {
+    store.guard_run(run)?;
+    let live = store.is_live(run);
+    let dir = store.run_dir(run);
+    let path = store.journal_path(run);
+    let bytes = store.storage.read(&path).map_err(StoreError::read(&path))?;
+    let replay = Replay::of(&bytes);
+    let mut check = Check { store, dir: &dir, problems: Vec::new(), unproven: Vec::new(), live };
+    check.journal(run, &bytes, &replay);
+    check.end(&replay);
+    check.frozen(&bytes, &replay);
+    let outputs = check.outputs(&replay)?;
+    check.torn_files(&replay);
+    let anchor = anchor.map(|hash| {
+        let hash = hash.trim().to_ascii_lowercase();
+        match replay.heads.iter().position(|head| *head == hash) {
+            Some(at) => Anchor::Record { seq: replay.records[at].seq, last: at + 1 == replay.heads.len() },
+            None => Anchor::Nowhere,
+        }
+    });
+    Ok(VerifyReport {
+        run: run.clone(),
+        closed: replay.state.finished.map(|(outcome, _)| outcome).filter(|outcome| outcome.closes()),
+        records: replay.records.len(),
+        outputs,
+        head: replay.chain.head().to_owned(),
+        problems: check.problems,
+        unproven: check.unproven,
+        anchor,
+        dir,
+    })
+}
+
+struct Check<'a> {
+    store: &'a RunStore,
+    dir: &'a Path,
+    problems: Vec<Problem>,
+    unproven: Vec<String>,
+    live: bool,
+}
+
+/// What the records say of one attempt's output.
+#[derive(Default)]
+struct Promise {
+    /// The digest of the whole log.
+    whole: Option<String>,
+    /// Lengths and digests of beginnings.
+    commits: Vec<(u64, String)>,
+    /// It ended, in the same life of the engine it began in, without output.
+    silent: bool,
+}
+
+impl Check<'_> {
+    fn problem(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.problems.push(Problem { place: place.into(), what: what.into() });
+    }
+
+    fn journal(&mut self, run: &RunId, bytes: &[u8], replay: &Replay) {
+        if let Some(bad) = &replay.bad {
+            let seq = bad.seq.map(|seq| format!(" (record {seq})")).unwrap_or_default();
+            self.problem(format!("journal.jsonl line {}{seq}", bad.line), bad.why.clone());
+        }
+        if let Some(torn) = &replay.torn {
+            let line = replay.records.len() + 1;
+            let place = format!("journal.jsonl line {line}");
+            let fragment = &bytes[torn.range.clone()];
+            // A tear leaves a beginning; a whole line with one more byte is a line whose end was changed.
+            let changed = fragment.split_last().is_some_and(|(_, line)| replay.chain.clone().accept(line).is_ok());
+            if torn.hole {
+                self.problem(place, "a part of it was lost");
+            } else if changed {
+                self.problem(place, "its line feed was changed");
+            } else if replay.closed() {
+                self.problem(place, "something stands behind the end of the run");
+            } else if self.live {
+                self.unproven.push(format!("line {line} is being written"));
+            } else {
+                self.unproven.push(format!(
+                    "line {line} is torn ({} bytes), as a crash leaves it; resume sets it aside",
+                    fragment.len()
+                ));
+            }
+        }
+        match &replay.state.header {
+            Some(header) if header.run != *run => {
+                self.problem("journal.jsonl line 1 (record 1)", format!("it is the journal of run {}", header.run));
+            }
+            None if replay.bad.is_none() => self.problem("journal.jsonl", "it has no first record"),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, replay: &Replay) {
+        let noted = self.store.storage.read(&self.dir.join("run.lock")).ok();
+        let noted: Option<Holder> = noted.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let noted = noted.and_then(|holder| holder.closed_head);
+        if replay.bad.is_none()
+            && let Some(noted) = noted
+            && noted != replay.chain.head()
+        {
+            let place = format!("journal.jsonl line {}", replay.records.len() + 1);
+            self.problem(
+                place,
+                format!("when the run was over, its last line had the hash {noted} (run.lock); it is gone"),
+            );
+        }
+        if !replay.closed() {
+            let why = if self.live { "it is going on" } else { "its end is not on record" };
+            self.unproven
+                .push(format!("that no records are missing at the end: {why}, and a cut tail leaves no trace"));
+        }
+    }
+
+    fn frozen(&mut self, bytes: &[u8], replay: &Replay) {
+        let Some(header) = &replay.state.header else { return };
+        match self.store.storage.read(&self.dir.join("plan.json")) {
+            Ok(plan) if hex_sha256(&plan) == header.digest => {}
+            Ok(_) => self.problem("plan.json", "it is not the plan the first record names"),
+            Err(why) => self.problem("plan.json", format!("could not be read: {why}")),
+        }
+        let named: BTreeMap<String, String> = frozen_digests(bytes).into_iter().collect();
+        for (name, digest) in &named {
+            let place = format!("runbook/{name}");
+            match self.store.storage.read(&self.dir.join("runbook").join(name)) {
+                Ok(file) if hex_sha256(&file) == *digest => {}
+                Ok(_) => self.problem(place, "it is not the file the first record names"),
+                Err(why) => self.problem(place, format!("could not be read: {why}")),
+            }
+        }
+        for name in self.tree(&self.dir.join("runbook"), "") {
+            if !named.contains_key(&name) {
+                self.problem(format!("runbook/{name}"), "the first record does not name it");
+            }
+        }
+    }
+
+    /// Every file below a folder, by relative name.
+    fn tree(&self, folder: &Path, above: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut names = self.store.storage.list(folder).unwrap_or_default();
+        names.sort();
+        for name in names {
+            let path = folder.join(&name);
+            let shown = format!("{above}{name}");
+            if self.store.storage.list(&path).is_ok() {
+                found.extend(self.tree(&path, &format!("{shown}/")));
+            } else {
+                found.push(shown);
+            }
+        }
+        found
+    }
+
+    fn outputs(&mut self, replay: &Replay) -> Result<usize, StoreError> {
+        let promises = promises(replay);
+        let folder = self.dir.join("out");
+        let mut names = match self.store.storage.exists(&folder) {
+            true => self.store.storage.list(&folder).map_err(StoreError::read(&folder))?,
+            false => Vec::new(),
+        };
+        names.sort();
+        let mut right = 0;
+        for (name, promise) in &promises {
+            let due = promise.whole.is_some() || !promise.commits.is_empty();
+            if due && !names.contains(name) {
+                self.problem(format!("out/{name}"), "it is missing");
+            }
+        }
+        for name in &names {
+            let place = format!("out/{name}");
+            let Some(promise) = promises.get(name) else {
+                // With a broken journal nobody knows what should be there, and a live run has gone on meanwhile.
+                if replay.bad.is_none() && !self.live {
+                    self.problem(place, "no record tells of it");
+                }
+                continue;
+            };
+            let lengths: Vec<u64> = promise.commits.iter().map(|(length, _)| *length).collect();
+            let (total, whole, parts) = self.digests(&folder.join(name), &lengths)?;
+            if let Some(digest) = &promise.whole {
+                match *digest == whole {
+                    true => right += 1,
+                    false => self.problem(place, "its bytes are not those the record of its step names"),
+                }
+                continue;
+            }
+            if promise.silent {
+                self.problem(place, "its step had no output");
+                continue;
+            }
+            let mut proven = 0;
+            // Behind its head, an output that became too long is written anew: an earlier commit is no beginning of it.
+            let head = self.store.limits.head();
+            for (length, digest) in promise.commits.iter().filter(|(length, _)| *length <= head) {
+                match parts.get(length) {
+                    Some(part) if part == digest => proven = proven.max(*length),
+                    _ => self.problem(&place, format!("its first {length} bytes are not those its record names")),
+                }
+            }
+            if total > proven {
+                self.unproven.push(format!("{place} behind its first {proven} bytes: its step has no end on record"));
+            }
+        }
+        Ok(right)
+    }
+
+    /// Length and digest of a file, and the digests of its beginnings of these lengths.
+    fn digests(&self, path: &Path, lengths: &[u64]) -> Result<(u64, String, BTreeMap<u64, String>), StoreError> {
+        let mut lengths: Vec<u64> = lengths.to_vec();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let mut next = lengths.into_iter().peekable();
+        let mut reader = self.store.storage.open(path).map_err(StoreError::read(path))?;
+        let mut hash = Sha256::new();
+        let mut parts = BTreeMap::new();
+        let mut total = 0;
+        let mut chunk = vec![0; 256 * 1024];
+        loop {
+            let read = reader.read(&mut chunk).map_err(StoreError::read(path))?;
+            if read == 0 {
+                break;
+            }
+            let mut rest = &chunk[..read];
+            while let Some(length) = next.next_if(|length| *length <= total + rest.len() as u64) {
+                let (part, after) = rest.split_at((length - total) as usize);
+                hash.update(part);
+                total = length;
+                rest = after;
+                parts.insert(length, hex(&hash.clone().finalize().into()));
+            }
+            hash.update(rest);
+            total += rest.len() as u64;
+        }
+        Ok((total, hex(&hash.finalize().into()), parts))
+    }
+
+    fn torn_files(&mut self, replay: &Replay) {
+        for record in &replay.records {
+            if let Event::Recovered { cut_bytes, saved_as } = &record.event
+                && !saved_as.contains('/')
+            {
+                match self.store.storage.read(&self.dir.join(saved_as)) {
+                    Ok(bytes) if bytes.len() as u64 == *cut_bytes => {}
+                    Ok(_) => self.problem(saved_as, format!("it has not the {cut_bytes} bytes that were set aside")),
+                    Err(why) => self.problem(saved_as, format!("could not be read: {why}")),
+                }
+            }
+        }
+    }
+}
+
+fn promises(replay: &Replay) -> BTreeMap<String, Promise> {
+    let mut promises: BTreeMap<String, Promise> = BTreeMap::new();
+    let mut life = 0;
+    let mut began: BTreeMap<String, u32> = BTreeMap::new();
+    for record in &replay.records {
+        match &record.event {
+            Event::RunResumed { .. } => life += 1,
+            Event::StepStarted { step, attempt, .. } => {
+                let name = output_name(step, *attempt);
+                promises.entry(name.clone()).or_default();
+                began.insert(name, life);
+            }
+            Event::OutputCommit { step, attempt, bytes, sha256 } => {
+                let promise = promises.entry(output_name(step, *attempt)).or_default();
+                promise.commits.push((*bytes, sha256.clone()));
+            }
+            Event::StepFinished { step, attempt, output_sha256, .. } => {
+                let name = output_name(step, *attempt);
+                let same_life = began.get(&name) == Some(&life);
+                let promise = promises.entry(name).or_default();
+                match output_sha256 {
+                    Some(digest) => promise.whole = Some(digest.clone()),
+                    None if promise.whole.is_none() && promise.commits.is_empty() => promise.silent |= same_life,
+                    None => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    promises
+}

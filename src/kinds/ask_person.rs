@@ -1,0 +1,303 @@
+//! `confirm` and `manual`: what only a person can answer or do. Knows nothing of terminals.
+
+use crate::{
+    event::{Effect, StepStatus},
+    model::{Action, Block, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
+    port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
+    syntax::{Given, NodeKind, Reference, Rendered, Template},
+    text::{Diagnostic, Spanned},
+    value::{Scope, Type},
+};
+
+pub const CONFIRM: Kind = Kind {
+    name: "confirm",
+    summary: "A gate: every later step of its list waits until somebody says yes.",
+    fields: &[
+        FieldDoc { name: "message", summary: "the question" },
+        FieldDoc { name: "type_back", summary: "a text that must be typed instead of yes" },
+    ],
+    lower: Some(lower_confirm),
+};
+
+pub const MANUAL: Kind = Kind {
+    name: "manual",
+    summary: "Something a person does; the run goes on when it is done.",
+    fields: &[
+        FieldDoc { name: "message", summary: "what to do" },
+        FieldDoc { name: "open", summary: "a page to open" },
+        FieldDoc { name: "evidence", summary: "values to be typed as proof, declared as parameters are" },
+    ],
+    lower: Some(lower_manual),
+};
+
+#[derive(Debug)]
+struct Confirm {
+    message: Template,
+    type_back: Option<Template>,
+}
+
+#[derive(Debug)]
+struct Manual {
+    message: Template,
+    open: Option<Template>,
+    evidence: Vec<(Spanned<String>, Param)>,
+}
+
+fn lower_confirm(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    if !matches!(given.node().kind, NodeKind::Map(_)) {
+        return Some(Box::new(Confirm { message: lowering.prose(&given)?, type_back: None }));
+    }
+    let mut fields = given.fields("`confirm`")?;
+    let message = fields.need("message").and_then(|given| lowering.prose(&given));
+    let type_back = fields.get("type_back").map(|given| lowering.template(&given));
+    for later in ["not_before", "not_after", "approvers"] {
+        fields.not_yet(later, &format!("`{later}`"));
+    }
+    fields.finish();
+    Some(Box::new(Confirm { message: message?, type_back: type_back.flatten() }))
+}
+
+fn lower_manual(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    if !matches!(given.node().kind, NodeKind::Map(_)) {
+        return Some(Box::new(Manual { message: lowering.prose(&given)?, open: None, evidence: Vec::new() }));
+    }
+    let mut fields = given.fields("`manual`")?;
+    let message = fields.need("message").and_then(|given| lowering.prose(&given));
+    let open = fields.get("open").and_then(|given| lowering.url(&given));
+    let mut evidence = Vec::new();
+    for (name, given) in fields.get("evidence").and_then(|given| given.entries()).unwrap_or_default() {
+        if lowering.name(name, given.problems())
+            && let Some(param) = lowering.param(name, &given)
+        {
+            evidence.push((Spanned::new(name.text.clone(), name.span), param));
+        }
+    }
+    fields.finish();
+    Some(Box::new(Manual { message: message?, open, evidence }))
+}
+
+impl Action for Confirm {
+    fn references(&self, _names: &Names) -> Vec<Reference> {
+        self.message.references().iter().chain(self.type_back.iter().flat_map(Template::references)).cloned().collect()
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn default_effect(&self) -> Effect {
+        Effect::Read
+    }
+
+    fn is_gate(&self) -> bool {
+        true
+    }
+
+    fn is_asked(&self) -> bool {
+        true
+    }
+
+    fn show(&self, scope: &Scope) -> Shown {
+        let message = self.message.show(scope, &[]);
+        let detail = match &self.type_back {
+            Some(text) => format!("{message}\n(type {} to go on)", text.show(scope, &[])),
+            None => message.clone(),
+        };
+        Shown { headline: message, detail, values: Vec::new() }
+    }
+
+    fn outline(&self) -> Outline {
+        let mut blocks = vec![Block::Prose(self.message.source().to_owned())];
+        if let Some(text) = &self.type_back {
+            blocks.push(Block::Field { label: "To go on, type", text: text.source().to_owned() });
+        }
+        Outline { verb: "Confirm".into(), blocks }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        let message = match self.message.render(setting.scope, &[])? {
+            Rendered::Text(text) => text,
+            Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
+        };
+        let type_back = match self.type_back.as_ref().map(|text| text.render(setting.scope, &[])).transpose()? {
+            Some(Rendered::Deferred(names)) => return Ok(Resolution::Deferred(names)),
+            Some(Rendered::Text(text)) if text.trim().is_empty() => {
+                let span = self.type_back.as_ref().map(Template::span).unwrap_or_default();
+                return Err(Diagnostic::error("wrong-value", span, "the text to be typed is empty"));
+            }
+            Some(Rendered::Text(text)) => Some(text),
+            None => None,
+        };
+        Ok(Resolution::Task(Box::new(ConfirmTask { message, type_back, effect: setting.effect })))
+    }
+}
+
+struct ConfirmTask {
+    message: String,
+    type_back: Option<String>,
+    effect: Effect,
+}
+
+impl Task for ConfirmTask {
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async move {
+            let question = Question {
+                step: Some(cx.step().clone()),
+                title: cx.step().to_string(),
+                message: self.message.clone(),
+                context: Vec::new(),
+                kind: QuestionKind::Confirm { effect: self.effect, type_back: self.type_back.clone() },
+                choices: Vec::new(),
+            };
+            match cx.ask(question).await? {
+                Reply::Answer(answer) if answer.word == "yes" => Ok(StepReport::of(StepStatus::Succeeded)),
+                Reply::Answer(answer) if answer.word == "no" => {
+                    let reason = answer.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+                    Err(StepError::Declined(format!("{} was answered with no{reason}", cx.step())))
+                }
+                // Whatever else came back is not a yes.
+                Reply::Answer(_) => Err(StepError::Paused(format!("{} was not answered with yes or no", cx.step()))),
+                Reply::Nobody { why } | Reply::Closed { why } => Err(StepError::Paused(why)),
+                Reply::Unasked => Ok(StepReport::of(StepStatus::NotRun)),
+            }
+        })
+    }
+}
+
+impl Action for Manual {
+    fn references(&self, _names: &Names) -> Vec<Reference> {
+        self.message.references().iter().chain(self.open.iter().flat_map(Template::references)).cloned().collect()
+    }
+
+    fn gives(&self) -> Vec<Spanned<String>> {
+        self.evidence.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn default_effect(&self) -> Effect {
+        Effect::Change
+    }
+
+    fn is_asked(&self) -> bool {
+        true
+    }
+
+    fn show(&self, scope: &Scope) -> Shown {
+        let message = self.message.show(scope, &[]);
+        let mut detail = message.clone();
+        if let Some(open) = &self.open {
+            detail.push_str(&format!("\nopen {}", open.show(scope, &[])));
+        }
+        for (name, param) in &self.evidence {
+            detail.push_str(&format!("\nevidence {} ({})", name.value, param.ty.name()));
+        }
+        Shown { headline: message.lines().next().unwrap_or("").to_owned(), detail, values: Vec::new() }
+    }
+
+    fn outline(&self) -> Outline {
+        let mut blocks = vec![Block::Prose(self.message.source().to_owned())];
+        if let Some(open) = &self.open {
+            blocks.push(Block::Field { label: "Open", text: open.source().to_owned() });
+        }
+        for (name, param) in &self.evidence {
+            blocks.push(Block::Field { label: "Evidence", text: format!("{} ({})", name.value, param.ty.name()) });
+        }
+        Outline { verb: "Do by hand".into(), blocks }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        let message = match self.message.render(setting.scope, &[])? {
+            Rendered::Text(text) => text,
+            Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
+        };
+        let open = match self.open.as_ref().map(|open| open.render_url(setting.scope, &[])).transpose()? {
+            Some(Rendered::Deferred(names)) => return Ok(Resolution::Deferred(names)),
+            Some(Rendered::Text(text)) => Some(text),
+            None => None,
+        };
+        let evidence = self
+            .evidence
+            .iter()
+            .map(|(name, param)| Evidence {
+                name: name.value.clone(),
+                ty: param.ty,
+                prompt: param.prompt.clone().unwrap_or_else(|| name.value.clone()),
+                choices: param.choices.clone(),
+                pattern: param.pattern.as_ref().map(|(_, pattern)| pattern.clone()),
+            })
+            .collect();
+        Ok(Resolution::Task(Box::new(ManualTask { message, open, evidence })))
+    }
+}
+
+struct ManualTask {
+    message: String,
+    open: Option<String>,
+    evidence: Vec<Evidence>,
+}
+
+impl ManualTask {
+    fn choices() -> Vec<Choice> {
+        let choice = |key, name, consequence: &str, needs_reason| Choice {
+            key,
+            name,
+            consequence: consequence.to_owned(),
+            needs_reason,
+        };
+        vec![
+            choice('d', "done", "it is done; the run goes on", false),
+            choice('s', "skip", "leave it out; steps after it go on", true),
+            choice('f', "failed", "it could not be done", true),
+            choice('p', "pause", "stop here; `runsheet resume` asks this again", false),
+            choice('q', "quit", "end the run as declined; it cannot be resumed", false),
+        ]
+    }
+}
+
+impl Task for ManualTask {
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async move {
+            let question = Question {
+                step: Some(cx.step().clone()),
+                title: cx.step().to_string(),
+                message: self.message.clone(),
+                context: Vec::new(),
+                kind: QuestionKind::Manual { open: self.open.clone(), evidence: self.evidence.clone() },
+                choices: Self::choices(),
+            };
+            let answer = match cx.ask(question).await? {
+                Reply::Answer(answer) => answer,
+                Reply::Nobody { why } | Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Unasked => return Ok(StepReport::of(StepStatus::NotRun)),
+            };
+            let reason = answer.reason.clone().unwrap_or_default();
+            match answer.word.as_str() {
+                "done" => {
+                    for evidence in &self.evidence {
+                        let Some(value) = answer.values.get(&evidence.name) else {
+                            return Err(StepError::Paused(format!("the evidence `{}` is missing", evidence.name)));
+                        };
+                        let text = value.to_string();
+                        let fits = evidence.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&text))
+                            && (evidence.ty != Type::Enum || evidence.choices.contains(&text))
+                            && evidence.ty.read(&text).is_ok();
+                        if !fits {
+                            return Err(StepError::Paused(format!("`{text}` will not do as `{}`", evidence.name)));
+                        }
+                    }
+                    Ok(StepReport { values: answer.values, ..StepReport::of(StepStatus::Succeeded) })
+                }
+                "skip" => {
+                    Ok(StepReport { failure: Some(Failure::plain(reason)), ..StepReport::of(StepStatus::Skipped) })
+                }
+                "failed" => Ok(StepReport::failed(Failure::plain(format!("it could not be done: {reason}")))),
+                "quit" => Err(StepError::Declined(format!("the operator quit at {}", cx.step()))),
+                "pause" => Err(StepError::Paused("the operator paused the run".into())),
+                other => Err(StepError::Paused(format!("`{other}` is no answer to {}", cx.step()))),
+            }
+        })
+    }
+}

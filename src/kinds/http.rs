@@ -1,0 +1,369 @@
+//! `http`: one request, as written. Knows nothing of connections; sending it is in `http_task`.
+
+use std::time::Duration;
+
+use super::http_task;
+use crate::{
+    event::Effect,
+    model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    syntax::{Given, NodeKind, Reference, Template},
+    text::{Diagnostic, Spanned},
+    value::{Scope, Value},
+};
+
+pub const KIND: Kind = Kind {
+    name: "http",
+    summary: "Sends one request.",
+    fields: &[
+        FieldDoc { name: "method", summary: "GET if absent" },
+        FieldDoc { name: "url", summary: "a value at its start is taken whole, later ones as one path segment each" },
+        FieldDoc { name: "query", summary: "names and values, encoded for you" },
+        FieldDoc { name: "headers", summary: "names and values" },
+        FieldDoc { name: "json", summary: "a body as JSON" },
+        FieldDoc { name: "form", summary: "a body as a form" },
+        FieldDoc { name: "body", summary: "a body as text" },
+        FieldDoc { name: "upload", summary: "a file as body" },
+        FieldDoc { name: "auth", summary: "{basic: [user, secret]} or {bearer: secret}" },
+        FieldDoc { name: "save", summary: "a path for the response body" },
+        FieldDoc { name: "follow_redirects", summary: "within the same origin; false if absent" },
+        FieldDoc { name: "ca_file", summary: "certificates to trust besides the system's" },
+        FieldDoc { name: "max_body", summary: "bytes of the response that are kept; 10 MiB if absent" },
+    ],
+    lower: Some(lower),
+};
+
+const METHODS: [(&str, &str); 7] = [
+    ("GET", "GET"),
+    ("HEAD", "HEAD"),
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+    ("DELETE", "DELETE"),
+    ("OPTIONS", "OPTIONS"),
+];
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const MAX_BODY: u64 = 10 * 1024 * 1024;
+
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    pub method: &'static str,
+    pub url: Template,
+    pub query: Vec<(String, Template)>,
+    pub headers: Vec<(String, Template)>,
+    pub body: Payload,
+    pub auth: Option<Auth>,
+    pub save: Option<Template>,
+    pub follow_redirects: bool,
+    pub ca_file: Option<Template>,
+    pub max_body: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Payload {
+    Nothing,
+    Json(JsonTemplate),
+    Form(Vec<(String, Template)>),
+    Text(Template),
+    Upload(Template),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Auth {
+    Basic(Template, Spanned<String>),
+    Bearer(Spanned<String>),
+}
+
+/// A structure with templates for texts.
+#[derive(Clone, Debug)]
+pub(super) enum JsonTemplate {
+    Value(Value),
+    Template(Template),
+    List(Vec<JsonTemplate>),
+    Map(Vec<(String, JsonTemplate)>),
+}
+
+fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    let mut fields = given.fields("`http`")?;
+    let method = fields.get("method").map(|given| given.one_of(&METHODS));
+    let url = fields.need("url").and_then(|given| lowering.url(&given));
+    let query = fields.get("query").map(|given| pairs(&given, lowering)).unwrap_or_default();
+    let headers_given = fields.get("headers");
+    let headers = headers_given.map(|given| headers(&given, lowering)).unwrap_or_default();
+    let json = fields.get("json");
+    let form = fields.get("form");
+    let body = fields.get("body");
+    let upload = fields.get("upload");
+    let auth = fields.get("auth").map(|given| auth(&given, lowering));
+    let save = fields.get("save").map(|given| lowering.template(&given));
+    let follow_redirects = fields.get("follow_redirects").and_then(|given| given.boolean()).unwrap_or(false);
+    let ca_file = fields.get("ca_file").map(|given| lowering.template(&given));
+    let max_body = fields.get("max_body").and_then(|given| given.integer(0..=1 << 31));
+    fields.finish();
+    let bodies = [&json, &form, &body, &upload];
+    if bodies.iter().filter(|body| body.is_some()).count() > 1 {
+        return given.report("conflict", "a request has one body: `json`, `form`, `body` or `upload`", None);
+    }
+    let payload = if let Some(given) = json {
+        Payload::Json(json_template(&given, lowering)?)
+    } else if let Some(given) = form {
+        Payload::Form(pairs(&given, lowering))
+    } else if let Some(given) = body {
+        Payload::Text(lowering.template(&given)?)
+    } else if let Some(given) = upload {
+        Payload::Upload(lowering.template(&given)?)
+    } else {
+        Payload::Nothing
+    };
+    let method = match method {
+        None => "GET",
+        Some(method) => method?,
+    };
+    if !matches!(payload, Payload::Nothing) && matches!(method, "GET" | "HEAD") {
+        let hint = "write `method: POST`".to_owned();
+        return given.report("conflict", format!("a {method} request has no body"), Some(hint));
+    }
+    Some(Box::new(Http {
+        method,
+        url: url?,
+        query,
+        headers,
+        body: payload,
+        auth: auth.flatten(),
+        save: save.flatten(),
+        follow_redirects,
+        ca_file: ca_file.flatten(),
+        max_body: max_body.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_BODY),
+    }))
+}
+
+fn pairs(given: &Given<'_>, lowering: &Lowering) -> Vec<(String, Template)> {
+    let entries = given.entries().unwrap_or_default();
+    entries.iter().filter_map(|(name, given)| Some((name.text.clone(), lowering.template(given)?))).collect()
+}
+
+fn headers(given: &Given<'_>, lowering: &Lowering) -> Vec<(String, Template)> {
+    for (name, _) in given.entries().unwrap_or_default() {
+        let token = !name.text.is_empty()
+            && name.text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        if !token {
+            given.problems().push(Diagnostic::error(
+                "bad-name",
+                name.span,
+                format!("`{}` cannot be the name of a header", name.text),
+            ));
+        }
+    }
+    pairs(given, lowering)
+}
+
+fn auth(given: &Given<'_>, lowering: &Lowering) -> Option<Auth> {
+    let mut fields = given.fields("`auth`")?;
+    let basic = fields.get("basic");
+    let bearer = fields.get("bearer");
+    fields.finish();
+    match (basic, bearer) {
+        (Some(given), None) => {
+            let items = given.list()?;
+            let [user, secret] = items.as_slice() else {
+                let hint = "basic: [\"{{ user }}\", name_of_the_secret]".to_owned();
+                return given.report("wrong-value", "`basic` takes a user and the name of a secret", Some(hint));
+            };
+            let secret = secret_name(secret)?;
+            Some(Auth::Basic(lowering.template(user)?, secret))
+        }
+        (None, Some(given)) => Some(Auth::Bearer(secret_name(&given)?)),
+        _ => given.report("wrong-value", "`auth` is either `basic` or `bearer`", None),
+    }
+}
+
+/// The name itself, not a template: so a secret cannot be written where its name belongs.
+fn secret_name(given: &Given<'_>) -> Option<Spanned<String>> {
+    let text = given.text()?;
+    let bare = text.text.trim().trim_start_matches("{{").trim_end_matches("}}").trim().to_owned();
+    if bare != text.text {
+        return given.report("wrong-value", "the name of a secret is expected here", Some(format!("write {bare}")));
+    }
+    Some(Spanned::new(text.text.clone(), text.span))
+}
+
+fn json_template(given: &Given<'_>, lowering: &Lowering) -> Option<JsonTemplate> {
+    match &given.node().kind {
+        NodeKind::Null => Some(JsonTemplate::Value(Value::None)),
+        NodeKind::Plain(value, _) => Some(JsonTemplate::Value(value.clone())),
+        NodeKind::Text(_) => Some(JsonTemplate::Template(lowering.template(given)?)),
+        NodeKind::List(_) => {
+            Some(JsonTemplate::List(given.list()?.iter().filter_map(|item| json_template(item, lowering)).collect()))
+        }
+        NodeKind::Map(_) => {
+            let entries = given.entries()?;
+            let pairs =
+                entries.iter().filter_map(|(name, item)| Some((name.text.clone(), json_template(item, lowering)?)));
+            Some(JsonTemplate::Map(pairs.collect()))
+        }
+    }
+}
+
+impl JsonTemplate {
+    fn references(&self, all: &mut Vec<Reference>) {
+        match self {
+            JsonTemplate::Value(_) => {}
+            JsonTemplate::Template(template) => all.extend(template.references().iter().cloned()),
+            JsonTemplate::List(items) => items.iter().for_each(|item| item.references(all)),
+            JsonTemplate::Map(entries) => entries.iter().for_each(|(_, item)| item.references(all)),
+        }
+    }
+
+    /// As far as it is known.
+    fn show(&self, scope: &Scope) -> serde_json::Value {
+        match self {
+            JsonTemplate::Value(value) => value.to_json(),
+            JsonTemplate::Template(template) => match template.eval(scope, &[]) {
+                Ok(crate::syntax::Eval::Value(value)) => value.to_json(),
+                _ => template.show(scope, &[]).into(),
+            },
+            JsonTemplate::List(items) => items.iter().map(|item| item.show(scope)).collect(),
+            JsonTemplate::Map(entries) => entries
+                .iter()
+                .map(|(name, item)| (name.clone(), item.show(scope)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        }
+    }
+
+    fn source(&self) -> serde_json::Value {
+        match self {
+            JsonTemplate::Value(value) => value.to_json(),
+            JsonTemplate::Template(template) => template.source().into(),
+            JsonTemplate::List(items) => items.iter().map(JsonTemplate::source).collect(),
+            JsonTemplate::Map(entries) => entries
+                .iter()
+                .map(|(name, item)| (name.clone(), item.source()))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+        }
+    }
+}
+
+impl Http {
+    fn secret(&self) -> Option<&Spanned<String>> {
+        match &self.auth {
+            Some(Auth::Basic(_, secret) | Auth::Bearer(secret)) => Some(secret),
+            None => None,
+        }
+    }
+
+    /// The request in words; `text` shows one template.
+    fn describe(&self, text: &dyn Fn(&Template) -> String, json: &dyn Fn(&JsonTemplate) -> String) -> String {
+        let mut shown = format!("{} {}", self.method, text(&self.url));
+        let mut separator = '?';
+        for (name, value) in &self.query {
+            shown.push_str(&format!("{separator}{name}={}", text(value)));
+            separator = '&';
+        }
+        match &self.auth {
+            Some(Auth::Basic(user, secret)) => {
+                shown.push_str(&format!("\nauthorization: basic {}:‹{}›", text(user), secret.value));
+            }
+            Some(Auth::Bearer(secret)) => shown.push_str(&format!("\nauthorization: bearer ‹{}›", secret.value)),
+            None => {}
+        }
+        for (name, value) in &self.headers {
+            shown.push_str(&format!("\n{}: {}", name.to_lowercase(), text(value)));
+        }
+        match &self.body {
+            Payload::Nothing => {}
+            Payload::Json(template) => shown.push_str(&format!("\n\n{}", json(template))),
+            Payload::Form(pairs) => {
+                let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", text(value))).collect();
+                shown.push_str(&format!("\n\n{}", pairs.join("\n")));
+            }
+            Payload::Text(template) => shown.push_str(&format!("\n\n{}", text(template))),
+            Payload::Upload(path) => shown.push_str(&format!("\n\n(the file {})", text(path))),
+        }
+        if let Some(path) = &self.save {
+            shown.push_str(&format!("\n(the answer goes to {})", text(path)));
+        }
+        shown
+    }
+}
+
+impl Action for Http {
+    fn references(&self, _names: &Names) -> Vec<Reference> {
+        let mut all = self.url.references().to_vec();
+        let mut templates: Vec<&Template> = Vec::new();
+        templates.extend(self.query.iter().chain(&self.headers).map(|(_, template)| template));
+        templates.extend(self.save.iter().chain(&self.ca_file));
+        match &self.body {
+            Payload::Nothing => {}
+            Payload::Json(json) => json.references(&mut all),
+            Payload::Form(pairs) => templates.extend(pairs.iter().map(|(_, template)| template)),
+            Payload::Text(template) | Payload::Upload(template) => templates.push(template),
+        }
+        if let Some(Auth::Basic(user, _)) = &self.auth {
+            templates.push(user);
+        }
+        all.extend(templates.into_iter().flat_map(|template| template.references().to_vec()));
+        if let Some(secret) = self.secret() {
+            all.push(Reference { name: secret.value.clone(), step: None, path: Vec::new(), span: secret.span });
+        }
+        all
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &["status", "headers", "body", "json", "url", "elapsed"]
+    }
+
+    fn default_effect(&self) -> Effect {
+        if matches!(self.method, "GET" | "HEAD") { Effect::Read } else { Effect::Change }
+    }
+
+    fn default_expect(&self) -> DefaultExpect {
+        DefaultExpect::Status2xx
+    }
+
+    fn default_timeout(&self) -> Option<Duration> {
+        Some(DEFAULT_TIMEOUT)
+    }
+
+    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+        if let Some(secret) = self.secret()
+            && let Some(crate::model::Declared::Param(declared)) = names.get(&secret.value)
+        {
+            problems.push(
+                Diagnostic::error(
+                    "not-a-secret",
+                    secret.span,
+                    format!("`{}` is a parameter, not a secret", secret.value),
+                )
+                .related(*declared, "declared here")
+                .hint("a parameter is recorded and shown; declare it under `secrets`"),
+            );
+        }
+    }
+
+    fn show(&self, scope: &Scope) -> Shown {
+        let text = |template: &Template| template.show(scope, &[]);
+        // A URL is shown as it is sent where it is known: encoded.
+        let url = match self.url.render_url(scope, &[]) {
+            Ok(crate::syntax::Rendered::Text(url)) => url,
+            _ => self.url.show(scope, &[]),
+        };
+        let text_or_url = |template: &Template| {
+            if std::ptr::eq(template, &raw const self.url) { url.clone() } else { text(template) }
+        };
+        let json = |json: &JsonTemplate| serde_json::to_string_pretty(&json.show(scope)).unwrap_or_default();
+        let detail = self.describe(&text_or_url, &json);
+        Shown { headline: detail.lines().next().unwrap_or("").to_owned(), detail, values: Vec::new() }
+    }
+
+    fn outline(&self) -> Outline {
+        let text = |template: &Template| template.source().to_owned();
+        let json = |json: &JsonTemplate| serde_json::to_string_pretty(&json.source()).unwrap_or_default();
+        let described = self.describe(&text, &json);
+        Outline { verb: "Send".into(), blocks: vec![Block::Code { language: "http", text: described }] }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        http_task::resolve(self, setting)
+    }
+}

@@ -1,0 +1,35 @@
+//! The kinds of step, one file each, and the only list of them. Knows nothing of how a run schedules them.
+
+mod ask_person;
+mod http;
+mod http_task;
+mod report;
+mod set;
+mod shell;
+mod wait;
+
+use crate::model::{Kind, Registry};
+
+const fn later(name: &'static str, summary: &'static str) -> Kind {
+    Kind { name, summary, fields: &[], lower: None }
+}
+
+/// Everything that reads, checks, documents or suggests a kind reads this table.
+pub static KINDS: [Kind; 11] = [
+    shell::KIND,
+    http::KIND,
+    ask_person::CONFIRM,
+    later("ask", "Asks the operator for values."),
+    ask_person::MANUAL,
+    wait::KIND,
+    later("watch", "Looks at probes for a while and raises alarms."),
+    set::KIND,
+    later("choose", "Takes one of several ways."),
+    later("group", "Holds steps together, in order or in parallel."),
+    later("call", "Runs another runbook."),
+];
+
+/// The table, for the loader.
+pub fn registry() -> Registry {
+    Registry(&KINDS)
+}

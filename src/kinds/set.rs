@@ -1,0 +1,99 @@
+//! `set`: pure values, computed in every world. Performs nothing.
+
+use indexmap::IndexMap;
+
+use crate::{
+    event::{Effect, StepStatus},
+    model::{Action, Block, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    port::{Local, StepContext, StepError, StepReport, Task},
+    syntax::{Eval, Expr, Given, Reference},
+    text::{Diagnostic, Spanned},
+    value::{Scope, Value},
+};
+
+pub const KIND: Kind = Kind {
+    name: "set",
+    summary: "Gives names to values computed from others; also in a plan.",
+    fields: &[],
+    lower: Some(lower),
+};
+
+#[derive(Debug)]
+struct Set {
+    entries: Vec<(Spanned<String>, Expr)>,
+}
+
+fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    let pairs = given.entries()?;
+    if pairs.is_empty() {
+        return given.report("wrong-value", "`set` is empty", Some("set: {name: expression}".into()));
+    }
+    let mut entries = Vec::new();
+    for (name, given) in pairs {
+        if lowering.name(name, given.problems())
+            && let Some(expr) = lowering.expr(&given)
+        {
+            entries.push((Spanned::new(name.text.clone(), name.span), expr));
+        }
+    }
+    Some(Box::new(Set { entries }))
+}
+
+impl Action for Set {
+    fn references(&self, _names: &Names) -> Vec<Reference> {
+        self.entries.iter().flat_map(|(_, expr)| expr.references().to_vec()).collect()
+    }
+
+    fn gives(&self) -> Vec<Spanned<String>> {
+        self.entries.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn default_effect(&self) -> Effect {
+        Effect::Read
+    }
+
+    fn show(&self, _scope: &Scope) -> Shown {
+        let lines: Vec<String> =
+            self.entries.iter().map(|(name, expr)| format!("{} = {}", name.value, expr.source().trim())).collect();
+        Shown { headline: lines.join("; "), detail: lines.join("\n"), values: Vec::new() }
+    }
+
+    fn outline(&self) -> Outline {
+        let text = self.entries.iter().map(|(name, expr)| format!("{} = {}", name.value, expr.source().trim()));
+        Outline {
+            verb: "Compute".into(),
+            blocks: vec![Block::Code { language: "text", text: text.collect::<Vec<_>>().join("\n") }],
+        }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        let mut scope = setting.scope.clone();
+        let mut values = IndexMap::new();
+        for (name, expr) in &self.entries {
+            match expr.eval(&scope, &[])? {
+                // As it will be read back from the journal.
+                Eval::Value(value) => {
+                    let value = Value::from_json(&value.to_json());
+                    scope.know(&name.value, value.clone());
+                    values.insert(name.value.clone(), value);
+                }
+                Eval::Deferred(names) => return Ok(Resolution::Deferred(names)),
+            }
+        }
+        Ok(Resolution::Task(Box::new(SetTask { values })))
+    }
+}
+
+struct SetTask {
+    values: IndexMap<String, Value>,
+}
+
+impl Task for SetTask {
+    fn run<'a>(&'a self, _cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async { Ok(StepReport { values: self.values.clone(), ..StepReport::of(StepStatus::Succeeded) }) })
+    }
+}

@@ -1,0 +1,440 @@
+//! `shell`: a script or a program. Knows nothing of supervisors or of how output is kept.
+
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use super::report::{not_run, process_failure};
+use crate::{
+    event::{Effect, StepId, StepStatus},
+    model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
+    syntax::{Eval, Given, NodeKind, Problems, Reference, Template, Text},
+    text::{Diagnostic, Span},
+    value::{Scope, Slot, Value},
+};
+
+pub const KIND: Kind = Kind {
+    name: "shell",
+    summary: "Runs a script with bash, or a program without a shell.",
+    fields: &[
+        FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
+        FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
+        FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
+        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's" },
+        FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
+        FieldDoc { name: "max_output", summary: "bytes of each stream kept for expressions; 4 MiB if absent" },
+    ],
+    lower: Some(lower),
+};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+const KILL_GRACE: Duration = Duration::from_secs(10);
+const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
+/// Linux's `MAX_ARG_STRLEN`: one argument or variable, with its name, `=` and the closing NUL.
+pub const ONE_STRING_LIMIT: usize = 128 * 1024;
+
+#[derive(Debug)]
+struct Shell {
+    what: What,
+    tty: bool,
+    kill_grace: Duration,
+    max_output: u64,
+}
+
+#[derive(Debug)]
+enum What {
+    Script { text: Text, interpreter: Vec<String> },
+    Exec(Vec<Template>),
+}
+
+fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    let plain = |what| Shell { what, tty: false, kill_grace: KILL_GRACE, max_output: MAX_OUTPUT };
+    if let NodeKind::Text(text) = &given.node().kind {
+        let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
+        return Some(Box::new(plain(what)));
+    }
+    let mut fields = given.fields("`shell`")?;
+    let script_given = fields.get("script");
+    let exec_given = fields.get("exec");
+    let interpreter = fields.get("interpreter");
+    let tty = fields.get("tty").and_then(|given| given.boolean()).unwrap_or(false);
+    let kill_grace = fields.get("kill_grace").and_then(|given| given.duration());
+    let max_output = fields.get("max_output").and_then(|given| given.integer(0..=1 << 30));
+    fields.not_yet("daemon", "`daemon`");
+    fields.not_yet("via", "`via`");
+    fields.finish();
+    let what = match (script_given, exec_given) {
+        (Some(given), None) => {
+            let words = match interpreter {
+                Some(interpreter) => {
+                    let words: Vec<String> = interpreter.line()?.text.split_whitespace().map(str::to_owned).collect();
+                    words
+                }
+                None => vec!["bash".to_owned()],
+            };
+            What::Script { text: script(given.text()?, given.problems())?, interpreter: words }
+        }
+        (None, Some(given)) => {
+            if let Some(interpreter) = interpreter {
+                return interpreter.report("conflict", "`interpreter` goes with `script`, not with `exec`", None);
+            }
+            let argv: Vec<Template> = given.list()?.iter().filter_map(|item| lowering.template(item)).collect();
+            if argv.is_empty() {
+                return given.report("wrong-value", "`exec` is empty; it needs a program", None);
+            }
+            What::Exec(argv)
+        }
+        (Some(_), Some(given)) => {
+            let hint = "a script runs in a shell; `exec` runs a program without one".to_owned();
+            return given.report("conflict", "`shell` takes `script` or `exec`, not both", Some(hint));
+        }
+        (None, None) => {
+            let hint = Some("shell: echo hello".to_owned());
+            return given.report("missing-key", "`shell` needs a `script` or an `exec`", hint);
+        }
+    };
+    let max_output = max_output.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_OUTPUT);
+    let kill_grace = kill_grace.map_or(KILL_GRACE, |grace| grace.value);
+    Some(Box::new(Shell { tty, kill_grace, max_output, ..plain(what) }))
+}
+
+fn script(text: &Text, problems: &Problems) -> Option<Text> {
+    if text.text.trim().is_empty() {
+        problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty"));
+        return None;
+    }
+    if text.text.len() + 1 >= ONE_STRING_LIMIT {
+        let message = format!("this script has {} bytes; at most 131071 fit", text.text.len());
+        problems.push(
+            Diagnostic::error("too-large", text.span, message)
+                .hint("put it into a file beside the runbook and call that"),
+        );
+        return None;
+    }
+    if let Some(comment) = text.cut_by_comment {
+        problems.push(
+            Diagnostic::error("comment-cuts-text", comment, "YAML cut the script here: ` #` begins a comment")
+                .hint("write the script as a block: `shell: |` and the script on the next lines"),
+        );
+    }
+    Some(text.clone())
+}
+
+/// Words of a script that may name a value: `$name`, `${name…`, `${#name…`, `${!name…`, with their ranges.
+pub fn mentions(script: &str) -> Vec<(String, std::ops::Range<usize>)> {
+    let bytes = script.as_bytes();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(dollar) = bytes[at..].iter().position(|b| *b == b'$').map(|i| at + i) {
+        at = dollar + 1;
+        let mut start = at;
+        let braced = bytes.get(start) == Some(&b'{');
+        if braced {
+            start += 1;
+            if matches!(bytes.get(start), Some(b'#' | b'!')) {
+                start += 1;
+            }
+        }
+        let length = bytes[start..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+        let word = &script[start..start + length];
+        if length > 0 && !word.as_bytes()[0].is_ascii_digit() && !(braced && start + length == bytes.len()) {
+            found.push((word.to_owned(), start..start + length));
+        }
+        at = start + length;
+    }
+    found
+}
+
+impl Shell {
+    /// Whether values reach the script as variables by being mentioned.
+    fn reads_variables(&self) -> bool {
+        match &self.what {
+            What::Script { interpreter, .. } => {
+                let program = interpreter[0].rsplit('/').next().unwrap_or("");
+                matches!(program, "bash" | "sh" | "dash" | "ksh" | "zsh" | "busybox")
+            }
+            What::Exec(_) => false,
+        }
+    }
+
+    fn argv(text: &str, interpreter: &[String]) -> (Vec<String>, Stdin) {
+        let program = interpreter[0].rsplit('/').next().unwrap_or("");
+        let mut argv = interpreter.to_vec();
+        let flags: &[&str] = match program {
+            "bash" => &["--noprofile", "--norc", "-euo", "pipefail", "-c"],
+            "sh" | "dash" | "ksh" | "zsh" => &["-eu", "-c"],
+            "python" | "python3" => &["-c"],
+            "perl" | "ruby" | "node" => &["-e"],
+            // Others read their program from standard input.
+            _ => return (argv, Stdin::Bytes(text.as_bytes().to_vec())),
+        };
+        argv.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        argv.push(text.to_owned());
+        (argv, Stdin::Nothing)
+    }
+}
+
+impl Action for Shell {
+    fn references(&self, names: &Names) -> Vec<Reference> {
+        match &self.what {
+            What::Script { text, .. } if self.reads_variables() => mentions(&text.text)
+                .into_iter()
+                .filter(|(word, _)| names.contains(word))
+                .map(|(name, range)| Reference { name, step: None, path: Vec::new(), span: text.map.span(range) })
+                .collect(),
+            What::Script { .. } => Vec::new(),
+            What::Exec(argv) => argv.iter().flat_map(|arg| arg.references().to_vec()).collect(),
+        }
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &["exit", "stdout", "stderr", "lines", "json", "truncated"]
+    }
+
+    fn default_effect(&self) -> Effect {
+        Effect::Change
+    }
+
+    fn default_expect(&self) -> DefaultExpect {
+        DefaultExpect::ExitZero
+    }
+
+    fn default_timeout(&self) -> Option<Duration> {
+        Some(DEFAULT_TIMEOUT)
+    }
+
+    fn takes_env(&self) -> bool {
+        true
+    }
+
+    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+        let What::Script { text, .. } = &self.what else { return };
+        for (start, _) in text.text.match_indices("{{") {
+            let rest = &text.text[start + 2..];
+            let inner = rest.split("}}").next().unwrap_or("");
+            let word: String =
+                inner.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            if names.contains(&word) {
+                let end = if rest.contains("}}") { start + 2 + inner.len() + 2 } else { start + 2 + word.len() };
+                let end = if inner.contains('\n') { start + 2 } else { end };
+                problems.push(
+                    Diagnostic::error("template-in-script", text.map.span(start..end), "a script holds no templates")
+                        .label(format!("`{word}` would be put into the script as code"))
+                        .hint(format!("write \"${word}\": the value is handed over as a variable of that name")),
+                );
+            }
+        }
+    }
+
+    fn show(&self, scope: &Scope) -> Shown {
+        match &self.what {
+            What::Script { text, interpreter } => {
+                let mut values = IndexMap::new();
+                if self.reads_variables() {
+                    for (word, _) in mentions(&text.text) {
+                        let shown = match scope.get(&word) {
+                            None => continue,
+                            Some(Slot::Known(value)) => value.to_env().unwrap_or_else(|| "(not set)".into()),
+                            Some(Slot::Absent) => "(not set)".into(),
+                            Some(Slot::Unknown { origin }) => format!("‹{origin}›"),
+                            Some(Slot::Hidden) => format!("‹{word}›"),
+                        };
+                        values.insert(word, shown);
+                    }
+                }
+                let detail = text.text.trim_end().to_owned();
+                let mut lines = detail.lines().filter(|line| !line.trim().is_empty());
+                let first = lines.next().unwrap_or("").trim().to_owned();
+                let first = if lines.next().is_some() { format!("{first} …") } else { first };
+                let headline =
+                    if interpreter == &["bash"] { first } else { format!("{}: {first}", interpreter.join(" ")) };
+                Shown { headline, detail, values: values.into_iter().collect() }
+            }
+            What::Exec(argv) => {
+                let shown: Vec<String> = argv.iter().map(|arg| quoted(&arg.show(scope, &[]))).collect();
+                Shown { headline: shown.join(" "), detail: shown.join(" "), values: Vec::new() }
+            }
+        }
+    }
+
+    fn outline(&self) -> Outline {
+        match &self.what {
+            What::Script { text, interpreter } => Outline {
+                verb: if self.tty { "Run, at your terminal".into() } else { "Run".into() },
+                blocks: vec![Block::Code {
+                    language: if interpreter == &["bash"] { "bash" } else { "text" },
+                    text: text.text.trim_end().to_owned(),
+                }],
+            },
+            What::Exec(argv) => Outline {
+                verb: "Run, without a shell".into(),
+                blocks: vec![Block::Code {
+                    language: "text",
+                    text: argv.iter().map(|arg| quoted(arg.source())).collect::<Vec<_>>().join(" "),
+                }],
+            },
+        }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        let mut env: IndexMap<String, String> = setting.base_env.iter().cloned().collect();
+        let mut waiting = Vec::new();
+        let (argv, stdin) = match &self.what {
+            What::Script { text, interpreter } => {
+                if self.reads_variables() {
+                    for (word, range) in mentions(&text.text) {
+                        match setting.scope.get(&word) {
+                            Some(Slot::Known(value)) => {
+                                if let Some(exported) = value.to_env() {
+                                    fits(&word, &exported, text.map.span(range))?;
+                                    env.insert(word, exported);
+                                }
+                            }
+                            Some(Slot::Unknown { origin }) => waiting.push(origin.to_string()),
+                            Some(Slot::Hidden) => waiting.push(word),
+                            Some(Slot::Absent) | None => {}
+                        }
+                    }
+                }
+                Self::argv(&text.text, interpreter)
+            }
+            What::Exec(templates) => {
+                let mut argv = Vec::new();
+                for template in templates {
+                    match template.eval(setting.scope, &[])? {
+                        Eval::Value(value) => {
+                            let text = value.to_env().unwrap_or_default();
+                            fits("an argument", &text, template.span())?;
+                            argv.push(text);
+                        }
+                        Eval::Deferred(names) => waiting.extend(names),
+                    }
+                }
+                (argv, Stdin::Nothing)
+            }
+        };
+        if !waiting.is_empty() {
+            waiting.dedup();
+            return Ok(Resolution::Deferred(waiting));
+        }
+        for (name, value) in &setting.env {
+            env.insert(name.clone(), value.clone());
+        }
+        let shown = self.show(setting.scope);
+        Ok(Resolution::Task(Box::new(ShellTask {
+            effect: setting.effect,
+            detail: shown.detail,
+            max_output: self.max_output,
+            tty: self.tty,
+            request: ProcessRequest {
+                step: StepId::new(""),
+                attempt: 0,
+                number: 0,
+                argv,
+                stdin,
+                env: env.into_iter().collect(),
+                cwd: setting.cwd.clone(),
+                tty: self.tty,
+                timeout: setting.timeout,
+                kill_grace: self.kill_grace,
+                record_dir: None,
+            },
+        })))
+    }
+}
+
+/// A value no process can be given is a mistake at the place that asks for it.
+fn fits(name: &str, value: &str, span: Span) -> Result<(), Diagnostic> {
+    if value.contains('\0') {
+        return Err(Diagnostic::error("nul", span, format!("the value of `{name}` holds a NUL character"))
+            .hint("no variable or argument can hold one; pass it through a file"));
+    }
+    if name.len() + value.len() + 2 > ONE_STRING_LIMIT {
+        return Err(Diagnostic::error("too-large", span, format!("the value of `{name}` has {} bytes", value.len()))
+            .label("one variable or argument can hold 128 KiB less its name")
+            .hint("write it to a file below run.dir and hand over the path"));
+    }
+    Ok(())
+}
+
+/// An argument as a shell would need it quoted, for reading.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,‹›{}".contains(c));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+struct ShellTask {
+    effect: Effect,
+    detail: String,
+    max_output: u64,
+    tty: bool,
+    request: ProcessRequest,
+}
+
+impl Task for ShellTask {
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async move {
+            let performed =
+                cx.perform_process(self.effect, self.request.clone(), self.max_output, self.detail.clone()).await?;
+            let process = match performed {
+                None => return Ok(not_run()),
+                Some(Ok(process)) => process,
+                Some(Err(error)) => return Ok(super::report::world_failure(self.effect, &error)),
+            };
+            let mut report = match process_failure(self.effect, &process.end, self.request.timeout) {
+                Some(report) => report,
+                None => StepReport::of(StepStatus::Succeeded),
+            };
+            report.exit = process.end.exit;
+            report.signal = process.end.signal;
+            report.result = Some(result_of(&process, self.tty));
+            for left in &process.end.swept {
+                report.notes.push(format!("left over and ended: {left}"));
+            }
+            if process.end.dropped_bytes > 0 {
+                report.notes.push(format!("{} bytes of output could not be taken", process.end.dropped_bytes));
+            }
+            Ok(report)
+        })
+    }
+}
+
+/// What `result` stands for. Of output that was cut there is no text: using it is an error, not a lie.
+fn result_of(process: &ProcessReport, tty: bool) -> Value {
+    let mut result = IndexMap::new();
+    result.insert("exit".to_owned(), process.end.exit.map_or(Value::None, |code| Value::Int(i64::from(code))));
+    result.insert("truncated".to_owned(), Value::Bool(process.truncated));
+    if !process.truncated {
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            if tty { crate::text::without_escapes(&text) } else { text }
+        };
+        let stdout = text(&process.stdout);
+        let stdout = stdout.trim_end_matches(['\n', '\r']);
+        let stderr = text(&process.stderr);
+        result.insert("stdout".to_owned(), Value::text(stdout));
+        result.insert("stderr".to_owned(), Value::text(stderr.trim_end_matches(['\n', '\r'])));
+        let lines = if stdout.is_empty() { Vec::new() } else { stdout.lines().map(Value::text).collect() };
+        result.insert("lines".to_owned(), Value::list(lines));
+        if let Some(json) = super::report::json_of(process.stdout.as_slice()) {
+            result.insert("json".to_owned(), json);
+        }
+    }
+    Value::map(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mentions;
+
+    #[test]
+    fn finds_what_a_script_means() {
+        let words = |script| mentions(script).into_iter().map(|(word, _)| word).collect::<Vec<_>>();
+        assert_eq!(
+            words("echo $version ${tag} ${#list} ${!ref} ${x:-y} $1 $? $$ '$quoted' ${un"),
+            ["version", "tag", "list", "ref", "x", "quoted"]
+        );
+        assert!(words("no variables, 5$").is_empty());
+    }
+}

@@ -1,0 +1,540 @@
+//! `wait`: a pause, or looking until something holds. Knows nothing of how a look is made.
+
+use std::time::Duration;
+
+use super::report::not_run;
+use crate::{
+    event::{Effect, Progress, StepStatus},
+    model::{
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
+    },
+    port::{Failure, Local, StepContext, StepError, StepReport, Task},
+    syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
+    text::Diagnostic,
+    value::{Scope, Value, show_duration},
+};
+
+pub const KIND: Kind = Kind {
+    name: "wait",
+    summary: "Waits for a while, or looks again and again until something holds.",
+    fields: &[
+        FieldDoc { name: "shell, http", summary: "the look" },
+        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
+        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
+        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
+        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
+        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
+        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
+        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+    ],
+    lower: Some(lower),
+};
+
+const INTERVAL: Duration = Duration::from_secs(5);
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
+const WHOLE: Duration = Duration::from_secs(600);
+const ONE_LOOK: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+enum Wait {
+    Pause(DurationSpec),
+    Poll(Box<Poll>),
+}
+
+#[derive(Debug)]
+struct Poll {
+    look: Body,
+    until: Option<Expr>,
+    fail_when: Option<Expr>,
+    interval: DurationSpec,
+    backoff: f64,
+    max_interval: DurationSpec,
+    held_for: Option<DurationSpec>,
+    timeout: DurationSpec,
+}
+
+fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
+    if !matches!(given.node().kind, NodeKind::Map(_)) {
+        return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
+    }
+    let mut fields = given.fields("`wait`")?;
+    let until = fields.get("until").map(|given| lowering.expr(&given));
+    let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
+    let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
+    let factor = fields.get("backoff").and_then(|given| crate::model::number(&given, 1.0));
+    let max_interval = fields.get("max_interval").and_then(|given| lowering.duration(&given));
+    let held_for = fields.get("held_for").and_then(|given| lowering.duration(&given));
+    // Inside a wait this is the limit of the whole; a single look is limited by the step's own `timeout`.
+    let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
+    let look = lowering.body(&mut fields, true);
+    fields.finish();
+    let look = look?;
+    if look.action.outputs().is_empty() || !matches!(look.kind, "shell" | "http") {
+        let message = format!("a wait cannot look with `{}`", look.kind);
+        return given.report("wrong-value", message, Some("it looks with `http` or `shell`".into()));
+    }
+    let fixed = DurationSpec::Fixed;
+    Some(Box::new(Wait::Poll(Box::new(Poll {
+        look,
+        until: until.flatten(),
+        fail_when: fail_when.flatten(),
+        interval: interval.unwrap_or(fixed(INTERVAL)),
+        backoff: factor.unwrap_or(1.0),
+        max_interval: max_interval.unwrap_or(fixed(MAX_INTERVAL)),
+        held_for,
+        timeout: timeout.unwrap_or(fixed(WHOLE)),
+    }))))
+}
+
+impl Poll {
+    fn durations(&self) -> impl Iterator<Item = &DurationSpec> {
+        [&self.interval, &self.max_interval, &self.timeout].into_iter().chain(&self.held_for)
+    }
+
+    /// The look's own default, unless anything here speaks of exit or status itself.
+    fn default_expect(&self, expect: &Expectations) -> DefaultExpect {
+        let entries = self.look.expect.entries.iter().chain(&expect.entries);
+        let spoken = entries.chain(&self.until).chain(&self.fail_when).any(mentions_outcome);
+        if spoken { DefaultExpect::Nothing } else { self.look.action.default_expect() }
+    }
+
+    fn words(&self, scope: Option<&Scope>) -> String {
+        let duration = |spec: &DurationSpec| match scope {
+            Some(scope) => spec.show(scope),
+            None => spec.source(),
+        };
+        let mut words = Vec::new();
+        if let Some(until) = &self.until {
+            words.push(format!("until {}", until.source().trim()));
+        }
+        if let Some(fail_when) = &self.fail_when {
+            words.push(format!("fails when {}", fail_when.source().trim()));
+        }
+        words.push(format!("every {}, at most {}", duration(&self.interval), duration(&self.timeout)));
+        if let Some(held_for) = &self.held_for {
+            words.push(format!("must hold for {}", duration(held_for)));
+        }
+        words.join("\n")
+    }
+}
+
+impl Action for Wait {
+    fn references(&self, names: &Names) -> Vec<Reference> {
+        match self {
+            Wait::Pause(duration) => duration.references(),
+            Wait::Poll(poll) => {
+                let mut all = body_references(&poll.look, names);
+                all.extend(poll.until.iter().chain(&poll.fail_when).flat_map(|expr| expr.references().to_vec()));
+                all.extend(poll.durations().flat_map(DurationSpec::references));
+                all
+            }
+        }
+    }
+
+    fn gives(&self) -> Vec<crate::text::Spanned<String>> {
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.captures.iter().map(|capture| capture.name.clone()).collect(),
+        }
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        match self {
+            Wait::Pause(_) => &[],
+            Wait::Poll(poll) => poll.look.action.outputs(),
+        }
+    }
+
+    fn locals(&self) -> &'static [&'static str] {
+        &["result"]
+    }
+
+    fn default_effect(&self) -> Effect {
+        match self {
+            Wait::Pause(_) => Effect::Read,
+            Wait::Poll(poll) => poll.look.effect,
+        }
+    }
+
+    fn default_timeout(&self) -> Option<Duration> {
+        Some(ONE_LOOK)
+    }
+
+    fn takes_env(&self) -> bool {
+        matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
+    }
+
+    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+        if let Wait::Poll(poll) = self {
+            poll.look.action.check(names, problems);
+        }
+    }
+
+    fn show(&self, scope: &Scope) -> Shown {
+        match self {
+            Wait::Pause(duration) => {
+                let shown = format!("wait {}", duration.show(scope));
+                Shown { headline: shown.clone(), detail: shown, values: Vec::new() }
+            }
+            Wait::Poll(poll) => {
+                let mut shown = poll.look.action.show(scope);
+                shown.detail = format!("{}\n{}", shown.detail, poll.words(Some(scope)));
+                shown
+            }
+        }
+    }
+
+    fn outline(&self) -> Outline {
+        match self {
+            Wait::Pause(duration) => Outline { verb: format!("Wait {}", duration.source()), blocks: Vec::new() },
+            Wait::Poll(poll) => {
+                let mut outline = poll.look.action.outline();
+                outline.verb = "Look again and again".into();
+                if let Some(until) = &poll.until {
+                    outline.blocks.push(Block::Field { label: "Until", text: until.source().trim().to_owned() });
+                }
+                if let Some(fail_when) = &poll.fail_when {
+                    outline
+                        .blocks
+                        .push(Block::Field { label: "Fails when", text: fail_when.source().trim().to_owned() });
+                }
+                let every = format!("{}, at most {}", poll.interval.source(), poll.timeout.source());
+                outline.blocks.push(Block::Field { label: "Every", text: every });
+                if let Some(held_for) = &poll.held_for {
+                    outline.blocks.push(Block::Field { label: "Must hold for", text: held_for.source() });
+                }
+                outline
+            }
+        }
+    }
+
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
+        let mut waiting = Vec::new();
+        let mut duration = |spec: &DurationSpec| match spec.eval(setting.scope) {
+            Ok(duration) => Ok(duration),
+            Err(Ok(names)) => {
+                waiting.extend(names);
+                Ok(Duration::ZERO)
+            }
+            Err(Err(diagnostic)) => Err(diagnostic),
+        };
+        let poll = match self {
+            Wait::Pause(spec) => {
+                let duration = duration(spec)?;
+                if !waiting.is_empty() {
+                    return Ok(Resolution::Deferred(waiting));
+                }
+                return Ok(Resolution::Task(Box::new(PauseTask { duration })));
+            }
+            Wait::Poll(poll) => poll,
+        };
+        let interval = duration(&poll.interval)?;
+        let max_interval = duration(&poll.max_interval)?;
+        let held_for = poll.held_for.as_ref().map(&mut duration).transpose()?;
+        let timeout = duration(&poll.timeout)?;
+        let mut env = setting.env.clone();
+        for (name, template) in &poll.look.env {
+            match template.eval(setting.scope, &[])? {
+                Eval::Value(value) => env.extend(value.to_env().map(|text| (name.value.clone(), text))),
+                Eval::Deferred(names) => waiting.extend(names),
+            }
+        }
+        let mut cwd = setting.cwd.clone();
+        if let Some(template) = &poll.look.cwd {
+            match template.render(setting.scope, &[])? {
+                Rendered::Text(text) => cwd = cwd.join(text),
+                Rendered::Deferred(names) => waiting.extend(names),
+            }
+        }
+        let look = poll.look.action.resolve(&Setting {
+            scope: setting.scope,
+            effect: poll.look.effect,
+            timeout: setting.timeout,
+            env,
+            base_env: setting.base_env,
+            cwd,
+            origins: setting.origins,
+            names: setting.names,
+            expect: &poll.look.expect,
+        })?;
+        let look = match look {
+            Resolution::Task(task) => task,
+            Resolution::Deferred(names) => {
+                waiting.extend(names);
+                return Ok(Resolution::Deferred(waiting));
+            }
+        };
+        // What the conditions use must be there as well: a wait over an unknown value would look for ever.
+        for expr in poll.until.iter().chain(&poll.fail_when) {
+            for reference in expr.references() {
+                match setting.scope.get(&reference.name) {
+                    Some(crate::value::Slot::Unknown { origin }) => waiting.push(origin.to_string()),
+                    Some(crate::value::Slot::Hidden) => waiting.push(reference.name.clone()),
+                    _ => {}
+                }
+            }
+        }
+        if !waiting.is_empty() {
+            waiting.dedup();
+            return Ok(Resolution::Deferred(waiting));
+        }
+        let mut entries = poll.look.expect.entries.clone();
+        entries.extend(setting.expect.entries.iter().cloned());
+        let default = poll.default_expect(setting.expect);
+        Ok(Resolution::Task(Box::new(PollTask {
+            look,
+            default,
+            expect: Expectations { default: None, entries },
+            captures: poll.look.captures.iter().map(|c| (c.name.value.clone(), c.value.clone())).collect(),
+            until: poll.until.clone(),
+            fail_when: poll.fail_when.clone(),
+            interval,
+            backoff: poll.backoff,
+            max_interval: max_interval.max(interval),
+            held_for: held_for.unwrap_or(Duration::ZERO),
+            timeout,
+        })))
+    }
+}
+
+struct PauseTask {
+    duration: Duration,
+}
+
+impl Task for PauseTask {
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async move {
+            let began = cx.now();
+            loop {
+                let elapsed = cx.now().saturating_sub(began);
+                cx.progress(Progress::Poll {
+                    step: cx.step().clone(),
+                    polls: 0,
+                    elapsed_ms: millis(elapsed),
+                    limit_ms: millis(self.duration),
+                    answer: String::new(),
+                });
+                if cx.cancel().level() > 0 {
+                    return Ok(StepReport::failed(Failure::plain("it was interrupted")));
+                }
+                let left = self.duration.saturating_sub(elapsed);
+                if left.is_zero() {
+                    return Ok(StepReport::of(StepStatus::Succeeded));
+                }
+                // In pieces, so that the operator sees it move; where time does not pass, once is enough.
+                let before = cx.now();
+                cx.sleep(left.min(Duration::from_secs(1))).await;
+                if cx.now().saturating_sub(before) < Duration::from_millis(1) && cx.cancel().level() == 0 {
+                    return Ok(StepReport::of(StepStatus::Succeeded));
+                }
+            }
+        })
+    }
+}
+
+struct PollTask {
+    look: Box<dyn Task>,
+    default: DefaultExpect,
+    expect: Expectations,
+    captures: Vec<(String, Expr)>,
+    until: Option<Expr>,
+    fail_when: Option<Expr>,
+    interval: Duration,
+    backoff: f64,
+    max_interval: Duration,
+    held_for: Duration,
+    timeout: Duration,
+}
+
+/// What one look came to. Four different things, and shown as such.
+enum Look {
+    Holds,
+    NotReachable(String),
+    NotYet(Failure),
+    Wrong(Failure),
+    /// The expression itself failed.
+    Broken(Diagnostic),
+}
+
+impl PollTask {
+    fn judge(&self, scope: &Scope, report: &StepReport) -> Look {
+        let result = match &report.result {
+            Some(result) if report.status == StepStatus::Succeeded => result,
+            _ => return Look::NotReachable(super::report::report_why(report)),
+        };
+        match self.expect.judge_with(self.default, scope, result) {
+            Verdict::Holds => {}
+            Verdict::Misses(failure) => {
+                return if refuses(result) { Look::Wrong(failure) } else { Look::NotYet(failure) };
+            }
+            Verdict::Broken(diagnostic) => return Look::Broken(diagnostic),
+            Verdict::Deferred(names) => {
+                return Look::NotYet(Failure::plain(format!("waits for {}", names.join(", "))));
+            }
+        }
+        let locals = [("result", result.clone())];
+        if let Some(fail_when) = &self.fail_when {
+            match fail_when.eval_bool(scope, &locals) {
+                Ok(Truth::False) => {}
+                Ok(_) => {
+                    let mut drawn = missed(fail_when, result, scope);
+                    drawn.message = format!("the wait fails when {}", fail_when.source().trim());
+                    return Look::Wrong(Failure::drawn(drawn));
+                }
+                Err(diagnostic) => return Look::Broken(diagnostic),
+            }
+        }
+        match self.until.as_ref().map(|until| (until, until.eval_bool(scope, &locals))) {
+            None | Some((_, Ok(Truth::True))) => Look::Holds,
+            Some((until, Ok(_))) => Look::NotYet(Failure::drawn(missed(until, result, scope))),
+            Some((_, Err(diagnostic))) => Look::Broken(diagnostic),
+        }
+    }
+}
+
+/// A client error will not go away by waiting, except those that say "later" or "not there yet".
+fn refuses(result: &Value) -> bool {
+    match field(result, "status") {
+        Some(Value::Int(status)) => (400..500).contains(status) && ![404, 408, 425, 429].contains(status),
+        _ => false,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An answer for the live line: what was looked at, or why it could not be.
+fn brief(failure: &Failure) -> String {
+    match &failure.at {
+        Some(diagnostic) if !diagnostic.label.is_empty() => diagnostic.label.clone(),
+        _ => failure.message.clone(),
+    }
+}
+
+impl Task for PollTask {
+    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
+        Box::pin(async move {
+            let began = cx.now();
+            let mut polls = 0_u32;
+            let mut held_since: Option<Duration> = None;
+            loop {
+                polls += 1;
+                let mut report = self.look.run(cx).await?;
+                if report.status == StepStatus::NotRun {
+                    return Ok(not_run());
+                }
+                if cx.cancel().level() > 0 {
+                    return Ok(StepReport::failed(Failure::plain("it was interrupted")));
+                }
+                let elapsed = cx.now().saturating_sub(began);
+                let look = self.judge(cx.scope(), &report);
+                let answer = match &look {
+                    Look::Holds => "it holds".to_owned(),
+                    Look::NotReachable(why) => why.clone(),
+                    Look::NotYet(failure) => format!("not yet: {}", brief(failure)),
+                    Look::Wrong(failure) => format!("wrong: {}", brief(failure)),
+                    Look::Broken(diagnostic) => format!("the expression itself failed: {}", diagnostic.message),
+                };
+                cx.progress(Progress::Poll {
+                    step: cx.step().clone(),
+                    polls,
+                    elapsed_ms: millis(elapsed),
+                    limit_ms: millis(self.timeout),
+                    answer: answer.clone(),
+                });
+                match look {
+                    Look::Holds => {
+                        let since = *held_since.get_or_insert(cx.now());
+                        if cx.now().saturating_sub(since) >= self.held_for {
+                            return Ok(self.done(cx, report, polls));
+                        }
+                    }
+                    Look::Wrong(failure) => {
+                        report.status = StepStatus::Failed;
+                        report.failure = Some(prefixed("wrong", failure));
+                        return Ok(report);
+                    }
+                    Look::Broken(diagnostic) => {
+                        report.status = StepStatus::Failed;
+                        let failure = prefixed("the expression itself failed", Failure::drawn(diagnostic));
+                        report.failure = Some(failure);
+                        return Ok(report);
+                    }
+                    Look::NotReachable(_) | Look::NotYet(_) => held_since = None,
+                }
+                let pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                let left = self.timeout.saturating_sub(elapsed);
+                if left.is_zero() || elapsed + pause > self.timeout + self.interval {
+                    report.status = StepStatus::Failed;
+                    let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
+                    report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {
+                        Look::NotYet(failure) => prefixed(&format!("{gave_up}: not yet"), failure),
+                        _ => Failure::plain(format!("{gave_up}: {answer}")),
+                    });
+                    return Ok(report);
+                }
+                self.pause(cx, pause.min(left.max(Duration::from_millis(1))), polls, began, &answer).await;
+                if cx.cancel().level() > 0 {
+                    return Ok(StepReport::failed(Failure::plain("it was interrupted")));
+                }
+            }
+        })
+    }
+}
+
+/// The last report as its look saw it, before it was marked as failed.
+fn report_as_seen(report: &StepReport) -> StepReport {
+    StepReport { status: if report.result.is_some() { StepStatus::Succeeded } else { report.status }, ..report.clone() }
+}
+
+fn prefixed(prefix: &str, failure: Failure) -> Failure {
+    match failure.at {
+        Some(mut diagnostic) => {
+            diagnostic.message = format!("{prefix}: {}", diagnostic.message);
+            Failure::drawn(*diagnostic)
+        }
+        None => Failure::plain(format!("{prefix}: {}", failure.message)),
+    }
+}
+
+impl PollTask {
+    /// Sleeps in pieces, so that the live line moves.
+    async fn pause(&self, cx: &dyn StepContext, pause: Duration, polls: u32, began: Duration, answer: &str) {
+        let until = cx.now() + pause;
+        loop {
+            let left = until.saturating_sub(cx.now());
+            if left.is_zero() || cx.cancel().level() > 0 {
+                return;
+            }
+            cx.sleep(left.min(Duration::from_secs(1))).await;
+            cx.progress(Progress::Poll {
+                step: cx.step().clone(),
+                polls,
+                elapsed_ms: millis(cx.now().saturating_sub(began)),
+                limit_ms: millis(self.timeout),
+                answer: answer.to_owned(),
+            });
+        }
+    }
+
+    fn done(&self, cx: &dyn StepContext, mut report: StepReport, polls: u32) -> StepReport {
+        let result = report.result.clone().unwrap_or(Value::None);
+        for (name, expr) in &self.captures {
+            match expr.eval(cx.scope(), &[("result", result.clone())]) {
+                Ok(Eval::Value(value)) => {
+                    report.values.insert(name.clone(), Value::from_json(&value.to_json()));
+                }
+                Ok(Eval::Deferred(names)) => {
+                    return StepReport::failed(Failure::plain(format!("`{name}` waits for {}", names.join(", "))));
+                }
+                Err(diagnostic) => return StepReport::failed(Failure::drawn(diagnostic)),
+            }
+        }
+        if polls > 1 {
+            report.notes.push(format!("{polls} looks"));
+        }
+        report
+    }
+}

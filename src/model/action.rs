@@ -1,0 +1,133 @@
+//! What a kind of step must be able to say and do. Knows no particular kind.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::Names;
+use crate::{
+    event::Effect,
+    port::Task,
+    syntax::Reference,
+    text::{Diagnostic, Spanned},
+    value::Scope,
+};
+
+/// The lowered body of a step: what its kind makes of it.
+pub trait Action: std::fmt::Debug {
+    /// Every name it uses, with its place; `names` tells which words a script may mean.
+    fn references(&self, names: &Names) -> Vec<Reference>;
+
+    /// Names it gives values to by itself, besides `capture`: the evidence of a manual step, the entries of a `set`.
+    fn gives(&self) -> Vec<Spanned<String>> {
+        Vec::new()
+    }
+
+    /// The fields of `result`; none where there is no `result`.
+    fn outputs(&self) -> &'static [&'static str];
+
+    /// Names that its own expressions know besides the declared ones.
+    fn locals(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn default_effect(&self) -> Effect;
+
+    fn default_expect(&self) -> DefaultExpect {
+        DefaultExpect::Nothing
+    }
+
+    /// Limit of one attempt where the file sets none.
+    fn default_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether later steps of the list wait for it whatever their `needs` say.
+    fn is_gate(&self) -> bool {
+        false
+    }
+
+    /// Whether a person does it, so that step mode does not ask before it.
+    fn is_asked(&self) -> bool {
+        false
+    }
+
+    /// Whether `env` and `cwd` mean anything to it.
+    fn takes_env(&self) -> bool {
+        false
+    }
+
+    /// Mistakes that need the names of the whole file.
+    fn check(&self, _names: &Names, _problems: &mut Vec<Diagnostic>) {}
+
+    /// The command, request or question, as far as it is known: never fails, never shows a secret.
+    fn show(&self, scope: &Scope) -> Shown;
+
+    /// For the rendered document: as written, nothing resolved.
+    fn outline(&self) -> Outline;
+
+    /// Puts every value in place.
+    fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic>;
+}
+
+/// What is expected of a result unless the file says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultExpect {
+    Nothing,
+    ExitZero,
+    Status2xx,
+}
+
+/// A step in words, for plans and questions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    /// One line: the first line of a command, the method and URL of a request.
+    pub headline: String,
+    /// In full.
+    pub detail: String,
+    /// Values handed over beside it, such as the variables a script mentions.
+    pub values: Vec<(String, String)>,
+}
+
+/// A step as a reader of the document sees it.
+#[derive(Clone, Debug, Default)]
+pub struct Outline {
+    /// Such as "Run a script" or "Send a request".
+    pub verb: String,
+    pub blocks: Vec<Block>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Block {
+    Code {
+        language: &'static str,
+        text: String,
+    },
+    Field {
+        label: &'static str,
+        text: String,
+    },
+    /// A sentence for the reader.
+    Prose(String),
+}
+
+/// Everything around a body when it is resolved.
+pub struct Setting<'a> {
+    pub scope: &'a Scope,
+    pub effect: Effect,
+    pub timeout: Option<Duration>,
+    /// From the step's `env`, rendered.
+    pub env: Vec<(String, String)>,
+    /// What scripts see of the operator's environment.
+    pub base_env: &'a [(String, String)],
+    pub cwd: PathBuf,
+    /// Origins that the file or a parameter names: a secret goes to no other.
+    pub origins: &'a [String],
+    pub names: &'a Names,
+    /// For kinds that judge more than one result, such as a wait.
+    pub expect: &'a super::Expectations,
+}
+
+pub enum Resolution {
+    Task(Box<dyn Task>),
+    /// It uses values that are not there yet.
+    Deferred(Vec<String>),
+}

@@ -1,0 +1,23 @@
+//! What a runbook is: inputs, steps, the graph they form, and whether it is well made. Knows no particular kind of step
+//! and nothing of running one.
+
+mod action;
+mod bodies;
+mod checks;
+mod graph;
+mod input;
+mod lower;
+mod names;
+mod registry;
+mod runbook;
+mod step;
+
+pub use action::{Action, Block, DefaultExpect, Outline, Resolution, Setting, Shown};
+pub use bodies::{Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed};
+pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
+pub use input::{Param, SecretPlace, SecretSpec};
+pub use lower::{Loaded, Lowering, load, number};
+pub use names::{Declared, Names};
+pub use registry::{FieldDoc, Kind, Registry};
+pub use runbook::{Requires, Runbook};
+pub use step::{Need, OnFailure, Retry, Step, backoff};

@@ -1,0 +1,96 @@
+//! One step as written. Knows nothing of its kind beyond the action.
+
+use std::time::Duration;
+
+use super::{Body, Capture};
+use crate::{
+    event::StepId,
+    syntax::{Expr, Template},
+    text::{Span, Spanned},
+};
+
+#[derive(Debug)]
+pub struct Step {
+    pub id: Spanned<String>,
+    pub path: StepId,
+    pub title: Option<Template>,
+    pub text: Option<Template>,
+    /// None: the sibling before it.
+    pub needs: Option<Vec<Need>>,
+    pub needs_span: Option<Span>,
+    pub when: Option<Expr>,
+    pub body: Body,
+    pub retry: Option<Retry>,
+    pub idempotent: bool,
+    pub verify: Option<Body>,
+    pub on_failure: OnFailure,
+    pub critical: bool,
+    /// The whole mapping.
+    pub span: Span,
+}
+
+impl Step {
+    /// The captures of the step and of its probe.
+    pub fn captures(&self) -> &[Capture] {
+        &self.body.captures
+    }
+
+    /// Every name this step gives a value to.
+    pub fn gives(&self) -> Vec<Spanned<String>> {
+        let mut names: Vec<_> = self.body.captures.iter().map(|capture| capture.name.clone()).collect();
+        names.extend(self.body.action.gives());
+        names
+    }
+}
+
+/// An edge to a sibling that must be over.
+#[derive(Debug)]
+pub struct Need {
+    pub step: Spanned<String>,
+    /// Only if this holds, over parameters.
+    pub when: Option<Expr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Ask; unattended as `Stop`.
+    Ask,
+    Stop,
+    Continue,
+}
+
+impl OnFailure {
+    pub fn name(self) -> &'static str {
+        match self {
+            OnFailure::Ask => "ask",
+            OnFailure::Stop => "stop",
+            OnFailure::Continue => "continue",
+        }
+    }
+}
+
+/// More than one attempt.
+#[derive(Debug)]
+pub struct Retry {
+    /// At most this many in all.
+    pub attempts: u32,
+    pub interval: Duration,
+    /// The interval grows by this factor after each attempt.
+    pub backoff: f64,
+    pub max_interval: Duration,
+    /// Only if this holds, over `result`.
+    pub when: Option<Expr>,
+}
+
+impl Retry {
+    /// How long to wait before the attempt after `attempt` (from 1).
+    pub fn wait_after(&self, attempt: u32) -> Duration {
+        backoff(self.interval, self.backoff, self.max_interval, attempt)
+    }
+}
+
+/// An interval that grows by a factor with each turn (from 1), up to a limit.
+pub fn backoff(interval: Duration, factor: f64, limit: Duration, turn: u32) -> Duration {
+    let grown = interval.as_secs_f64() * factor.powi(i32::try_from(turn.saturating_sub(1)).unwrap_or(i32::MAX));
+    if grown.is_finite() { Duration::from_secs_f64(grown.min(limit.as_secs_f64())) } else { limit }
+}

@@ -1,0 +1,187 @@
+//! The plan of one run: values, graph, and the same as data. Performs nothing.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Inputs, ValueSource};
+use crate::{
+    model::{Cycle, Graph, Names, Runbook, Step},
+    syntax::{Expr, Rendered, Truth},
+    text::{Diagnostic, sha256_hex},
+    value::{Scope, Slot, Value},
+};
+
+/// What one run of a runbook would do.
+pub struct Plan {
+    pub runbook: Rc<Runbook>,
+    pub names: Rc<Names>,
+    pub inputs: Inputs,
+    pub main: Graph,
+    pub finally: Graph,
+    /// The rendered `lock`.
+    pub lock: Option<String>,
+}
+
+impl Plan {
+    /// Resolves the graph for these values; what does not fit is drawn.
+    pub fn make(runbook: Rc<Runbook>, names: Rc<Names>, inputs: Inputs) -> Result<Plan, Vec<Diagnostic>> {
+        let scope = scope_of(&runbook, &names, &inputs);
+        let mut problems = Vec::new();
+        let wrong = std::cell::RefCell::new(Vec::new());
+        let holds = |expr: &Expr| match expr.eval_bool(&scope, &[]) {
+            Ok(Truth::True) => true,
+            Ok(Truth::False) => false,
+            // The edge stays where its condition cannot be decided: waiting too long is safe, going ahead is not.
+            Ok(Truth::Deferred(_)) => true,
+            Err(diagnostic) => {
+                wrong.borrow_mut().push(diagnostic);
+                true
+            }
+        };
+        let main = Graph::of(&runbook.steps, &names, &holds);
+        let finally = Graph::of(&runbook.finally, &names, &holds);
+        for (graph, steps) in [(&main, &runbook.steps), (&finally, &runbook.finally)] {
+            if let Some(cycle) = graph.cycle(steps) {
+                problems.push(cycle_problem(&cycle, steps));
+            }
+        }
+        let lock = match runbook.lock.as_ref().map(|lock| lock.render(&scope, &[])) {
+            Some(Ok(Rendered::Text(text))) => Some(text),
+            Some(Ok(Rendered::Deferred(_))) | None => None,
+            Some(Err(diagnostic)) => {
+                problems.push(diagnostic);
+                None
+            }
+        };
+        problems.extend(wrong.into_inner());
+        if problems.is_empty() { Ok(Plan { runbook, names, inputs, main, finally, lock }) } else { Err(problems) }
+    }
+
+    /// What every name stands for before the first step.
+    pub fn scope(&self) -> Scope {
+        scope_of(&self.runbook, &self.names, &self.inputs)
+    }
+
+    /// The ids a step waits for, in file order.
+    pub fn needs(&self, steps: &[Step], graph: &Graph, index: usize) -> Vec<String> {
+        let mut needs: Vec<usize> = graph.edges[index].keys().copied().collect();
+        needs.sort_unstable();
+        needs.iter().map(|on| steps[*on].path.to_string()).collect()
+    }
+
+    pub fn params_json(&self) -> Map<String, Json> {
+        self.inputs
+            .values
+            .iter()
+            .filter_map(|(name, given)| Some((name.clone(), given.value.as_ref()?.to_json())))
+            .collect()
+    }
+
+    pub fn sources_json(&self) -> Map<String, Json> {
+        self.inputs.values.iter().map(|(name, given)| (name.clone(), Json::from(given.source.name()))).collect()
+    }
+
+    /// The plan as recorded with a run: everything this version of the tool makes of the file and its values.
+    pub fn record(&self) -> Json {
+        let scope = self.scope();
+        let mut steps = Vec::new();
+        for (list, graph, part) in
+            [(&self.runbook.steps, &self.main, "steps"), (&self.runbook.finally, &self.finally, "finally")]
+        {
+            for (index, step) in list.iter().enumerate() {
+                let shown = step.body.action.show(&scope);
+                steps.push(json!({
+                    "id": step.path.as_str(),
+                    "part": part,
+                    "kind": step.body.kind,
+                    "title": self.title(step, &scope),
+                    "effect": step.body.effect.name(),
+                    "needs": self.needs(list, graph, index),
+                    "when": step.when.as_ref().map(|when| when.source().to_owned()),
+                    "expect": step.body.expect.entries.iter().map(|e| e.source().to_owned()).collect::<Vec<_>>(),
+                    "idempotent": step.idempotent,
+                    "critical": step.critical,
+                    "on_failure": step.on_failure.name(),
+                    "timeout": step.body.timeout.as_ref().map(|timeout| timeout.show(&scope)),
+                    "detail": shown.detail,
+                }));
+            }
+        }
+        json!({
+            "runbook": self.runbook.name,
+            "source_sha256": self.runbook.sha256(),
+            "params": self.params_json(),
+            "lock": self.lock,
+            "steps": steps,
+        })
+    }
+
+    /// The bytes of `plan.json`, and their digest, which the journal's first line binds.
+    pub fn recorded(&self) -> (Vec<u8>, String) {
+        let mut bytes = serde_json::to_vec_pretty(&self.record()).unwrap_or_default();
+        bytes.push(b'\n');
+        let digest = sha256_hex(&bytes);
+        (bytes, digest)
+    }
+
+    /// Origins that parameters name, such as `https://jenkins.example:8443`.
+    pub fn origins(&self) -> Vec<String> {
+        let values = self.inputs.values.values().filter_map(|given| given.value.as_ref()?.as_str());
+        let mut origins: Vec<String> = values
+            .filter_map(|text| url::Url::parse(text).ok())
+            .filter(url::Url::has_host)
+            .map(|url| url.origin().ascii_serialization())
+            .collect();
+        origins.sort_unstable();
+        origins.dedup();
+        origins
+    }
+
+    /// A step's title, or its id.
+    pub fn title(&self, step: &Step, scope: &Scope) -> String {
+        match &step.title {
+            Some(title) => title.show(scope, &[]),
+            None => step.id.value.clone(),
+        }
+    }
+}
+
+/// Parameters known, secrets hidden, captures and statuses unknown.
+fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
+    let mut scope = Scope::new();
+    for (name, given) in &inputs.values {
+        match (&given.value, given.source) {
+            (Some(value), _) => scope.know(name, value.clone()),
+            (None, ValueSource::Missing) => scope.set(name, Slot::Unknown { origin: name.as_str().into() }),
+            (None, _) => scope.know(name, Value::None),
+        }
+    }
+    for name in runbook.secrets.keys() {
+        scope.set(name, Slot::Hidden);
+    }
+    for step in runbook.all_steps() {
+        for name in step.gives() {
+            let origin = format!("{}.{}", step.path, name.value);
+            scope.set(&name.value, Slot::Unknown { origin: origin.into() });
+        }
+        scope.set_step(step.path.as_str(), Slot::Unknown { origin: format!("{}.status", step.path).into() });
+    }
+    debug_assert!(names.words().all(|name| scope.get(name).is_some()));
+    scope.set("run", Slot::Unknown { origin: "run".into() });
+    scope
+}
+
+/// A cycle, drawn as `a → b → a`.
+pub fn cycle_problem(cycle: &Cycle, steps: &[Step]) -> Diagnostic {
+    let mut path: Vec<&str> = cycle.steps.iter().map(|i| steps[*i].id.value.as_str()).collect();
+    path.push(path[0]);
+    let hint = if cycle.by_value {
+        "a step that uses a value waits for the step that sets it; move the use after it"
+    } else {
+        "remove one of these needs"
+    };
+    Diagnostic::error("cycle", cycle.span, format!("these steps wait for each other: {}", path.join(" → ")))
+        .label("waits in a circle")
+        .hint(hint)
+}

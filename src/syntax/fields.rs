@@ -1,0 +1,242 @@
+//! A cursor over a mapping that refuses what nobody asked for and suggests what was meant. Knows no field by name.
+
+use std::{cell::RefCell, collections::HashSet};
+
+use super::{Entry, Given, Node, NodeKind, Text};
+use crate::text::{Diagnostic, Source, Span, nearest};
+
+/// Collects everything that is wrong with a file.
+///
+/// A problem inside an anchored node is met again at each of its aliases; it is kept once.
+pub struct Problems {
+    source: Source,
+    kept: RefCell<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    list: Vec<Diagnostic>,
+    seen: HashSet<(&'static str, Span, String)>,
+}
+
+impl Problems {
+    pub fn new(source: &Source) -> Problems {
+        Problems { source: source.clone(), kept: RefCell::default() }
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub fn push(&self, problem: Diagnostic) {
+        let mut kept = self.kept.borrow_mut();
+        if kept.seen.insert((problem.code, problem.span, problem.message.clone())) {
+            kept.list.push(problem);
+        }
+    }
+
+    pub fn extend(&self, problems: impl IntoIterator<Item = Diagnostic>) {
+        for problem in problems {
+            self.push(problem);
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.kept.borrow().list.is_empty()
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.kept.borrow().list.iter().any(Diagnostic::is_error)
+    }
+
+    /// All of them, in file order.
+    pub fn into_vec(self) -> Vec<Diagnostic> {
+        let mut list = self.kept.into_inner().list;
+        list.sort_by_key(|problem| (problem.span.start, problem.span.end, problem.severity));
+        list
+    }
+}
+
+/// The entries of one mapping, taken one by one; [`Fields::finish`] reports what is left.
+///
+/// Every key that is asked for is a known one, whether it is there or not.
+#[must_use = "`finish` reports the unknown keys"]
+pub struct Fields<'a> {
+    what: &'a str,
+    span: Span,
+    entries: &'a [Entry],
+    taken: Vec<bool>,
+    known: Vec<&'static str>,
+    missing: Vec<&'static str>,
+    problems: &'a Problems,
+}
+
+impl<'a> Fields<'a> {
+    /// `what` is the mapping as messages say it, such as "a step". Anything but a mapping is reported.
+    pub fn of(node: &'a Node, what: &'a str, problems: &'a Problems) -> Option<Fields<'a>> {
+        let NodeKind::Map(entries) = &node.kind else {
+            let message = format!("{what} must be a mapping, found {}", node.describe());
+            problems.push(Diagnostic::error("wrong-type", node.span, message).label("expected `key: value` lines"));
+            return None;
+        };
+        Some(Fields {
+            what,
+            span: node.span,
+            entries,
+            taken: vec![false; entries.len()],
+            known: Vec::new(),
+            missing: Vec::new(),
+            problems,
+        })
+    }
+
+    pub fn what(&self) -> &'a str {
+        self.what
+    }
+
+    /// The whole mapping.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    pub fn problems(&self) -> &'a Problems {
+        self.problems
+    }
+
+    /// The value of a key, which may be [`NodeKind::Null`] if the key was written and nothing behind it.
+    pub fn take(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.take_entry(key).map(|entry| &entry.value)
+    }
+
+    /// As [`Fields::take`], with the key.
+    pub fn take_entry(&mut self, key: &'static str) -> Option<&'a Entry> {
+        self.know(&[key]);
+        let index = self.index(key)?;
+        self.taken[index] = true;
+        Some(&self.entries[index])
+    }
+
+    /// As [`Fields::take`]; a missing key is reported at the start of the mapping.
+    pub fn require(&mut self, key: &'static str) -> Option<&'a Node> {
+        let found = self.take(key);
+        if found.is_none() {
+            self.missing.push(key);
+        }
+        found
+    }
+
+    /// The value of a key, to be read as some type.
+    pub fn get(&mut self, key: &'static str) -> Option<Given<'a>> {
+        self.take(key).map(|node| Given::field(node, key, self.problems))
+    }
+
+    /// As [`Fields::get`]; a missing key is reported at the start of the mapping.
+    pub fn need(&mut self, key: &'static str) -> Option<Given<'a>> {
+        self.require(key).map(|node| Given::field(node, key, self.problems))
+    }
+
+    /// Whether a key is there, taken or not. Asking makes it one that can be suggested, and does not take it.
+    pub fn has(&mut self, key: &'static str) -> bool {
+        self.know(&[key]);
+        self.index(key).is_some()
+    }
+
+    /// Where a key stands, if it is there.
+    pub fn key_span(&self, key: &str) -> Option<Span> {
+        self.index(key).map(|index| self.entries[index].key.span)
+    }
+
+    /// Keys that may be suggested for an unknown one, beside those asked for. What is not taken is still refused.
+    pub fn know(&mut self, keys: &[&'static str]) {
+        for key in keys {
+            if !self.known.contains(key) {
+                self.known.push(key);
+            }
+        }
+    }
+
+    /// What was not taken yet.
+    pub fn remaining(&self) -> impl Iterator<Item = &'a Entry> + use<'a, '_> {
+        self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
+    }
+
+    /// A field of the language that this version does not have; `what` is it as messages say it, such as "`foreach`".
+    pub fn not_yet(&mut self, key: &'static str, what: &str) {
+        let Some(index) = self.index(key) else { return };
+        self.taken[index] = true;
+        let problem = Diagnostic::error(
+            "not-supported-yet",
+            self.entries[index].key.span,
+            format!("{what} is not supported yet"),
+        );
+        self.problems.push(problem);
+    }
+
+    /// Reports every entry that nobody took. (Missing keys are reported in any case, when the cursor goes.)
+    pub fn finish(mut self) {
+        let mut missing = std::mem::take(&mut self.missing);
+        for entry in self.remaining() {
+            let key = entry.key.text.as_str();
+            if self.known.contains(&key) {
+                let message = format!("`{key}` does not belong in {} like this one", self.what);
+                self.problems.push(Diagnostic::error("unknown-key", entry.key.span, message));
+                continue;
+            }
+            let problem = Diagnostic::error(
+                "unknown-key",
+                entry.key.span,
+                format!("unknown field `{}` in {}", short(key), self.what),
+            );
+            let free = self.known.iter().copied().filter(|known| self.index(known).is_none());
+            let near = nearest(key, free).or_else(|| nearest(key, self.known.iter().copied()));
+            let problem = match near {
+                Some(near) => {
+                    // A slip in a required key is one mistake, not two.
+                    missing.retain(|missing| *missing != near);
+                    problem.hint(format!("did you mean `{near}`?"))
+                }
+                None => problem.label("no such field").hint(self.list_known()),
+            };
+            self.problems.push(problem);
+        }
+        self.missing = missing;
+    }
+
+    fn list_known(&self) -> String {
+        let known: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
+        match known.as_slice() {
+            [] => format!("{} has no fields", self.what),
+            [only] => format!("{} has only {only}", self.what),
+            [most @ .., last] => format!("{} has {} and {last}", self.what, most.join(", ")),
+        }
+    }
+
+    fn index(&self, key: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.key.text == key)
+    }
+}
+
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        for key in std::mem::take(&mut self.missing) {
+            self.problems.push(
+                Diagnostic::error(
+                    "missing-key",
+                    Span::at(self.span.start),
+                    format!("missing `{key}` in {}", self.what),
+                )
+                .label(format!("`{key}` is required")),
+            );
+        }
+    }
+}
+
+/// The start of a key or value that may be a whole paragraph.
+pub(super) fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("");
+    let cut = line.char_indices().nth(60).map_or(line.len(), |(i, _)| i);
+    if cut < text.trim_end().len() { format!("{}…", &line[..cut]) } else { line.to_owned() }
+}
+
+/// An entry's key and value, for mappings whose keys are the author's.
+pub type Pair<'a> = (&'a Text, Given<'a>);

@@ -1,0 +1,388 @@
+//! The engine's side of one process: starts a supervisor, passes its output on, tells it when to end. Knows nothing of
+//! what runs inside.
+
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    path::Path,
+    sync::Arc,
+};
+
+use tokio::{
+    io::AsyncWriteExt,
+    net::{UnixStream, unix::pipe::Receiver},
+};
+
+use super::{
+    RealWorld, attempt, child,
+    terminal::{ESCAPE, Keyboard, RawMode, Resized, operator_present, operator_size},
+    wire::{End, Frames, Order, RecordAt, frame, tag},
+};
+use crate::{
+    event::Stream,
+    port::{Cancel, Output, ProcessEnd, ProcessRequest, Stdin, WorldError},
+};
+
+const CHUNK: usize = 64 * 1024;
+
+/// What becomes of the process when nobody waits for its end any more.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Dropped {
+    /// As if the engine had died: it goes on and its end is written down.
+    GoesOn,
+    Killed,
+}
+
+/// A supervisor that waits for an order, or works on one.
+pub(super) struct Helper {
+    handle: Arc<duct::Handle>,
+    control: UnixStream,
+    frames: Frames,
+    stdout: Pipe,
+    stderr: Pipe,
+}
+
+impl Helper {
+    pub fn start(program: &Path) -> io::Result<Helper> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let (stdout, stdout_theirs) = io::pipe()?;
+        let (stderr, stderr_theirs) = io::pipe()?;
+        super::relay::enlarge(&stdout);
+        let handle = duct::cmd(program, ["__supervise"])
+            // Nothing of our own environment: the step gets its own, in the order.
+            .full_env(std::iter::empty::<(String, String)>())
+            .before_spawn(|command| {
+                command.arg0("runsheet");
+                Ok(())
+            })
+            .stdin_file(OwnedFd::from(theirs))
+            .stdout_file(stdout_theirs)
+            .stderr_file(stderr_theirs)
+            .unchecked()
+            .start()?;
+        ours.set_nonblocking(true)?;
+        Ok(Helper {
+            handle: Arc::new(handle),
+            control: UnixStream::from_std(ours)?,
+            frames: Frames::default(),
+            stdout: Pipe::new(stdout.into())?,
+            stderr: Pipe::new(stderr.into())?,
+        })
+    }
+
+    async fn send(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
+        self.control.write_all(&frame(tag, body)).await
+    }
+
+    /// The next word of the supervisor; none when it is gone. May be dropped at any point without loss.
+    async fn hear(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        let mut buffer = [0u8; 4096];
+        loop {
+            if let Some(frame) = self.frames.next().map_err(io::Error::other)? {
+                return Ok(Some(frame));
+            }
+            self.control.readable().await?;
+            match self.control.try_read(&mut buffer) {
+                Ok(0) => return Ok(None),
+                Ok(count) => self.frames.push(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Collects the supervisor itself once its end of the line is closed, which its exit does.
+    async fn reap(self) {
+        if !matches!(self.handle.try_wait(), Ok(None)) {
+            return;
+        }
+        let handle = self.handle.clone();
+        let _ = tokio::task::spawn_blocking(move || drop(handle.wait())).await;
+    }
+}
+
+/// One stream of output, read as it comes.
+struct Pipe {
+    fd: Receiver,
+    open: bool,
+    buffer: Vec<u8>,
+}
+
+impl Pipe {
+    fn new(fd: OwnedFd) -> io::Result<Pipe> {
+        Ok(Pipe { fd: Receiver::from_owned_fd(fd)?, open: true, buffer: Vec::new() })
+    }
+
+    /// Resolves to the bytes at hand; an empty chunk is the end. May be dropped at any point without loss.
+    async fn chunk(&mut self) -> &[u8] {
+        if self.buffer.is_empty() {
+            self.buffer.resize(CHUNK, 0);
+        }
+        loop {
+            if self.fd.readable().await.is_err() {
+                break;
+            }
+            match self.fd.try_read(&mut self.buffer) {
+                Ok(count @ 1..) => return &self.buffer[..count],
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        self.open = false;
+        &[]
+    }
+}
+
+/// Tells the supervisor what to do when the future that waits for it is dropped.
+struct Running {
+    helper: Option<Helper>,
+    dropped: Dropped,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let (Some(helper), Dropped::Killed) = (&self.helper, self.dropped) {
+            // Five bytes and one fit into an empty socket; if not, its closing is noticed all the same.
+            let _ = helper.control.try_write(&frame(tag::CANCEL, &[2]));
+        }
+    }
+}
+
+/// Runs one process to its end.
+pub(super) async fn run(
+    world: &RealWorld,
+    request: &ProcessRequest,
+    output: &dyn Output,
+    cancel: &Cancel,
+    dropped: Dropped,
+) -> Result<ProcessEnd, WorldError> {
+    if cancel.level() > 0 {
+        return Err(not_started("it was stopped before"));
+    }
+    let attended = request.tty && operator_present();
+    let order = order(world, request, attended)?;
+    let mut helper = None;
+    // A helper that was started early may have been ended by somebody in the meantime; nothing runs before GO, so that
+    // another one can be asked.
+    for early in [true, false] {
+        let spare = if early { world.spare.borrow_mut().take() } else { None };
+        let mut candidate = match spare {
+            Some(spare) => spare,
+            None if early => continue,
+            None => Helper::start(&world.helper).map_err(|error| {
+                let helper = world.helper.display();
+                not_started(&format!("its supervisor ({helper}) did not start: {}", child::plain(&error)))
+            })?,
+        };
+        match ready(&mut candidate, &order, request, cancel).await {
+            Ok(()) => {
+                helper = Some(candidate);
+                break;
+            }
+            Err(Refused::Silent) if early => {}
+            Err(Refused::Silent) => return Err(not_started("its supervisor ended before it could start it")),
+            Err(Refused::Says(why)) => {
+                candidate.reap().await;
+                return Err(not_started(&why));
+            }
+        }
+    }
+    drop(order);
+    // Every way out of the loop but this one has returned.
+    let Some(mut helper) = helper else { return Err(not_started("no supervisor could be started")) };
+    if helper.send(tag::GO, b"").await.is_err() {
+        return Err(not_started("its supervisor ended before it could start it"));
+    }
+    let mut running = Running { helper: Some(helper), dropped };
+    // While the step starts and runs, the helper of the next one can get ready.
+    if world.spare.borrow().is_none() {
+        *world.spare.borrow_mut() = Helper::start(&world.helper).ok();
+    }
+    let ended = follow(&mut running, request, output, cancel, attended).await;
+    if let Some(helper) = running.helper.take() {
+        helper.reap().await;
+    }
+    let end = ended?;
+    Ok(ProcessEnd {
+        exit: end.exit,
+        signal: end.signal,
+        timed_out: end.timed_out,
+        cancelled: end.cancelled,
+        duration: end.duration,
+        swept: end.swept,
+        dropped_bytes: end.dropped_bytes,
+    })
+}
+
+enum Refused {
+    /// It is gone and has said nothing.
+    Silent,
+    Says(String),
+}
+
+/// Hands over the order and waits until the lock is held.
+async fn ready(helper: &mut Helper, order: &[u8], request: &ProcessRequest, cancel: &Cancel) -> Result<(), Refused> {
+    let sent = async {
+        helper.send(tag::ORDER, order).await?;
+        if let Stdin::Bytes(bytes) = &request.stdin {
+            helper.send(tag::STDIN, bytes).await?;
+        }
+        helper.hear().await
+    };
+    tokio::select! {
+        heard = sent => match heard {
+            Ok(Some((tag::READY, _))) => Ok(()),
+            Ok(Some((tag::FAILED, why))) => Err(Refused::Says(String::from_utf8_lossy(&why).into_owned())),
+            _ => Err(Refused::Silent),
+        },
+        _ = cancel.above(0) => Err(Refused::Says("it was stopped before".into())),
+    }
+}
+
+/// Passes everything on until the end is known and no output can follow.
+async fn follow(
+    running: &mut Running,
+    request: &ProcessRequest,
+    output: &dyn Output,
+    cancel: &Cancel,
+    attended: bool,
+) -> Result<End, WorldError> {
+    // `run` has put it there, and takes it only after this.
+    let Some(helper) = running.helper.as_mut() else { return Err(lost(request, None)) };
+    let out = if request.tty { Stream::Terminal } else { Stream::Stdout };
+    let mut pid = None;
+    let mut seen = 0;
+    let mut end = None;
+    let mut control_open = true;
+    let mut raw = None;
+    let mut keyboard = None;
+    let mut resized = if attended { Resized::new() } else { None };
+    while control_open || helper.stdout.open || helper.stderr.open {
+        // Taken apart so that each branch borrows only what it needs.
+        let Helper { control, frames, stdout, stderr, .. } = &mut *helper;
+        enum Event {
+            Out,
+            Heard(io::Result<usize>),
+            Level(u8),
+            Keys(Option<Vec<u8>>),
+            Resized,
+        }
+        let mut heard = [0u8; 4096];
+        let event = tokio::select! {
+            bytes = stdout.chunk(), if stdout.open => {
+                if !bytes.is_empty() {
+                    output.chunk(out, bytes);
+                }
+                Event::Out
+            }
+            bytes = stderr.chunk(), if stderr.open => {
+                if !bytes.is_empty() {
+                    output.chunk(Stream::Stderr, bytes);
+                }
+                Event::Out
+            }
+            ready = control.readable(), if control_open => {
+                Event::Heard(ready.and_then(|()| control.try_read(&mut heard)))
+            }
+            level = cancel.above(seen), if control_open => Event::Level(level),
+            keys = Keyboard::read(&mut keyboard) => Event::Keys(keys),
+            () = Resized::wait(&mut resized) => Event::Resized,
+        };
+        match event {
+            Event::Out => {}
+            Event::Heard(Ok(count @ 1..)) => {
+                frames.push(&heard[..count]);
+                while let Ok(Some((tag, body))) = frames.next() {
+                    match tag {
+                        tag::STARTED => {
+                            pid = String::from_utf8(body).ok();
+                            if attended {
+                                raw = RawMode::enter();
+                                keyboard = raw.is_some().then(Keyboard::new).flatten();
+                            }
+                        }
+                        tag::FAILED => {
+                            return Err(not_started(&String::from_utf8_lossy(&body)));
+                        }
+                        tag::END => end = serde_json::from_slice::<End>(&body).ok(),
+                        _ => {}
+                    }
+                }
+            }
+            Event::Heard(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Event::Heard(_) => control_open = false,
+            Event::Level(level) => {
+                seen = level;
+                // If it is gone, that is noticed at the other end of this loop.
+                let _ = helper.send(tag::CANCEL, &[level]).await;
+            }
+            Event::Keys(None) => keyboard = None,
+            Event::Keys(Some(keys)) => {
+                let escape = keys.iter().position(|key| *key == ESCAPE);
+                let _ = helper.send(tag::KEYS, &keys[..escape.unwrap_or(keys.len())]).await;
+                if escape.is_some() {
+                    cancel.raise(1);
+                }
+            }
+            Event::Resized => {
+                let (rows, columns) = operator_size();
+                let mut body = rows.to_le_bytes().to_vec();
+                body.extend(columns.to_le_bytes());
+                let _ = helper.send(tag::SIZE, &body).await;
+            }
+        }
+    }
+    drop(keyboard);
+    drop(raw);
+    end.ok_or_else(|| lost(request, pid))
+}
+
+fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<Vec<u8>, WorldError> {
+    let cwd = std::path::absolute(&request.cwd)
+        .map_err(|error| not_started(&format!("its folder cannot be told: {}", child::plain(&error))))?;
+    let (rows, columns) = if attended { operator_size() } else { (24, 80) };
+    let record = match &request.record_dir {
+        None => None,
+        Some(dir) => Some(RecordAt {
+            dir: std::path::absolute(dir)
+                .map_err(|error| not_started(&format!("the run's folder is gone: {}", child::plain(&error))))?
+                .as_os_str()
+                .as_bytes()
+                .to_vec(),
+            name: attempt::name(&request.step, request.attempt),
+            engine: world.token.clone(),
+        }),
+    };
+    let order = Order {
+        argv: request.argv.clone(),
+        env: request.env.clone(),
+        cwd: cwd.as_os_str().as_bytes().to_vec(),
+        tty: request.tty,
+        attended,
+        rows,
+        columns,
+        timeout: request.timeout,
+        grace: request.kill_grace,
+        has_stdin: matches!(request.stdin, Stdin::Bytes(_)),
+        record,
+    };
+    serde_json::to_vec(&order).map_err(|error| not_started(&error.to_string()))
+}
+
+fn not_started(why: &str) -> WorldError {
+    WorldError::NotStarted(why.to_owned())
+}
+
+fn lost(request: &ProcessRequest, pid: Option<String>) -> WorldError {
+    let program = request.argv.first().map_or("", String::as_str);
+    let pid = pid.map_or(String::new(), |pid| format!("; look for process {pid}"));
+    WorldError::Lost(format!(
+        "the supervisor of {} ended without telling how it went: {} may still be running{pid}",
+        request.step,
+        crate::text::one_line(program)
+    ))
+}

@@ -1,0 +1,140 @@
+//! The real world: processes under a supervisor, HTTP, clocks, secrets. Knows nothing of what a step means.
+
+mod attempt;
+mod child;
+mod family;
+mod http;
+mod launch;
+pub(crate) mod lookup;
+mod relay;
+mod secrets;
+mod signals;
+mod supervisor;
+mod terminal;
+mod wire;
+
+use std::{
+    cell::RefCell,
+    hash::{BuildHasher, Hasher},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use supervisor::supervise_main;
+pub use terminal::{ESCAPE, restore_terminal};
+
+use crate::{
+    port::{
+        Cancel, HttpReply, HttpRequest, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, World,
+        WorldError,
+    },
+    value::Secret,
+};
+
+/// Does what it is asked.
+pub struct RealWorld {
+    began: Instant,
+    /// What is started as `<helper> __supervise`.
+    helper: PathBuf,
+    /// A supervisor that was started early and waits for its order. It ends with us.
+    spare: RefCell<Option<launch::Helper>>,
+    /// Tells our supervisors from those of another engine.
+    token: String,
+    clients: http::Clients,
+}
+
+impl RealWorld {
+    /// `helper` is this program, as [`RealWorld::own_program`] finds it, or in tests the binary under test.
+    pub fn new(helper: PathBuf) -> RealWorld {
+        RealWorld {
+            began: Instant::now(),
+            helper,
+            spare: RefCell::new(None),
+            token: format!("{:016x}", random()),
+            clients: http::Clients::default(),
+        }
+    }
+
+    /// The running program itself, even if its file was replaced since it started.
+    pub fn own_program() -> PathBuf {
+        if cfg!(target_os = "linux") {
+            return PathBuf::from("/proc/self/exe");
+        }
+        std::env::current_exe().unwrap_or_else(|_| PathBuf::from("runsheet"))
+    }
+}
+
+/// No core dumps and no look into our memory for others: it holds secrets. To be called first thing by `main`.
+///
+/// What we start is not affected: it is undone by exec.
+pub fn harden() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let none = rustix::process::Rlimit { current: Some(0), maximum: None };
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    }
+}
+
+impl World for RealWorld {
+    fn run<'a>(
+        &'a self,
+        request: &'a ProcessRequest,
+        output: &'a dyn Output,
+        cancel: &'a Cancel,
+    ) -> Local<'a, Result<Option<ProcessEnd>, WorldError>> {
+        Box::pin(async move { launch::run(self, request, output, cancel, launch::Dropped::GoesOn).await.map(Some) })
+    }
+
+    fn send<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+        cancel: &'a Cancel,
+    ) -> Local<'a, Result<Option<HttpReply>, SendError>> {
+        Box::pin(async move { http::send(&self.clients, request, cancel).await.map(Some) })
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    fn sleep<'a>(&'a self, duration: Duration, cancel: &'a Cancel) -> Local<'a, ()> {
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                _ = cancel.above(0) => {}
+                () = tokio::time::sleep(duration) => {}
+            }
+        })
+    }
+
+    fn secret<'a>(&'a self, source: &'a SecretSource) -> Local<'a, Result<Option<Secret>, WorldError>> {
+        Box::pin(async move { secrets::read(self, source).await.map(Some) })
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        lookup::variable(name)
+    }
+
+    fn tool(&self, name: &str) -> Option<PathBuf> {
+        lookup::tool(name)
+    }
+
+    fn random(&self) -> u64 {
+        random()
+    }
+}
+
+/// The standard library seeds its hashers from the system; mixed with the clock, because it seeds once for each thread
+/// and counts from there.
+fn random() -> u64 {
+    let mut hasher = std::hash::RandomState::new().build_hasher();
+    hasher.write_i128(jiff::Timestamp::now().as_nanosecond());
+    hasher.finish()
+}

@@ -1,0 +1,565 @@
+//! The process between an engine and the process of a step: its parent, its reaper, its end. Knows nothing of runs.
+//!
+//! It lives for one process. It is a session of its own and the subreaper of everything below it, so that `setsid`,
+//! `nohup` and double forks do not get out of its sight: they become its children, and "no children" is something the
+//! kernel tells. If the engine dies, it takes the output, keeps the limits, and writes down the end.
+
+use std::{
+    io,
+    os::fd::OwnedFd,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, WaitOptions, WaitStatus},
+};
+
+use super::{
+    attempt::Record,
+    child::{self, Started, Terminal},
+    family::{self, Living},
+    relay::{Feeder, Relay, poll, watch},
+    signals,
+    wire::{End, Frames, Order, frame, tag},
+};
+use crate::port::ExecRecord;
+
+/// What is left when the main process ends may finish its output for as long, from the last byte on, ...
+const DRAIN: Duration = Duration::from_millis(250);
+/// ... but no longer than this.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+/// Between two looks for new members of the family that have not got the polite signal.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// After so long of KILL, what is left cannot be ended by us: another user's, or stuck in the kernel.
+const GIVE_UP: Duration = Duration::from_secs(5);
+/// Names kept of processes that had to be ended.
+const MOST_SWEPT: usize = 50;
+
+/// The whole life of the helper that is started as `runsheet __supervise`.
+pub fn supervise_main() -> ! {
+    if !called_by_engine() {
+        eprintln!("runsheet: `__supervise` is how runsheet starts the processes of steps; it is of no use by hand");
+        std::process::exit(2);
+    }
+    let code = match std::panic::catch_unwind(supervise) {
+        Ok(Ok(())) => 0,
+        Ok(Err(_)) | Err(_) => {
+            // Whatever went wrong with us, nothing may run on that nobody watches.
+            sweep_now();
+            70
+        }
+    };
+    std::process::exit(code)
+}
+
+fn called_by_engine() -> bool {
+    rustix::fs::fstat(rustix::stdio::stdin())
+        .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket)
+}
+
+fn supervise() -> io::Result<()> {
+    signals::close_inherited();
+    super::harden();
+    // Fails only for the leader of a group, which a freshly forked child is not.
+    let _ = rustix::process::setsid();
+    #[cfg(target_os = "linux")]
+    {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let _ = rustix::thread::set_name(c"runsheet-step");
+    }
+    let signals = signals::take_over()?;
+    let [control, stdout, stderr] = signals::take_stdio()?;
+    // No folder is kept busy by us.
+    rustix::process::chdir("/")?;
+    super::relay::nonblocking(&control)?;
+    let mut control = Control { socket: control, frames: Frames::default(), alive: true };
+
+    let Some((tag::ORDER, body)) = control.wait()? else { return Ok(()) };
+    let order: Order = serde_json::from_slice(&body)?;
+    drop(body);
+    let mut stdin_bytes = Vec::new();
+    if order.has_stdin {
+        let Some((tag::STDIN, bytes)) = control.wait()? else { return Ok(()) };
+        stdin_bytes = bytes;
+    }
+    let cwd = Path::new(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&order.cwd));
+    if let Err(why) = child::prepare(&order.argv, &order.env, cwd) {
+        return control.send(tag::FAILED, why.as_bytes());
+    }
+    let record = match order.record.as_ref().map(Record::take).transpose() {
+        Ok(record) => record,
+        Err(why) => return control.send(tag::FAILED, why.as_bytes()),
+    };
+    control.send(tag::READY, b"")?;
+    loop {
+        match control.wait()? {
+            Some((tag::GO, _)) => break,
+            Some((tag::CANCEL, _)) | None => return Ok(()),
+            Some(_) => {}
+        }
+    }
+
+    let began = Instant::now();
+    let started = match child::start(&order) {
+        Ok(started) => started,
+        Err(why) => return control.send(tag::FAILED, why.as_bytes()),
+    };
+    control.send(tag::STARTED, started.pid.as_raw_nonzero().to_string().as_bytes())?;
+    let watch = Watch::new(&order, stdin_bytes, started, control, signals, record, began, stdout, stderr)?;
+    // The environment and its secrets are not needed any more.
+    drop(order);
+    watch.run()
+}
+
+/// The last resort.
+fn sweep_now() {
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    let until = Instant::now() + GIVE_UP;
+    while Instant::now() < until {
+        let left = family::descendants(me);
+        if left.is_empty() {
+            return;
+        }
+        for process in &left {
+            let _ = family::signal(process, Signal::KILL);
+        }
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The engine's end of the line.
+struct Control {
+    socket: OwnedFd,
+    frames: Frames,
+    alive: bool,
+}
+
+impl Control {
+    /// The next frame; none when the engine is gone.
+    fn wait(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        loop {
+            if let Some(frame) = self.next()? {
+                return Ok(Some(frame));
+            }
+            if !self.alive {
+                return Ok(None);
+            }
+            poll(&mut [watch(&self.socket, libc::POLLIN)], None)?;
+            self.receive();
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        self.frames.next().map_err(io::Error::other)
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = [0u8; 16 * 1024];
+        loop {
+            match rustix::io::read(&self.socket, &mut buffer) {
+                Ok(0) => self.alive = false,
+                Ok(count) => {
+                    self.frames.push(&buffer[..count]);
+                    continue;
+                }
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => {}
+                Err(_) => self.alive = false,
+            }
+            return;
+        }
+    }
+
+    /// A dead engine is no error: there is nobody to tell.
+    fn send(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
+        let bytes = frame(tag, body);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() && self.alive {
+            match rustix::io::write(&self.socket, rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => poll(&mut [watch(&self.socket, libc::POLLOUT)], None)?,
+                Err(_) => self.alive = false,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far the end has come.
+enum Phase {
+    Running,
+    /// The main process ended and left others; they may finish their output.
+    Draining {
+        until: Instant,
+        limit: Instant,
+    },
+    /// They have got a polite signal.
+    Asked {
+        signal: Signal,
+        told: Vec<Living>,
+        until: Instant,
+        look: Instant,
+    },
+    Killing {
+        since: Instant,
+    },
+    /// The family is gone, or out of our reach; what is left is output on its way to the engine.
+    Over {
+        since: Instant,
+    },
+}
+
+struct Watch {
+    control: Control,
+    signals: OwnedFd,
+    record: Option<Record>,
+    main: Pid,
+    status: Option<WaitStatus>,
+    phase: Phase,
+    relays: Vec<Relay>,
+    feeder: Option<Feeder>,
+    terminal: Option<Terminal>,
+    /// When nobody types at the terminal: the next end-of-file key.
+    next_eof: Option<Instant>,
+    began: Instant,
+    deadline: Option<Instant>,
+    grace: Duration,
+    timed_out: bool,
+    cancelled: bool,
+    swept: Vec<Living>,
+    out_of_reach: Vec<Living>,
+}
+
+impl Watch {
+    #[allow(clippy::too_many_arguments, reason = "one caller, which has just made each of them")]
+    fn new(
+        order: &Order,
+        stdin: Vec<u8>,
+        started: Started,
+        control: Control,
+        signals: OwnedFd,
+        record: Option<Record>,
+        began: Instant,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> io::Result<Watch> {
+        let mut relays = vec![Relay::new(started.stdout, stdout)?];
+        if let Some(from) = started.stderr {
+            relays.push(Relay::new(from, stderr)?);
+        }
+        let tty = started.terminal.is_some();
+        let feeder = started.stdin.map(|to| Feeder::new(to, stdin, !tty)).transpose()?;
+        Ok(Watch {
+            control,
+            signals,
+            record,
+            main: started.pid,
+            status: None,
+            phase: Phase::Running,
+            relays,
+            feeder,
+            terminal: started.terminal,
+            next_eof: (tty && !order.attended).then_some(began),
+            began,
+            // A limit too far away to be expressed is none.
+            deadline: order.timeout.and_then(|timeout| began.checked_add(timeout)),
+            grace: order.grace,
+            timed_out: false,
+            cancelled: false,
+            swept: Vec::new(),
+            out_of_reach: Vec::new(),
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        loop {
+            self.sleep()?;
+            for number in signals::arrived(&self.signals) {
+                match number {
+                    // Whoever took over from a dead engine, or a machine that shuts down.
+                    libc::SIGTERM => self.end_early(Signal::TERM),
+                    libc::SIGINT => self.end_early(Signal::INT),
+                    _ => {}
+                }
+            }
+            if self.control.alive {
+                self.control.receive();
+                while let Some((tag, body)) = self.control.next()? {
+                    self.obey(tag, &body);
+                }
+                if !self.control.alive && self.terminal.is_some() {
+                    // Nobody types any more: whoever reads the terminal gets its end, and not silence for ever.
+                    self.next_eof = Some(Instant::now());
+                }
+            }
+            self.feed();
+            let mut came = false;
+            for relay in &mut self.relays {
+                came |= relay.pump();
+            }
+            if matches!(self.phase, Phase::Over { .. }) {
+                if self.deliver() {
+                    return self.finish();
+                }
+                continue;
+            }
+            if self.reap() {
+                self.over();
+                continue;
+            }
+            self.advance(came);
+        }
+    }
+
+    /// Waits for something to do.
+    fn sleep(&self) -> io::Result<()> {
+        let mut fds = vec![watch(&self.signals, libc::POLLIN)];
+        if self.control.alive {
+            fds.push(watch(&self.control.socket, libc::POLLIN));
+        }
+        fds.extend(self.relays.iter().filter_map(Relay::interest));
+        fds.extend(self.feeder.as_ref().and_then(Feeder::interest));
+        let next = match &self.phase {
+            Phase::Running => self.deadline,
+            Phase::Draining { until, .. } => Some(*until),
+            Phase::Asked { until, look, .. } => Some(*until.min(look)),
+            Phase::Killing { .. } => Some(Instant::now() + Duration::from_millis(5)),
+            Phase::Over { .. } => Some(Instant::now() + Duration::from_millis(20)),
+        };
+        let next = match (next, self.next_eof) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        poll(&mut fds, next.map(|at| at.saturating_duration_since(Instant::now())))
+    }
+
+    fn obey(&mut self, tag: u8, body: &[u8]) {
+        match (tag, body) {
+            (tag::CANCEL, [level, ..]) if *level >= 2 => {
+                self.cancelled |= self.status.is_none();
+                self.kill();
+            }
+            (tag::CANCEL, _) => self.end_early(Signal::INT),
+            (tag::SIZE, [a, b, c, d]) => {
+                if let Some(terminal) = &self.terminal {
+                    terminal.resize(u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d]));
+                }
+            }
+            (tag::KEYS, keys) => {
+                if let (Some(feeder), Some(_)) = (&mut self.feeder, &self.terminal) {
+                    feeder.push(keys);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn feed(&mut self) {
+        let Some(feeder) = &mut self.feeder else { return };
+        if self.next_eof.is_some_and(|at| at <= Instant::now()) {
+            // Again and again, because a program may throw away what was typed before it asked.
+            if feeder.is_empty() {
+                feeder.push(&[0x04]);
+            }
+            self.next_eof = Some(Instant::now() + Duration::from_millis(200));
+        }
+        feeder.pump();
+    }
+
+    /// Collects the dead; true if no child is left, and with it no descendant.
+    fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if pid == self.main {
+                        self.status = Some(status);
+                        if let Some(feeder) = self.feeder.as_mut().filter(|_| self.terminal.is_none()) {
+                            feeder.stop();
+                        }
+                    }
+                }
+                Ok(None) => return false,
+                Err(Errno::INTR) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+
+    fn advance(&mut self, came: bool) {
+        let now = Instant::now();
+        match &mut self.phase {
+            Phase::Running if self.status.is_some() => {
+                self.phase = Phase::Draining { until: now + DRAIN, limit: now + DRAIN_LIMIT };
+            }
+            Phase::Running => {
+                if self.deadline.is_some_and(|deadline| deadline <= now) {
+                    self.timed_out = true;
+                    self.ask(Signal::TERM);
+                }
+            }
+            Phase::Draining { until, limit } => {
+                if came {
+                    *until = (now + DRAIN).min(*limit);
+                }
+                if *until <= now {
+                    self.swept = family::descendants(me());
+                    self.ask(Signal::TERM);
+                }
+            }
+            Phase::Asked { signal, told, until, look } => {
+                if *until <= now {
+                    self.kill();
+                } else if *look <= now {
+                    // Once the main process is gone, those that ignore INT (background jobs of a script) are asked
+                    // in the way that is meant for them.
+                    if *signal == Signal::INT && self.status.is_some() {
+                        *signal = Signal::TERM;
+                        told.clear();
+                    }
+                    tell(*signal, told);
+                    *look = now + LOOK_AGAIN;
+                }
+            }
+            Phase::Killing { since } => {
+                let given_up = now.duration_since(*since) > GIVE_UP;
+                self.kill_again(given_up);
+                if given_up {
+                    self.over();
+                }
+            }
+            Phase::Over { .. } => {}
+        }
+    }
+
+    /// On request, politely; the second time at once.
+    fn end_early(&mut self, signal: Signal) {
+        match self.phase {
+            Phase::Running => {
+                self.cancelled = true;
+                self.ask(signal);
+            }
+            Phase::Draining { .. } => self.ask(Signal::TERM),
+            Phase::Asked { .. } if signal == Signal::TERM => self.kill(),
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, signal: Signal) {
+        let now = Instant::now();
+        let mut told = Vec::new();
+        tell(signal, &mut told);
+        #[cfg(not(target_os = "linux"))]
+        let _ = rustix::process::kill_process_group(self.main, signal);
+        // A grace too long to be expressed is a very long one.
+        let until = now.checked_add(self.grace).unwrap_or(now + Duration::from_secs(86_400));
+        self.phase = Phase::Asked { signal, told, until, look: now + LOOK_AGAIN };
+    }
+
+    fn kill(&mut self) {
+        if !matches!(self.phase, Phase::Killing { .. } | Phase::Over { .. }) {
+            self.phase = Phase::Killing { since: Instant::now() };
+            self.kill_again(false);
+        }
+    }
+
+    fn kill_again(&mut self, last: bool) {
+        #[cfg(not(target_os = "linux"))]
+        let _ = rustix::process::kill_process_group(self.main, Signal::KILL);
+        let main = self.main.as_raw_nonzero().get();
+        let left = family::descendants(me());
+        for process in &left {
+            let _ = family::signal(process, Signal::KILL);
+            if process.pid != main && !self.swept.contains(process) {
+                self.swept.push(process.clone());
+            }
+        }
+        if last {
+            self.out_of_reach = left;
+        }
+    }
+
+    fn over(&mut self) {
+        if let Some(terminal) = &mut self.terminal {
+            terminal.slave = None;
+        }
+        if let Some(feeder) = &mut self.feeder {
+            feeder.stop();
+        }
+        self.next_eof = None;
+        self.phase = Phase::Over { since: Instant::now() };
+    }
+
+    /// Carries the rest to the engine; true when all of it is there.
+    fn deliver(&mut self) -> bool {
+        let Phase::Over { since } = self.phase else { return false };
+        // What the dead wrote into a pipe is there now. A terminal hands it over with a delay, and then says its end.
+        if self.terminal.is_none() || since.elapsed() > Duration::from_millis(500) {
+            self.relays.iter_mut().for_each(Relay::finish);
+        }
+        self.relays.iter().all(Relay::done)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        let lost = self.relays.iter().map(|relay| relay.lost).sum();
+        let exit = self.status.and_then(WaitStatus::exit_status);
+        let signal = self.status.and_then(WaitStatus::terminating_signal);
+        let duration = self.began.elapsed();
+        let mut swept: Vec<String> = self.swept.iter().take(MOST_SWEPT).map(Living::label).collect();
+        if self.swept.len() > MOST_SWEPT {
+            swept.push(format!("and {} more", self.swept.len() - MOST_SWEPT));
+        }
+        swept.extend(self.out_of_reach.iter().map(|left| format!("{} (still there: not ours to end)", left.label())));
+        // Written in any case: an engine can still die before its journal has the end. While it lives, the record need
+        // not be synced, because only the machine itself could lose it.
+        let write = |durable: bool| -> io::Result<()> {
+            let Some(record) = &self.record else { return Ok(()) };
+            let end = ExecRecord {
+                exit,
+                signal,
+                timed_out: self.timed_out,
+                duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+                lost_bytes: lost,
+                swept: swept.clone(),
+            };
+            record.write(&end, durable)
+        };
+        let was_alive = self.control.alive;
+        let written = write(!was_alive);
+        let end = End {
+            exit,
+            signal,
+            timed_out: self.timed_out,
+            cancelled: self.cancelled,
+            duration,
+            swept: swept.clone(),
+            dropped_bytes: lost,
+        };
+        let body = serde_json::to_vec(&end)?;
+        self.control.send(tag::END, &body)?;
+        if was_alive && !self.control.alive {
+            write(true)?;
+        }
+        // With an engine that has the end, a record that could not be written is no loss.
+        if self.control.alive { Ok(()) } else { written }
+    }
+}
+
+fn me() -> i32 {
+    // A process id fits; zero would find nothing.
+    i32::try_from(std::process::id()).unwrap_or(0)
+}
+
+/// Signals everyone who has not been told yet. The stopped are woken, or they would never see it.
+fn tell(signal: Signal, told: &mut Vec<Living>) {
+    for process in family::descendants(me()) {
+        if !told.contains(&process) {
+            let _ = family::signal(&process, signal);
+            let _ = family::signal(&process, Signal::CONT);
+            told.push(process);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Stand-ins for the services the built-in runbooks talk to: they behave as the real ones do, traps included, and know
+//! nothing of any runbook.
+//!
+//! They are written from the facts about the services alone. Nothing in here waits for wall time: what a real service
+//! does "a little later" happens here after a number of looks (requests), so that a test never sleeps.
+
+// A stand-in offers the whole of a service; each test of a runbook uses the part that it needs.
+#![allow(dead_code)]
+
+pub mod client;
+pub mod git;
+pub mod github;
+pub mod jenkins;
+pub mod remote_shell;
+pub mod server;
