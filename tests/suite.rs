@@ -2,6 +2,7 @@
 
 mod fields;
 mod journal;
+mod language;
 mod processes;
 mod standins;
 mod yaml;

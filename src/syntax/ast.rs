@@ -122,13 +122,46 @@ pub(super) struct Call {
 #[derive(Debug)]
 pub(super) enum Piece {
     Raw(String),
-    Emit { node: Node, at: At },
-    For { target: Target, list: Node, filter: Option<Node>, body: Vec<Piece>, otherwise: Vec<Piece>, at: At },
-    If { cases: Vec<(Node, Vec<Piece>)>, otherwise: Vec<Piece>, at: At },
-    With { names: Vec<(Target, Node)>, body: Vec<Piece>, at: At },
-    Set { target: Target, node: Node, at: At },
-    SetBlock { target: Target, filter: Option<Node>, body: Vec<Piece>, at: At },
-    FilterBlock { filter: Node, body: Vec<Piece>, at: At },
+    Emit {
+        node: Node,
+        at: At,
+    },
+    For {
+        target: Target,
+        list: Node,
+        filter: Option<Node>,
+        body: Vec<Piece>,
+        otherwise: Vec<Piece>,
+        /// `loop` occurs inside.
+        looks: bool,
+        at: At,
+    },
+    If {
+        cases: Vec<(Node, Vec<Piece>)>,
+        otherwise: Vec<Piece>,
+        at: At,
+    },
+    With {
+        names: Vec<(Target, Node)>,
+        body: Vec<Piece>,
+        at: At,
+    },
+    Set {
+        target: Target,
+        node: Node,
+        at: At,
+    },
+    SetBlock {
+        target: Target,
+        filter: Option<Node>,
+        body: Vec<Piece>,
+        at: At,
+    },
+    FilterBlock {
+        filter: Node,
+        body: Vec<Piece>,
+        at: At,
+    },
 }
 
 #[derive(Debug)]
@@ -175,9 +208,9 @@ impl Fault {
         self
     }
 
-    pub fn place(self, map: &TextMap) -> Diagnostic {
-        let mut diagnostic = Diagnostic::error(self.code, map.span(self.at), self.message).label(self.label);
-        diagnostic.hint = self.hint;
+    pub fn place(&self, map: &TextMap) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(self.code, map.span(self.at.clone()), &self.message).label(&self.label);
+        diagnostic.hint.clone_from(&self.hint);
         diagnostic
     }
 }

@@ -442,9 +442,7 @@ impl<'a> Machine<'a> {
                 let text = self.text(node)?;
                 self.put(&text, &node.at, out)?;
             }
-            Piece::For { target, list, filter, body, otherwise, .. } => {
-                self.for_loop(target, list, filter.as_ref(), body, otherwise, out)?;
-            }
+            Piece::For { .. } => self.for_loop(piece, out)?,
             Piece::If { cases, otherwise, .. } => {
                 for (test, body) in cases {
                     if self.condition(test, "what follows `if`")? {
@@ -504,15 +502,8 @@ impl<'a> Machine<'a> {
         Ok(self.call(call, Cell::Value(value), chain.at.clone(), "")?.value()?)
     }
 
-    fn for_loop(
-        &mut self,
-        target: &Target,
-        list: &Node,
-        filter: Option<&Node>,
-        body: &[Piece],
-        otherwise: &[Piece],
-        out: &mut String,
-    ) -> Result<(), Stop> {
+    fn for_loop(&mut self, piece: &Piece, out: &mut String) -> Result<(), Stop> {
+        let Piece::For { target, list, filter, body, otherwise, looks, .. } = piece else { return Ok(()) };
         let value = self.value(list)?;
         let mut items: Vec<Value> = match &value {
             Value::List(items) => items.to_vec(),
@@ -543,8 +534,11 @@ impl<'a> Machine<'a> {
             return Ok(());
         }
         for index in 0..items.len() {
-            self.meter.spend(10, &list.at)?;
-            self.frames.push(vec![("loop".to_owned(), loop_state(&items, index))]);
+            self.meter.spend(if *looks { 10 } else { 2 }, &list.at)?;
+            self.frames.push(Vec::new());
+            if *looks {
+                self.bind(&Target::Name("loop".to_owned(), 0..0), loop_state(&items, index))?;
+            }
             self.bind(target, items[index].clone())?;
             self.run(body, out)?;
             self.frames.pop();

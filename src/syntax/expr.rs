@@ -95,7 +95,7 @@ impl Expr {
         match Machine::new(&self.inner.source, scope, locals).value(&self.inner.tree) {
             Ok(value) => Ok(Eval::Value(value)),
             Err(Stop::Waiting(names)) => Ok(Eval::Deferred(names)),
-            Err(Stop::Fault(fault)) => Err(self.place(fault)),
+            Err(Stop::Fault(fault)) => Err(self.place(&fault)),
         }
     }
 
@@ -108,11 +108,11 @@ impl Expr {
             Ok(true) => Ok(Truth::True),
             Ok(false) => Ok(Truth::False),
             Err(Stop::Waiting(names)) => Ok(Truth::Deferred(names)),
-            Err(Stop::Fault(fault)) => Err(self.place(fault)),
+            Err(Stop::Fault(fault)) => Err(self.place(&fault)),
         }
     }
 
-    fn place(&self, fault: Box<Fault>) -> Diagnostic {
+    fn place(&self, fault: &Fault) -> Diagnostic {
         fault.place(&self.inner.map)
     }
 }

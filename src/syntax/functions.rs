@@ -9,7 +9,7 @@ use super::{
     ast::{At, Caught, Fault},
     checks,
     eval::Cell,
-    filters, sequences,
+    filters, format, sequences,
     strict::{Meter, a_kind, brief},
 };
 use crate::{text::nearest, value::Value};
@@ -112,6 +112,7 @@ pub(super) enum Rest {
     None,
     Positional,
     Named,
+    Both,
 }
 
 fn read(doc: &'static FunctionDoc) -> Function {
@@ -120,7 +121,7 @@ fn read(doc: &'static FunctionDoc) -> Function {
     let mut keyword_only = false;
     for part in inside.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         if part.starts_with("**") {
-            function.rest = Rest::Named;
+            function.rest = if function.rest == Rest::Positional { Rest::Both } else { Rest::Named };
         } else if part.starts_with('*') {
             keyword_only = true;
             if part.len() > 1 {
@@ -422,7 +423,7 @@ static TABLE: &[FunctionDoc] = table! {
     Filter "duration": "duration", "the duration that a text such as `1h30m` says", "'90m'|duration" => "1h30m", filters::duration;
     Filter "first": "first", "the first item or character", "[7, 8]|first" => "7", sequences::first;
     Filter "float": "float(default=none)", "the number that a text says; fails on any other text, unless there is a default", "'1.5'|float" => "1.5", filters::float;
-    Filter "format": "format(*values, **named)", "the text with `%s`, `%d`, `%5.2f`, `%x` replaced in turn", "'%03d-%s'|format(7, 'a')" => "007-a", filters::format;
+    Filter "format": "format(*values, **named)", "the text with `%s`, `%d`, `%5.2f`, `%x` replaced in turn", "'%03d-%s'|format(7, 'a')" => "007-a", format::format;
     Filter "fromjson": "fromjson", "what a JSON text says", "'{\"a\": [1]}'|fromjson" => "{\"a\":[1]}", filters::fromjson;
     Filter "groupby": "groupby(attribute)", "pairs of a value and the items that have it", "[{'k': 1}, {'k': 1}]|groupby('k')" => "[[1,[{\"k\":1},{\"k\":1}]]]", sequences::groupby;
     Filter "indent": "indent(width=4, first=false, blank=false)", "every line after the first moved to the right", "'a\nb'|indent(2)" => "a\n  b", filters::indent;

@@ -7,6 +7,7 @@ mod eval;
 mod expr;
 mod fields;
 mod filters;
+mod format;
 mod functions;
 mod given;
 mod node;

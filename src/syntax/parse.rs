@@ -2,6 +2,9 @@
 //! whitespace control, `raw` and comments are its own; the tree is built here, because minijinja's parser neither
 //! keeps exact places nor bounds how deep `not not …` may go. Knows nothing of scopes and values' types.
 
+mod calls;
+mod statements;
+
 use std::cell::OnceCell;
 
 use minijinja::{
@@ -10,10 +13,10 @@ use minijinja::{
 };
 
 use super::{
-    ast::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece, Target},
-    functions::{self, FunctionKind, Rest},
+    ast::{At, Call, Caught, CompareOp, Fault, Kind, MAX_DEPTH, MathOp, Node, Piece},
+    functions::FunctionKind,
 };
-use crate::{text::nearest, value::Value};
+use crate::value::Value;
 
 const EXPRESSION: &str = "bad-expression";
 const TEMPLATE: &str = "bad-template";
@@ -543,11 +546,11 @@ impl<'t> Parser<'t> {
         if !self.peek().is_some_and(colon) {
             bounds[0] = Some(Box::new(self.expr()?));
         }
-        for bound in 1..3 {
+        for bound in &mut bounds[1..] {
             if self.skip(colon) {
                 slice = true;
                 if !self.peek().is_some_and(|token| colon(token) || close(token)) {
-                    bounds[bound] = Some(Box::new(self.expr()?));
+                    *bound = Some(Box::new(self.expr()?));
                 }
             }
         }
@@ -609,345 +612,6 @@ impl<'t> Parser<'t> {
             }
         }
     }
-
-    /// The arguments of a call, sorted into the parameters that its signature declares.
-    fn call(&mut self, kind: FunctionKind, name: &str, name_at: At) -> Caught<Call> {
-        let Some(function) = functions::find(kind, name) else {
-            return Err(unknown_function(kind, name, name_at));
-        };
-        let mut call = Call {
-            function,
-            name_at: name_at.clone(),
-            args: function.params.iter().map(|_| None).collect(),
-            rest: Vec::new(),
-            each: None,
-            regex: None,
-        };
-        if self.skip(|token| matches!(token, Token::ParenOpen)) {
-            self.arguments(&mut call)?;
-        } else if kind == FunctionKind::Test && self.starts_argument() {
-            let node = self.negated()?;
-            self.positional(&mut call, 0, node)?;
-        }
-        self.check(&mut call)?;
-        Ok(call)
-    }
-
-    /// `x is divisibleby 3`: one argument may stand without parentheses.
-    fn starts_argument(&self) -> bool {
-        match self.peek() {
-            Some(Token::Ident(word)) => !matches!(*word, "and" | "or" | "else" | "is" | "if" | "in" | "not"),
-            Some(Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_)) => true,
-            Some(Token::BracketOpen | Token::BraceOpen) => true,
-            _ => false,
-        }
-    }
-
-    fn arguments(&mut self, call: &mut Call) -> Caught<()> {
-        let mut count = 0;
-        let mut named = false;
-        loop {
-            if self.skip(|token| matches!(token, Token::ParenClose)) {
-                return Ok(());
-            }
-            if count > 0 || named {
-                self.expect("`,` or `)`", |token| matches!(token, Token::Comma))?;
-                if self.skip(|token| matches!(token, Token::ParenClose)) {
-                    return Ok(());
-                }
-            }
-            if matches!(self.peek(), Some(Token::Mul | Token::Pow)) {
-                return Err(self.fault(self.at(), "arguments cannot be unpacked here"));
-            }
-            let keyword = match (self.word(), self.tokens.get(self.next + 1)) {
-                (Some(word), Some((Token::Assign, _))) => Some((word, self.at())),
-                _ => None,
-            };
-            match keyword {
-                Some((word, at)) => {
-                    self.next += 2;
-                    named = true;
-                    let node = self.expr()?;
-                    self.keyword(call, word, at, node)?;
-                }
-                None => {
-                    let at = self.at();
-                    let node = self.expr()?;
-                    if named {
-                        return Err(self.fault(at.start..node.at.end, "this argument must stand before the named ones"));
-                    }
-                    self.positional(call, count, node)?;
-                    count += 1;
-                }
-            }
-        }
-    }
-
-    fn positional(&self, call: &mut Call, index: usize, node: Node) -> Caught<()> {
-        match call.function.params.get(index) {
-            Some(param) if !param.keyword_only => call.args[index] = Some(node),
-            _ if call.function.rest == Rest::Positional => call.rest.push((None, node)),
-            _ => {
-                return Err(Fault::new(self.code, node.at, "this argument is one too many")
-                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
-            }
-        }
-        Ok(())
-    }
-
-    fn keyword(&self, call: &mut Call, word: &str, at: At, node: Node) -> Caught<()> {
-        match call.function.params.iter().position(|param| param.name == word) {
-            Some(index) if call.args[index].is_none() => call.args[index] = Some(node),
-            Some(_) => return Err(self.fault(at, format!("`{word}` is given twice"))),
-            None if call.function.rest == Rest::Named => call.rest.push((Some(word.to_owned()), node)),
-            None => {
-                return Err(self
-                    .fault(at, format!("`{}` takes no `{word}`", call.function.doc.name))
-                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
-            }
-        }
-        Ok(())
-    }
-
-    /// What can be known about a call before it is made.
-    fn check(&self, call: &mut Call) -> Caught<()> {
-        for (param, arg) in call.function.params.iter().zip(&call.args) {
-            if param.required && arg.is_none() {
-                let kind = call.function.doc.kind.word();
-                let message = format!("the {kind} `{}` needs `{}`", call.function.doc.name, param.name);
-                return Err(self
-                    .fault(call.name_at.clone(), message)
-                    .hint(format!("it is used as `{}`", call.function.doc.signature)));
-            }
-            let Some(node) = arg else { continue };
-            let written = match &node.kind {
-                Kind::Const(Value::Text(text)) => Some(text.as_ref()),
-                _ => None,
-            };
-            match (param.name, written) {
-                ("re", Some(pattern)) => match functions::regex(pattern) {
-                    Ok(regex) => call.regex = Some(regex),
-                    Err(why) => {
-                        return Err(self.fault(node.at.clone(), format!("this is no regular expression: {why}")));
-                    }
-                },
-                ("filter" | "test", Some(name)) => {
-                    let kind = if param.name == "filter" { FunctionKind::Filter } else { FunctionKind::Test };
-                    let Some(each) = functions::find(kind, name) else {
-                        return Err(unknown_function(kind, name, node.at.clone()));
-                    };
-                    let accepted = each.params.iter().filter(|param| !param.keyword_only).count();
-                    let needed = each.params.iter().filter(|param| param.required).count();
-                    if each.each_unfit()
-                        || call.rest.len() < needed
-                        || (call.rest.len() > accepted && each.rest == Rest::None)
-                    {
-                        return Err(self
-                            .fault(node.at.clone(), format!("`{name}` does not fit these arguments"))
-                            .hint(format!("it is used as `{}`", each.doc.signature)));
-                    }
-                    call.each = Some(each);
-                }
-                ("filter" | "test", None) => {
-                    return Err(self.fault(node.at.clone(), format!("the {}'s name must be written out", param.name)));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    // Templates.
-
-    /// Pieces up to a statement that begins with one of `ends`, whose word is taken; its `%}` is not.
-    fn pieces(&mut self, ends: &[&'static str]) -> Caught<(Vec<Piece>, Option<&'static str>)> {
-        let mut pieces = Vec::new();
-        loop {
-            let at = self.at();
-            match self.peek() {
-                None => {
-                    self.finished()?;
-                    return Ok((pieces, None));
-                }
-                Some(Token::TemplateData(raw)) => {
-                    pieces.push(Piece::Raw((*raw).to_owned()));
-                    self.next += 1;
-                }
-                Some(Token::VariableStart) => {
-                    self.next += 1;
-                    if matches!(self.peek(), Some(Token::VariableEnd)) {
-                        return Err(self.fault(at.start..self.at().end, "an expression is missing here"));
-                    }
-                    let node = self.expr()?;
-                    self.expect("`}}`", |token| matches!(token, Token::VariableEnd))?;
-                    pieces.push(Piece::Emit { node, at: at.start..self.end() });
-                }
-                Some(Token::BlockStart) => {
-                    self.next += 1;
-                    if let Some(end) = self.word().and_then(|word| ends.iter().find(|end| **end == word)) {
-                        self.next += 1;
-                        return Ok((pieces, Some(end)));
-                    }
-                    pieces.push(self.deeper(|parser| parser.statement(at.start))?);
-                }
-                Some(_) => return Err(self.unexpected("text or a statement")),
-            }
-        }
-    }
-
-    fn block_end(&mut self) -> Caught<()> {
-        self.expect("`%}`", |token| matches!(token, Token::BlockEnd))
-    }
-
-    /// A body and the word that ended it.
-    fn body(&mut self, opened: &At, ends: &[&'static str]) -> Caught<(Vec<Piece>, &'static str)> {
-        self.block_end()?;
-        let (pieces, end) = self.pieces(ends)?;
-        match end {
-            Some(end) => Ok((pieces, end)),
-            None => {
-                let closing = ends.last().copied().unwrap_or("end");
-                Err(self.fault(opened.clone(), format!("this has no `{{% {closing} %}}`")))
-            }
-        }
-    }
-
-    fn statement(&mut self, start: usize) -> Caught<Piece> {
-        let (word, at) = self.name("a statement")?;
-        match word {
-            "for" => self.for_loop(start, at),
-            "if" => self.if_chain(start, at),
-            "with" => {
-                let mut names = Vec::new();
-                while !matches!(self.peek(), Some(Token::BlockEnd)) {
-                    if !names.is_empty() {
-                        self.expect("`,`", |token| matches!(token, Token::Comma))?;
-                    }
-                    let target = self.target()?;
-                    self.expect("`=`", |token| matches!(token, Token::Assign))?;
-                    names.push((target, self.expr()?));
-                }
-                let (body, _) = self.body(&at, &["endwith"])?;
-                self.block_end()?;
-                Ok(Piece::With { names, body, at: start..self.end() })
-            }
-            "set" => {
-                let target = self.targets()?;
-                if self.skip(|token| matches!(token, Token::Assign)) {
-                    let node = self.expr()?;
-                    self.block_end()?;
-                    return Ok(Piece::Set { target, node, at: start..self.end() });
-                }
-                let filter = match self.skip(|token| matches!(token, Token::Pipe)) {
-                    true => Some(self.filter_chain()?),
-                    false => None,
-                };
-                let (body, _) = self.body(&at, &["endset"])?;
-                self.block_end()?;
-                Ok(Piece::SetBlock { target, filter, body, at: start..self.end() })
-            }
-            "filter" => {
-                let filter = self.filter_chain()?;
-                let (body, _) = self.body(&at, &["endfilter"])?;
-                self.block_end()?;
-                Ok(Piece::FilterBlock { filter, body, at: start..self.end() })
-            }
-            "include" | "import" | "from" | "extends" | "block" | "macro" | "call" | "autoescape" | "do" | "break"
-            | "continue" | "endblock" | "endmacro" => {
-                Err(self.fault(at, format!("`{word}` is not part of the runbook language")))
-            }
-            "else" | "elif" | "endif" | "endfor" | "endset" | "endwith" | "endfilter" | "endraw" => {
-                Err(self.fault(at, format!("`{word}` closes nothing here")))
-            }
-            word => {
-                let known = ["for", "if", "with", "set", "filter", "raw", "else", "elif", "endif", "endfor"];
-                let hint = match word {
-                    "elseif" | "elsif" => Some("elif"),
-                    _ => nearest(word, known),
-                };
-                Err(self
-                    .fault(at, format!("unknown statement `{word}`"))
-                    .hint_opt(hint.map(|name| format!("did you mean `{name}`?"))))
-            }
-        }
-    }
-
-    fn for_loop(&mut self, start: usize, opened: At) -> Caught<Piece> {
-        let target = self.targets()?;
-        if !self.skip_word("in") {
-            return Err(self.unexpected("`in`"));
-        }
-        let list = self.deeper(|parser| parser.climb(0))?;
-        let filter = if self.skip_word("if") { Some(self.expr()?) } else { None };
-        if self.word() == Some("recursive") {
-            return Err(self.fault(self.at(), "`recursive` is not part of the runbook language"));
-        }
-        let (body, end) = self.body(&opened, &["else", "endfor"])?;
-        let otherwise = if end == "else" { self.body(&opened, &["endfor"])?.0 } else { Vec::new() };
-        self.block_end()?;
-        Ok(Piece::For { target, list, filter, body, otherwise, at: start..self.end() })
-    }
-
-    fn if_chain(&mut self, start: usize, opened: At) -> Caught<Piece> {
-        let mut cases = Vec::new();
-        let mut otherwise = Vec::new();
-        loop {
-            let test = self.expr()?;
-            let (body, end) = self.body(&opened, &["elif", "else", "endif"])?;
-            cases.push((test, body));
-            match end {
-                "elif" => continue,
-                "else" => otherwise = self.body(&opened, &["endif"])?.0,
-                _ => {}
-            }
-            self.block_end()?;
-            return Ok(Piece::If { cases, otherwise, at: start..self.end() });
-        }
-    }
-
-    fn filter_chain(&mut self) -> Caught<Node> {
-        let mut chain: Option<Box<Node>> = None;
-        loop {
-            let start = chain.as_ref().map_or(self.at().start, |node| node.at.start);
-            let (name, at) = self.name("a filter's name")?;
-            let call = self.call(FunctionKind::Filter, name, at)?;
-            let node = self.make(start..self.end(), Kind::Filter(chain.take(), Box::new(call)))?;
-            if !self.skip(|token| matches!(token, Token::Pipe)) {
-                return Ok(node);
-            }
-            chain = Some(Box::new(node));
-        }
-    }
-
-    /// One name, or several with commas between them.
-    fn targets(&mut self) -> Caught<Target> {
-        let start = self.at().start;
-        let first = self.target()?;
-        if !matches!(self.peek(), Some(Token::Comma)) {
-            return Ok(first);
-        }
-        let mut targets = vec![first];
-        while self.skip(|token| matches!(token, Token::Comma)) {
-            targets.push(self.target()?);
-        }
-        Ok(Target::List(targets, start..self.end()))
-    }
-
-    fn target(&mut self) -> Caught<Target> {
-        if self.skip(|token| matches!(token, Token::ParenOpen)) {
-            let inner = self.deeper(Parser::targets)?;
-            self.expect("`)`", |token| matches!(token, Token::ParenClose))?;
-            return Ok(inner);
-        }
-        let (name, at) = self.name("a name")?;
-        if functions::RESERVED.contains(&name) {
-            return Err(self.fault(at, format!("`{name}` is reserved and cannot be set")));
-        }
-        if matches!(self.peek(), Some(Token::Dot)) {
-            return Err(self.fault(at, "only a name can be set, not an attribute of one"));
-        }
-        Ok(Target::Name(name.to_owned(), at))
-    }
 }
 
 enum Operator {
@@ -959,22 +623,6 @@ enum Join {
     Or,
     And,
     Math(MathOp),
-}
-
-fn unknown_function(kind: FunctionKind, name: &str, at: At) -> Box<Fault> {
-    let fault = Fault::new("unknown-function", at, format!("there is no {} `{name}`", kind.word()));
-    let other = [FunctionKind::Filter, FunctionKind::Test, FunctionKind::Function]
-        .into_iter()
-        .find(|other| *other != kind && functions::find(*other, name).is_some());
-    let hint = match (name, other) {
-        ("e" | "escape" | "safe", _) => Some("nothing is escaped here; leave it out".to_owned()),
-        ("namespace" | "super" | "caller" | "debug", _) => None,
-        (_, Some(FunctionKind::Filter)) => Some(format!("it is a filter: `value|{name}`")),
-        (_, Some(FunctionKind::Test)) => Some(format!("it is a test: `value is {name}`")),
-        (_, Some(FunctionKind::Function)) => Some(format!("it is a function: `{name}(…)`")),
-        _ => functions::meant(kind, name).map(|meant| format!("did you mean `{meant}`?")),
-    };
-    fault.hint_opt(hint)
 }
 
 /// Where the tokenizer gave up, and what to say about it.

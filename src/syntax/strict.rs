@@ -21,7 +21,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub fn new() -> Meter {
-        Meter { fuel: 20_000_000, bytes: 16 * MAX_TEXT }
+        Meter { fuel: 10_000_000, bytes: 16 * MAX_TEXT }
     }
 
     pub fn spend(&mut self, amount: usize, at: &At) -> Caught<()> {

@@ -113,7 +113,7 @@ impl Template {
             return match Machine::new(&self.inner.source, scope, locals).value(node) {
                 Ok(value) => Ok(Eval::Value(value)),
                 Err(Stop::Waiting(names)) => Ok(Eval::Deferred(names)),
-                Err(Stop::Fault(fault)) => Err(self.place(fault)),
+                Err(Stop::Fault(fault)) => Err(self.place(&fault)),
             };
         }
         Ok(match self.render(scope, locals)? {
@@ -125,7 +125,7 @@ impl Template {
     /// To an absolute http or https URL: a value at the very start is taken whole, every later one is encoded.
     pub fn render_url(&self, scope: &Scope, locals: &[(&str, Value)]) -> Result<Rendered, Diagnostic> {
         if !self.url {
-            url::check(&self.inner.tree, &self.inner.source).map_err(|fault| self.place(fault))?;
+            url::check(&self.inner.tree, &self.inner.source).map_err(|fault| self.place(&fault))?;
         }
         self.rendered(scope, locals, |machine| {
             let mut builder = Builder::new(0..self.inner.source.len());
@@ -162,12 +162,8 @@ impl Template {
         let mut out = String::new();
         for piece in &self.inner.tree {
             match piece {
-                Piece::Raw(text) if self.url => {
-                    if builder.literal(text).is_err() {
-                        builder.mark(text);
-                    }
-                }
-                Piece::Raw(text) => out.push_str(text),
+                Piece::Raw(text) if !self.url => out.push_str(text),
+                Piece::Raw(text) => builder.literal(text).unwrap_or_else(|_| builder.mark(text)),
                 Piece::Emit { node, at } => {
                     let known = self.known(&mut machine, node, scope, locals);
                     match known {
@@ -222,11 +218,11 @@ impl Template {
         match render(&mut Machine::new(&self.inner.source, scope, locals)) {
             Ok(text) => Ok(Rendered::Text(text)),
             Err(Stop::Waiting(names)) => Ok(Rendered::Deferred(names)),
-            Err(Stop::Fault(fault)) => Err(self.place(fault)),
+            Err(Stop::Fault(fault)) => Err(self.place(&fault)),
         }
     }
 
-    fn place(&self, fault: Box<Fault>) -> Diagnostic {
+    fn place(&self, fault: &Fault) -> Diagnostic {
         fault.place(&self.inner.map)
     }
 }

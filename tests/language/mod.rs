@@ -1,0 +1,4 @@
+//! The language of values: expressions and templates.
+
+mod expressions;
+mod templates;
