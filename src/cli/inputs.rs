@@ -8,7 +8,7 @@ use super::{CliError, Context, error::code};
 use crate::{
     engine::secret_sources,
     model::{Runbook, SecretPlace},
-    operators::{prompt_param, prompt_secret},
+    operators::{ParamPrompt, Terminal},
     plan::{Inputs, Plan, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
     syntax::Rendered,
@@ -38,17 +38,22 @@ pub fn gather(runbook: &Runbook, params: &[String]) -> Result<Inputs, CliError> 
 }
 
 /// Asks for what is missing, all of it before the first step.
-pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
+pub async fn ask_params(runbook: &Runbook, inputs: &mut Inputs, terminal: &Terminal) -> Result<(), CliError> {
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
-        let text = prompt_param(
-            param.prompt.as_deref().unwrap_or(&name),
-            param.help.as_deref(),
-            param.example.as_ref().map(ToString::to_string).as_deref(),
-            &param.choices,
-            &|text| param.read(text).map(|_| ()),
-        )
-        .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
+        let example = param.example.as_ref().map(|example| format!("such as {example}"));
+        let help: Vec<&str> = param.help.as_deref().into_iter().chain(example.as_deref()).collect();
+        let help = help.join("; ");
+        let prompt = ParamPrompt {
+            label: param.prompt.as_deref().unwrap_or(&name),
+            help: (!help.is_empty()).then_some(help.as_str()),
+            default: None,
+            choices: &param.choices,
+        };
+        let text = terminal
+            .param(&prompt, &|text| param.read(text).map(|_| ()))
+            .await
+            .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
         let value = param.read(&text).map_err(CliError::usage)?;
         inputs.set(&name, value, ValueSource::Prompt);
     }
@@ -112,19 +117,27 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
 }
 
 /// Secrets that are typed, before the first step.
-pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String, Secret>, CliError> {
+pub async fn ask_secrets(runbook: &Runbook, terminal: Option<&Terminal>) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
     for spec in runbook.secrets.values() {
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
-        if !attended {
+        let Some(terminal) = terminal else {
             return Err(CliError::new(
                 code::REQUIREMENT,
                 format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
             ));
-        }
-        let secret = prompt_secret(&spec.name)
+        };
+        let check = |secret: &Secret| {
+            if secret.expose().len() < 8 && !spec.allow_short {
+                return Err("it is shorter than 8 bytes and could not be masked".to_owned());
+            }
+            Ok(())
+        };
+        let secret = terminal
+            .secret(&spec.name, &check)
+            .await
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
         secrets.insert(spec.name.clone(), secret);
     }
