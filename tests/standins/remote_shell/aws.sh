@@ -238,9 +238,11 @@ session() {
 
   # Whoever has no terminal and no open pipe to offer is at the end of standard input at once, and that ends the session
   # on this side only: the command runs in the container to its end, and nobody sees anything of it.
-  local first='' ended_before=no out=$world/session.$$
+  local first='' ended_before=no
+  # Not local: the trap reads these when the script ends.
+  out=$world/session.$$
   trap 'rm -f "$out" "$out.in"' EXIT
-  if [ -f /dev/stdin ] || [ "$(readlink -f /dev/stdin)" = /dev/null ]; then
+  if [ ! -e /dev/stdin ] || [ -f /dev/stdin ] || [ "$(readlink -f /dev/stdin)" = /dev/null ]; then
     ended_before=yes
   elif [ ! -t 0 ] && read -r -t 0; then
     IFS= read -r -N 1 first || ended_before=yes
@@ -259,7 +261,15 @@ session() {
   (in_container) <"$out.in" >"$out" 2>&1 3<&- &
   remote=$!
   trap 'kill "$pump" "$remote" 2>/dev/null; exit 130' INT TERM HUP
-  wait -n -p ended "$pump" "$remote"
+  if [ -t 0 ]; then
+    # The plugin takes keys one by one: on a terminal there is no end of standard input.
+    terminal=$(stty -g)
+    trap 'rm -f "$out" "$out.in"; stty "$terminal"' EXIT
+    stty cbreak min 1 -echo
+    wait "$remote"
+  else
+    wait -n -p ended "$pump" "$remote"
+  fi
   if [ "$ended" = "$pump" ]; then
     through_terminal <"$out"
     printf 'Cannot perform start session: EOF\n'

@@ -164,6 +164,17 @@ fn the_end_of_standard_input_ends_the_session_but_not_the_command() {
 }
 
 #[test]
+fn a_terminal_has_no_end_of_input() {
+    let shell = shell(None, &[]);
+    let line = format!("aws {} 'sh -c \"sleep 0; echo seen\"'", execute(&shell, NAME, "")[..10].join(" "));
+    let mut script = Command::new("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]).envs(shell.env()).stdin(Stdio::null());
+    let output = script.output().unwrap();
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("seen\r") && out(&output).contains("Exiting session"), "{}", out(&output));
+}
+
+#[test]
 fn what_is_typed_into_an_open_session_reaches_the_command() {
     let shell = shell(None, &[]);
     let mut child = command(&shell, &execute(&shell, NAME, "head -n 1")).stdin(Stdio::piped()).spawn().unwrap();
