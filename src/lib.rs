@@ -3,6 +3,7 @@
 pub mod event;
 pub mod operators;
 pub mod port;
+pub mod sinks;
 pub mod syntax;
 pub mod text;
 pub mod value;
