@@ -17,7 +17,7 @@ use crate::{
     kinds::registry,
     model::load,
     plan::{Inputs, Plan, ValueSource},
-    port::{Choice, Operator, Question, QuestionKind, Reply},
+    port::{Choice, Question, QuestionKind, Reply},
     syntax::decode,
     worlds::real::RealWorld,
 };

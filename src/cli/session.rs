@@ -12,7 +12,7 @@ use crate::{
     operators::{Given, Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink},
-    sinks::{JsonLines, Lines, LinesOptions},
+    sinks::{JsonLines, Lines, LineOptions},
     syntax::{NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
     value::{Secret, Value},
@@ -149,8 +149,8 @@ pub fn base_env(plan: &Plan) -> Vec<(String, String)> {
 /// What is told to programs and people while a run goes on.
 pub struct Shown<'a> {
     pub json: bool,
+    pub attended: bool,
     pub plan: &'a Plan,
-    pub source: &'a Source,
 }
 
 /// Everything the engine needs that a run and a resume find in different ways.
@@ -173,7 +173,7 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Runs to an end or a pause. `first` are records that are durable already and only need to be shown.
     pub async fn go(self, first: &[Record], resumed: Option<crate::event::Event>) -> RunEnd {
-        let shown = Shown { json: self.json, plan: self.plan, source: self.source };
+        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan };
         let sinks = sinks(self.context, &shown);
         let journal = self.open.journal.clone();
         let publisher =
@@ -190,7 +190,6 @@ impl Session<'_> {
                 };
             }
         }
-        let style = self.context.style();
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
@@ -203,7 +202,6 @@ impl Session<'_> {
             decisions: self.decisions,
             // For the record: plain, whatever the terminal can show.
             draw: Rc::new(move |diagnostic| {
-                let _ = style;
                 draw(&source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
             }),
         };
@@ -229,12 +227,13 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>) -> Vec<Rc<dyn Sink + 'a>> {
         .map(|step| (step.path.clone(), shown.plan.title(step, &scope)))
         .collect();
     let terminal = std::io::stderr().is_terminal();
-    let options = LinesOptions {
+    let options = LineOptions {
         color: context.color(terminal),
         width: width(),
         terminal,
         quiet: context.global.quiet,
         verbose: context.global.verbose,
+        interactive: shown.attended,
     };
     let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(Lines::new(Box::new(std::io::stderr()), options, titles))];
     if shown.json {
