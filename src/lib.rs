@@ -10,10 +10,7 @@ pub mod model;
 pub mod operators;
 pub mod plan;
 pub mod port;
-<<<<<<< HEAD
 pub mod render;
-=======
->>>>>>> operator
 pub mod sinks;
 pub mod syntax;
 pub mod text;

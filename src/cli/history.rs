@@ -10,7 +10,16 @@ pub fn history(context: &Context, flags: &History) -> Result<u8, CliError> {
     }
     if let Some(outcome) = &flags.outcome {
         let known = [
-            "succeeded", "failed", "declined", "undone", "undo_failed", "paused", "unknown", "running", "interrupted", "broken",
+            "succeeded",
+            "failed",
+            "declined",
+            "undone",
+            "undo_failed",
+            "paused",
+            "unknown",
+            "running",
+            "interrupted",
+            "broken",
         ];
         if !known.contains(&outcome.as_str()) {
             let error = CliError::usage(format!("there is no outcome `{outcome}`"));
@@ -44,9 +53,12 @@ pub fn history(context: &Context, flags: &History) -> Result<u8, CliError> {
         let took = match (run.started, run.finished) {
             (Some(from), Some(to)) => {
                 let took = std::time::Duration::try_from(to.duration_since(from)).unwrap_or_default();
-                format!(" after {}", crate::value::show_duration(std::time::Duration::from_millis(
-                    u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                )))
+                format!(
+                    " after {}",
+                    crate::value::show_duration(std::time::Duration::from_millis(
+                        u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                    ))
+                )
             }
             _ => String::new(),
         };

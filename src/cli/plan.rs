@@ -208,7 +208,8 @@ struct Row<'p> {
 
 fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
     let mut rows = Vec::new();
-    for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)] {
+    for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
+    {
         for (index, step) in list.iter().enumerate() {
             let state = seen.steps.get(&step.path).cloned().unwrap_or(State::Runs);
             rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });

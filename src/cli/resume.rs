@@ -40,7 +40,11 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         && outcome.closes()
     {
         let text = format!("run {id} is over: {}; there is nothing to resume\n", outcome.name());
-        if flags.json { say(context, &text) } else { print(context, &text)? }
+        if flags.json {
+            say(context, &text)
+        } else {
+            print(context, &text)?
+        }
         return Ok(code);
     }
     let frozen = store.frozen(&id)?;
@@ -63,7 +67,8 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     for (name, param) in &runbook.params {
         let Some(json) = header.params.get(name) else { continue };
         let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-        let value = param.read(&text).map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
+        let value =
+            param.read(&text).map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
         let source = match header.param_sources.get(name).and_then(|source| source.as_str()) {
             Some("default") => ValueSource::Default,
             Some("environment") => ValueSource::Environment,
@@ -136,7 +141,9 @@ fn tell_if_changed(context: &Context, origin: &str, bytes: &[u8]) {
     }
     match std::fs::read(origin) {
         Ok(now) if now == bytes => {}
-        Ok(_) => say(context, &format!("runsheet: {origin} has changed since; the run goes on with what it began with\n")),
+        Ok(_) => {
+            say(context, &format!("runsheet: {origin} has changed since; the run goes on with what it began with\n"))
+        }
         Err(_) => say(context, &format!("runsheet: {origin} is gone; the run goes on with what it began with\n")),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     operators::{Given, Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink},
-    sinks::{JsonLines, Lines, LineOptions},
+    sinks::{JsonLines, LineOptions, Lines},
     syntax::{NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
     value::{Secret, Value},
@@ -107,7 +107,8 @@ pub fn check_answers(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError
     for id in read_answers(path)?.keys() {
         if !plan.names.has_step(id) {
             let near = crate::text::nearest(id, plan.names.step_ids());
-            let error = CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
+            let error =
+                CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
             return Err(match near {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
@@ -220,12 +221,8 @@ fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<Str
 
 fn sinks<'a>(context: &Context, shown: &Shown<'_>) -> Vec<Rc<dyn Sink + 'a>> {
     let scope = shown.plan.scope();
-    let titles: HashMap<StepId, String> = shown
-        .plan
-        .runbook
-        .all_steps()
-        .map(|step| (step.path.clone(), shown.plan.title(step, &scope)))
-        .collect();
+    let titles: HashMap<StepId, String> =
+        shown.plan.runbook.all_steps().map(|step| (step.path.clone(), shown.plan.title(step, &scope))).collect();
     let terminal = std::io::stderr().is_terminal();
     let options = LineOptions {
         color: context.color(terminal),

@@ -159,9 +159,7 @@ impl Library {
 
     /// Everything that is built in.
     pub fn built_in() -> Vec<Found> {
-        let mut names: Vec<String> = built_in_files()
-            .map(|file| file.trim_end_matches(".yaml").to_owned())
-            .collect();
+        let mut names: Vec<String> = built_in_files().map(|file| file.trim_end_matches(".yaml").to_owned()).collect();
         names.sort_unstable();
         names
             .into_iter()
