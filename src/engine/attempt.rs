@@ -82,6 +82,10 @@ impl Engine<'_> {
                 StepStatus::Failed | StepStatus::Unknown => {}
                 status => {
                     self.settle(step, status, &ended.captures);
+                    // "Auto" goes as far as the next gate.
+                    if step.body.action.is_gate() {
+                        self.step_mode.set(self.options.step_mode);
+                    }
                     return Ok(Standing::Satisfied);
                 }
             }

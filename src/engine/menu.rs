@@ -25,7 +25,7 @@ pub(super) fn before_step(step: &Step, title: String, headline: String, values: 
     choices.extend([
         choice('c', "command", "show in full what would be run"),
         with_reason(choice('d', "done", "you have done it by hand; say how")),
-        choice('a', "auto", "run on to the next question"),
+        choice('a', "auto", "run on to the next confirmation"),
         choice('p', "pause", "stop here; `runsheet resume` goes on"),
         choice('q', "quit", "end the run as declined; it cannot be resumed"),
     ]);
