@@ -7,6 +7,7 @@ pub mod kinds;
 pub mod model;
 pub mod plan;
 pub mod port;
+pub mod render;
 pub mod syntax;
 pub mod text;
 pub mod value;

@@ -2,5 +2,6 @@
 
 mod journal;
 mod processes;
+mod render;
 mod standins;
 mod yaml;
