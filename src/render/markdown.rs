@@ -17,8 +17,9 @@ pub fn write(page: &Page) -> String {
 fn blocks(all: &[Block]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut before: Option<&Block> = None;
+    let mut second = false;
     for block in all {
-        let second = matches!((before, block), (Some(Block::List { .. }), Block::List { .. }));
+        second = matches!((before, block), (Some(Block::List { .. }), Block::List { .. })) && !second;
         let of_block = lines_of(block, second);
         if of_block.is_empty() {
             continue;
@@ -204,7 +205,7 @@ fn put_code(text: &str, place: Place, out: &mut String) {
         return;
     }
     // What a table makes of a backslash before a bar differs from reader to reader.
-    if place == Place::Cell && text.contains('|') && text.contains('\\') {
+    if place == Place::Cell && text.contains("\\|") {
         put_text(&text, place, out);
         return;
     }

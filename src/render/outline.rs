@@ -42,6 +42,7 @@ pub(super) fn page(runbook: &Runbook, names: &Names, form: Form) -> Page {
             None => page.push(Line::of("There are too many steps to draw.").paragraph()),
         }
     }
+    failure::rules(runbook, &mut page);
     page.push(Line::of("Steps").heading(2));
     let list = List::of(&runbook.steps, names, 0);
     for index in 0..runbook.steps.len() {
@@ -103,9 +104,7 @@ fn requirements(runbook: &Runbook, page: &mut Page) {
         lines.push(Line::label("Variables").text(" of yours that scripts are given: ").codes(variables));
     }
     for secret in runbook.secrets.values() {
-        lines.push(
-            Line::label("Secret").text(" ").code(&secret.name).text(": read from ").and(place(&secret.describe())),
-        );
+        lines.push(Line::label("Secret").text(" ").code(&secret.name).text(": ").and(place(&secret.describe())));
     }
     if let Some(lock) = &runbook.lock {
         lines.push(
@@ -124,8 +123,10 @@ fn requirements(runbook: &Runbook, page: &mut Page) {
 /// `variable JENKINS_TOKEN`, with the part that is the author's as code.
 fn place(described: &str) -> Vec<Inline> {
     match described.split_once(' ') {
-        Some((word @ ("variable" | "file" | "command"), rest)) => Line::of(format!("{word} ")).code(rest).done(),
-        _ => Line::of("you: it is ").text(described).done(),
+        Some((word @ ("variable" | "file" | "command"), rest)) => {
+            Line::of(format!("read from {word} ")).code(rest).done()
+        }
+        _ => Line::of(described).done(),
     }
 }
 
@@ -237,16 +238,17 @@ impl<'a> List<'a> {
             facts = facts.text(" · ").strong("critical");
         }
         page.push(facts.paragraph());
+        page.lines(self.conditions(index));
         if let Some(text) = &step.text {
             page.blocks.extend(foreign::markdown_template(text.source()));
         }
-        page.lines(self.conditions(index));
-        body(&step.body, page);
-        page.lines(judgement(step, self.names));
+        let mut lines = body(&step.body, page);
+        lines.extend(judgement(step, self.names));
+        page.lines(lines);
         if let Some(verify) = &step.verify {
             page.push(Line::label("Whether it took effect").text(" is looked up so:").paragraph());
-            body(verify, page);
-            let mut lines = expectation(verify);
+            let mut lines = body(verify, page);
+            lines.extend(expectation(verify));
             lines.extend(settings(verify));
             lines.extend(captures(verify));
             page.lines(lines);
@@ -261,23 +263,26 @@ impl<'a> List<'a> {
         if let Some(when) = &step.when {
             lines.push(Line::label("Only if").text(" ").code(when.source().trim()).text("; otherwise it is skipped"));
         }
-        if let Some(needs) = &step.needs {
-            lines.push(needs_line(needs, index.checked_sub(1).map(|before| &self.steps[before])));
-        }
         // Edges that nobody wrote are worth a word where no other edge implies them.
         let values = self.edges.iter().filter(|edge| edge.to == index && edge.why == Why::Value);
         let values: Vec<&String> = values.map(|edge| &self.steps[edge.from].id.value).collect();
+        match &step.needs {
+            Some(needs) if !needs.is_empty() => {
+                lines.push(needs_line(needs, index.checked_sub(1).map(|before| &self.steps[before])));
+            }
+            Some(_) if values.is_empty() => {
+                lines.push(Line::label("After").text(" nothing: only a confirm above holds it back"));
+            }
+            _ => {}
+        }
         if !values.is_empty() {
-            lines.push(Line::label("Also after").text(" ").codes(values).text(", for the values it uses"));
+            lines.push(Line::label("After").text(" ").codes(values).text(", for the values it uses"));
         }
         lines
     }
 }
 
 fn needs_line(needs: &[Need], before: Option<&Step>) -> Line {
-    if needs.is_empty() {
-        return Line::label("After").text(" nothing: only a gate above holds it back");
-    }
     let mut line = Line::label("After").text(" ");
     for (index, need) in needs.iter().enumerate() {
         if index > 0 {
@@ -296,11 +301,15 @@ fn needs_line(needs: &[Need], before: Option<&Step>) -> Line {
     }
 }
 
-/// What is done.
-fn body(body: &Body, page: &mut Page) {
+/// What is done; what is said beside it comes back.
+fn body(body: &Body, page: &mut Page) -> Vec<Line> {
     let outline = body.action.outline();
+    let mut verb = foreign::line_template(&outline.verb);
+    if !outline.blocks.is_empty() {
+        verb.push(Inline::Text(":".into()));
+    }
+    page.push(Block::Paragraph(vec![Inline::Strong(verb)]));
     let mut fields = Vec::new();
-    page.push(Line::label(format!("{}:", outline.verb)).paragraph());
     for block in outline.blocks {
         match block {
             Shown::Code { language, text } => page.code(language, text),
@@ -308,12 +317,14 @@ fn body(body: &Body, page: &mut Page) {
             Shown::Prose(text) => page.push(Block::Quote(foreign::plain_template(&text))),
         }
     }
-    page.lines(fields);
+    fields
 }
 
 /// What is made of the result, and within which limits.
 fn judgement(step: &Step, names: &Names) -> Vec<Line> {
-    let mut lines = uses(&step.body, names);
+    let asked = step.body.action.is_asked();
+    // What a person is asked shows its values at their place.
+    let mut lines = if asked { Vec::new() } else { uses(&step.body, names) };
     lines.extend(expectation(&step.body));
     lines.extend(captures(&step.body));
     lines.extend(settings(&step.body));
@@ -323,14 +334,10 @@ fn judgement(step: &Step, names: &Names) -> Vec<Line> {
     if let Some(retry) = &step.retry {
         lines.push(retries(retry));
     }
-    if step.body.effect != Effect::Read && !step.body.action.is_asked() {
-        lines.push(if step.idempotent {
-            Line::label("Twice:").text(" it may safely run twice")
-        } else {
-            Line::label("Twice:").text(" it is not run a second time unless you say so")
-        });
-    } else if !step.idempotent {
+    if !asked && !step.idempotent {
         lines.push(Line::label("Twice:").text(" it is not run a second time unless you say so"));
+    } else if !asked && step.body.effect != Effect::Read {
+        lines.push(Line::label("Twice:").text(" it may safely run twice"));
     }
     lines
 }
@@ -414,7 +421,7 @@ fn time_limit(body: &Body) -> Option<Line> {
         None if body.effect == Effect::Read => None,
         None => {
             let limit = body.action.default_timeout()?;
-            Some(label.text(format!("{} for one attempt, as nothing else is said", show_duration(limit))))
+            Some(label.text(format!("{} for one attempt (the default)", show_duration(limit))))
         }
     }
 }
