@@ -4,5 +4,6 @@ mod fields;
 mod journal;
 mod language;
 mod processes;
+mod render;
 mod standins;
 mod yaml;
