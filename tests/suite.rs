@@ -3,6 +3,7 @@
 mod fields;
 mod journal;
 mod language;
+mod plan;
 mod processes;
 mod standins;
 mod support;

@@ -45,13 +45,29 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    Ok(if problems.is_empty() { 0 } else { code::REQUIREMENT })
+    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
+        (false, _) => code::REQUIREMENT,
+        (true, false) => code::FAILED,
+        (true, true) => 0,
+    })
 }
 
 /// What the engine came to for each step.
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
+    /// What every name stands for in the end: a `set` is computed in a plan, too.
+    scope: Scope,
+}
+
+impl Seen {
+    /// Where later steps depend on how a step that is wrong already is put right.
+    fn wrong(&self) -> Vec<String> {
+        let wrong = self.steps.iter().filter(|(_, state)| matches!(state, State::Wrong(_)));
+        let mut names: Vec<String> = wrong.map(|(step, _)| format!("{step}.status")).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[derive(Clone)]
@@ -191,10 +207,12 @@ async fn walk(
         decisions: IndexMap::new(),
         draw: Rc::new(move |problem| draw(&drawn, problem, crate::text::DrawStyle::default()).trim_end().to_owned()),
     };
-    let end = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options).run().await;
+    let engine = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options);
+    let end = engine.run().await;
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
+    seen.borrow_mut().scope = engine.scope();
     let seen = seen.take();
     Ok(seen)
 }
@@ -211,7 +229,8 @@ fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
     for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
     {
         for (index, step) in list.iter().enumerate() {
-            let state = seen.steps.get(&step.path).cloned().unwrap_or(State::Runs);
+            // Whatever the walk did not come to hangs on a step that fails for certain and ends the run.
+            let state = seen.steps.get(&step.path).cloned().unwrap_or_else(|| State::Deferred(seen.wrong()));
             rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });
         }
     }
@@ -242,17 +261,17 @@ fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
 }
 
 fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
-    let scope = plan.scope();
+    let scope = &seen.scope;
     let rows = rows(plan, seen);
     let [read, change, destroy] = effects(&rows);
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(&scope);
+            let shown = row.step.body.action.show(scope);
             let mut step = json!({
                 "id": row.step.path.as_str(),
                 "kind": row.step.body.kind,
-                "title": plan.title(row.step, &scope),
+                "title": plan.title(row.step, scope),
                 "effect": row.step.body.effect.name(),
                 "needs": row.needs,
                 "state": row.state.name(),
@@ -292,7 +311,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
 
 /// The plan as people read it: every command and request in full.
 fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[String], color: bool) -> String {
-    let scope: Scope = plan.scope();
+    let scope = &seen.scope;
     let rows = rows(plan, seen);
     let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
     let mut text = format!("plan of {}: {}\n", plan.runbook.name, one_line(&plan.runbook.title.value));
@@ -314,7 +333,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
             Effect::Change => paint("33", "CHANGES"),
             Effect::Destroy => paint("31", "DESTROYS"),
         };
-        let title = plan.title(row.step, &scope);
+        let title = plan.title(row.step, scope);
         let part = if row.last { " (finally)" } else { "" };
         let head = format!("{}. {}", number + 1, one_line(&title));
         text.push_str(&format!("\n{}  [{}, {effect}]{part}\n", paint("1", &head), row.step.path));
@@ -336,7 +355,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         {
             text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
         }
-        let shown = row.step.body.action.show(&scope);
+        let shown = row.step.body.action.show(scope);
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }
