@@ -3,7 +3,9 @@
 mod fields;
 mod journal;
 mod language;
+mod plan;
 mod processes;
 mod render;
 mod standins;
+mod support;
 mod yaml;

@@ -599,7 +599,8 @@ impl Engine<'_> {
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
-                Reply::Unasked => return Ok(Next::Over(Standing::Blocks)),
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {

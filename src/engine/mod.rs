@@ -136,6 +136,11 @@ impl<'a> Engine<'a> {
         &self.publisher
     }
 
+    /// What every name stands for by now.
+    pub fn scope(&self) -> Scope {
+        self.scope.borrow().clone()
+    }
+
     /// Runs what is left of the plan and closes or pauses the run.
     pub async fn run(&self) -> RunEnd {
         let result = self.main_part().await;
