@@ -5,4 +5,5 @@ mod journal;
 mod language;
 mod processes;
 mod standins;
+mod support;
 mod yaml;
