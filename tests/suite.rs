@@ -6,4 +6,5 @@ mod language;
 mod processes;
 mod standins;
 mod support;
+mod tour;
 mod yaml;
