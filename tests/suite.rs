@@ -8,4 +8,5 @@ mod processes;
 mod render;
 mod standins;
 mod support;
+mod tour;
 mod yaml;

@@ -285,6 +285,7 @@ impl Engine<'_> {
                 kind: step.body.kind.to_owned(),
                 effect: step.body.effect,
                 idempotent: step.idempotent,
+                title: step.title.as_ref().map(|_| self.title(step)),
             })
             .await
     }
