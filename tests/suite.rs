@@ -2,6 +2,8 @@
 
 mod fields;
 mod journal;
+mod killed;
+mod lab;
 mod language;
 mod plan;
 mod processes;
