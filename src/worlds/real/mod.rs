@@ -27,8 +27,8 @@ pub use terminal::{ESCAPE, restore_terminal};
 use crate::{
     event::StepId,
     port::{
-        Cancel, HttpReply, HttpRequest, LeftBehind, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, World,
-        WorldError,
+        Cancel, HttpReply, HttpRequest, LeftBehind, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError,
+        World, WorldError,
     },
     value::Secret,
 };
