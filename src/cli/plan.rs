@@ -52,6 +52,8 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
+    /// With everything that could be computed.
+    scope: Scope,
 }
 
 #[derive(Clone)]
@@ -191,11 +193,13 @@ async fn walk(
         decisions: IndexMap::new(),
         draw: Rc::new(move |problem| draw(&drawn, problem, crate::text::DrawStyle::default()).trim_end().to_owned()),
     };
-    let end = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options).run().await;
+    let engine = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options);
+    let end = engine.run().await;
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
-    let seen = seen.take();
+    let mut seen = seen.take();
+    seen.scope = engine.scope();
     Ok(seen)
 }
 
@@ -242,17 +246,17 @@ fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
 }
 
 fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
-    let scope = plan.scope();
+    let scope = &seen.scope;
     let rows = rows(plan, seen);
     let [read, change, destroy] = effects(&rows);
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(&scope);
+            let shown = row.step.body.action.show(scope);
             let mut step = json!({
                 "id": row.step.path.as_str(),
                 "kind": row.step.body.kind,
-                "title": plan.title(row.step, &scope),
+                "title": plan.title(row.step, scope),
                 "effect": row.step.body.effect.name(),
                 "needs": row.needs,
                 "state": row.state.name(),
@@ -292,7 +296,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
 
 /// The plan as people read it: every command and request in full.
 fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[String], color: bool) -> String {
-    let scope: Scope = plan.scope();
+    let scope = &seen.scope;
     let rows = rows(plan, seen);
     let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
     let mut text = format!("plan of {}: {}\n", plan.runbook.name, one_line(&plan.runbook.title.value));
@@ -314,7 +318,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
             Effect::Change => paint("33", "CHANGES"),
             Effect::Destroy => paint("31", "DESTROYS"),
         };
-        let title = plan.title(row.step, &scope);
+        let title = plan.title(row.step, scope);
         let part = if row.last { " (finally)" } else { "" };
         let head = format!("{}. {}", number + 1, one_line(&title));
         text.push_str(&format!("\n{}  [{}, {effect}]{part}\n", paint("1", &head), row.step.path));
@@ -336,7 +340,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         {
             text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
         }
-        let shown = row.step.body.action.show(&scope);
+        let shown = row.step.body.action.show(scope);
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }
