@@ -77,7 +77,8 @@ fn write(context: &Context, out: &Path, documents: &[(PathBuf, String)]) -> Resu
     let mut written = 0;
     for (name, text) in documents {
         let path = out.join(name);
-        let fail = |why: std::io::Error| CliError::new(code::FAILED, format!("could not write {}: {why}", path.display()));
+        let fail =
+            |why: std::io::Error| CliError::new(code::FAILED, format!("could not write {}: {why}", path.display()));
         if std::fs::read_to_string(&path).is_ok_and(|before| before == *text) {
             continue;
         }
@@ -117,7 +118,8 @@ fn check(context: &Context, out: &Path, documents: &[(PathBuf, String)], whole: 
     if whole {
         for path in documents_below(out) {
             let known = path.strip_prefix(out).is_ok_and(|below| documents.iter().any(|(name, _)| name == below));
-            let made = std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with("<!-- made by \"runsheet render"));
+            let made =
+                std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with("<!-- made by \"runsheet render"));
             if !known && made {
                 drifted += 1;
                 print(context, &format!("{}: there is no runbook for it any more\n", path.display()))?;
