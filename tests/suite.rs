@@ -3,7 +3,13 @@
 mod fields;
 mod floors;
 mod journal;
+mod killed;
+mod lab;
 mod language;
+mod plan;
 mod processes;
+mod render;
 mod standins;
+mod support;
+mod tour;
 mod yaml;
