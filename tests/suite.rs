@@ -2,8 +2,12 @@
 
 mod fields;
 mod journal;
+mod killed;
+mod lab;
 mod language;
+mod plan;
 mod processes;
+mod render;
 mod standins;
 mod support;
 mod tour;

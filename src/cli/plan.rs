@@ -45,15 +45,29 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    Ok(if problems.is_empty() { 0 } else { code::REQUIREMENT })
+    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
+        (false, _) => code::REQUIREMENT,
+        (true, false) => code::FAILED,
+        (true, true) => 0,
+    })
 }
 
 /// What the engine came to for each step.
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
-    /// With everything that could be computed.
+    /// What every name stands for in the end: a `set` is computed in a plan, too.
     scope: Scope,
+}
+
+impl Seen {
+    /// Where later steps depend on how a step that is wrong already is put right.
+    fn wrong(&self) -> Vec<String> {
+        let wrong = self.steps.iter().filter(|(_, state)| matches!(state, State::Wrong(_)));
+        let mut names: Vec<String> = wrong.map(|(step, _)| format!("{step}.status")).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[derive(Clone)]
@@ -198,8 +212,8 @@ async fn walk(
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
-    let mut seen = seen.take();
-    seen.scope = engine.scope();
+    seen.borrow_mut().scope = engine.scope();
+    let seen = seen.take();
     Ok(seen)
 }
 
@@ -215,7 +229,8 @@ fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
     for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
     {
         for (index, step) in list.iter().enumerate() {
-            let state = seen.steps.get(&step.path).cloned().unwrap_or(State::Runs);
+            // Whatever the walk did not come to hangs on a step that fails for certain and ends the run.
+            let state = seen.steps.get(&step.path).cloned().unwrap_or_else(|| State::Deferred(seen.wrong()));
             rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });
         }
     }

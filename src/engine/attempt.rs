@@ -6,12 +6,12 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
     text::Diagnostic,
-    value::{Scope, Secret, Slot, Value},
+    value::{Scope, Secret, Slot, Value, show_duration},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -50,7 +50,11 @@ struct Gathered {
 impl Engine<'_> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
-        let mut turn = 0;
+        // What was repeated before an interruption counts.
+        let mut turn = match self.state().steps.get(&step.path) {
+            Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
+            _ => 0,
+        };
         let mut asked = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
@@ -214,7 +218,20 @@ impl Engine<'_> {
         self.start(step, number).await?;
         let began = self.world.now();
         let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
-        let report = match self.guarded(cx.cancel(), task.run(&cx)).await? {
+        let limited = async {
+            // A process and a request have their limit in the world; a person's is kept here.
+            match self.patience(step) {
+                Some(limit) => tokio::select! {
+                    biased;
+                    report = task.run(&cx) => report,
+                    () = self.world.sleep(limit, cx.cancel()) => {
+                        Err(StepError::Paused(format!("nobody answered {} within {}", step.path, show_duration(limit))))
+                    }
+                },
+                None => task.run(&cx).await,
+            }
+        };
+        let report = match self.guarded(cx.cancel(), limited).await? {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -256,6 +273,12 @@ impl Engine<'_> {
             why: why(&report),
             output: cx.tail(),
         })
+    }
+
+    /// How long a person may take, where the file says so.
+    fn patience(&self, step: &Step) -> Option<std::time::Duration> {
+        let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
+        timeout.eval(&self.scope.borrow()).ok()
     }
 
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
@@ -309,9 +332,17 @@ impl Engine<'_> {
     /// Expectations and captures of one result.
     fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
-        let Some(result) = &report.result else { return Ok(values) };
+        if report.status == StepStatus::NotRun {
+            return Ok(values);
+        }
+        // What has no result is judged all the same: its expectations and captures speak of other values.
+        let none = Value::None;
+        let (result, default) = match &report.result {
+            Some(result) => (result, body.expect.default_in_force()),
+            None => (&none, DefaultExpect::Nothing),
+        };
         let scope = self.scope.borrow();
-        match body.expect.judge(&scope, result) {
+        match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
             Verdict::Broken(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
@@ -441,6 +472,7 @@ impl Engine<'_> {
             }
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
+        cx.only_looks();
         let report = self.guarded(cx.cancel(), task.run(cx)).await??;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
@@ -453,9 +485,7 @@ impl Engine<'_> {
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
             // An answer that says "ask me later" or "you may not know" says nothing about the effect.
-            Verdict::Misses(failure)
-                if body.expect.default_in_force() != crate::model::DefaultExpect::Nothing && !tells(&report) =>
-            {
+            Verdict::Misses(failure) if body.expect.default_in_force() != DefaultExpect::Nothing && !tells(&report) => {
                 Ok(Verified::Undecided(failure.message))
             }
             Verdict::Misses(failure) => Ok(Verified::NotInPlace(failure.message)),
@@ -465,7 +495,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -562,20 +592,12 @@ impl Engine<'_> {
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
                 // Unattended, `ask` means `stop`.
                 Reply::Nobody { why } => {
-                    self.publisher
-                        .publish(Event::QuestionAnswered {
-                            question: number,
-                            step: Some(step.path.clone()),
-                            answer: "stop".into(),
-                            reason: Some(why),
-                            by: self.operator.name(),
-                            values: Map::new(),
-                        })
-                        .await?;
+                    self.answer_for_nobody(number, step, "stop", why).await?;
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
-                Reply::Unasked => return Ok(Next::Over(Standing::Blocks)),
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
@@ -591,6 +613,26 @@ impl Engine<'_> {
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
             }
         }
+    }
+
+    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
+    pub(super) async fn answer_for_nobody(
+        &self,
+        question: u32,
+        step: &Step,
+        answer: &str,
+        why: String,
+    ) -> Result<(), StepError> {
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question,
+                step: Some(step.path.clone()),
+                answer: answer.to_owned(),
+                reason: Some(why),
+                by: self.operator.name(),
+                values: Map::new(),
+            })
+            .await
     }
 
     async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {
