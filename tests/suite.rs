@@ -12,5 +12,7 @@ mod processes;
 mod render;
 mod standins;
 mod support;
+mod thread_dump;
 mod tour;
+mod values;
 mod yaml;

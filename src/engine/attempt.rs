@@ -67,7 +67,10 @@ impl Engine<'_> {
                     if names.is_empty() {
                         return self.unperformed(step).await;
                     }
-                    return self.defer(step, names).await;
+                    match self.unmet(names) {
+                        Ok(names) => return self.defer(step, names).await,
+                        Err(failure) => self.fail_unstarted(step, failure).await?,
+                    }
                 }
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
@@ -118,8 +121,8 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, diagnostic: Diagnostic, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, Failure::drawn(diagnostic)).await?;
+    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+        let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
             Next::Over(standing) => Ok(standing),
@@ -143,7 +146,7 @@ impl Engine<'_> {
                 return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
             }
         }
-        Ok(self.resolve(&step.body).map_err(Failure::drawn))
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -173,8 +176,8 @@ impl Engine<'_> {
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = self.scope.borrow();
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
@@ -465,7 +468,7 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
-        let task = match self.resolve(body) {
+        let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {
                 return Ok(Verified::Undecided(format!("it uses {}", names.join(", "))));
@@ -527,7 +530,7 @@ impl Engine<'_> {
 
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&self.scope.borrow());
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
