@@ -46,12 +46,9 @@ pub fn ready(context: &Context, word: &str) -> Result<Ready, CliError> {
 pub fn make_ready(context: &Context, found: Found) -> Result<Ready, CliError> {
     let loaded = read(&found);
     match loaded.runbook {
-        Some(runbook) => Ok(Ready {
-            found,
-            source: loaded.source,
-            runbook: Rc::new(runbook),
-            names: Rc::new(loaded.names),
-        }),
+        Some(runbook) => {
+            Ok(Ready { found, source: loaded.source, runbook: Rc::new(runbook), names: Rc::new(loaded.names) })
+        }
         None => Err(CliError::invalid(&loaded.source, &loaded.problems, context.style())),
     }
 }

@@ -6,12 +6,12 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
     text::Diagnostic,
-    value::{Scope, Secret, Slot, Value},
+    value::{Scope, Secret, Slot, Value, show_duration},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -82,6 +82,10 @@ impl Engine<'_> {
                 StepStatus::Failed | StepStatus::Unknown => {}
                 status => {
                     self.settle(step, status, &ended.captures);
+                    // "Auto" goes as far as the next gate.
+                    if step.body.action.is_gate() {
+                        self.step_mode.set(self.options.step_mode);
+                    }
                     return Ok(Standing::Satisfied);
                 }
             }
@@ -210,7 +214,20 @@ impl Engine<'_> {
         self.start(step, number).await?;
         let began = self.world.now();
         let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
-        let report = match self.guarded(cx.cancel(), task.run(&cx)).await? {
+        let limited = async {
+            // A process and a request have their limit in the world; a person's is kept here.
+            match self.patience(step) {
+                Some(limit) => tokio::select! {
+                    biased;
+                    report = task.run(&cx) => report,
+                    () = self.world.sleep(limit, cx.cancel()) => {
+                        Err(StepError::Paused(format!("nobody answered {} within {}", step.path, show_duration(limit))))
+                    }
+                },
+                None => task.run(&cx).await,
+            }
+        };
+        let report = match self.guarded(cx.cancel(), limited).await? {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -252,6 +269,12 @@ impl Engine<'_> {
             why: why(&report),
             output: cx.tail(),
         })
+    }
+
+    /// How long a person may take, where the file says so.
+    fn patience(&self, step: &Step) -> Option<std::time::Duration> {
+        let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
+        timeout.eval(&self.scope.borrow()).ok()
     }
 
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
@@ -304,9 +327,17 @@ impl Engine<'_> {
     /// Expectations and captures of one result.
     fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
-        let Some(result) = &report.result else { return Ok(values) };
+        if report.status == StepStatus::NotRun {
+            return Ok(values);
+        }
+        // What has no result is judged all the same: its expectations and captures speak of other values.
+        let none = Value::None;
+        let (result, default) = match &report.result {
+            Some(result) => (result, body.expect.default_in_force()),
+            None => (&none, DefaultExpect::Nothing),
+        };
         let scope = self.scope.borrow();
-        match body.expect.judge(&scope, result) {
+        match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
             Verdict::Broken(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
@@ -448,9 +479,7 @@ impl Engine<'_> {
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
             // An answer that says "ask me later" or "you may not know" says nothing about the effect.
-            Verdict::Misses(failure)
-                if body.expect.default_in_force() != crate::model::DefaultExpect::Nothing && !tells(&report) =>
-            {
+            Verdict::Misses(failure) if body.expect.default_in_force() != DefaultExpect::Nothing && !tells(&report) => {
                 Ok(Verified::Undecided(failure.message))
             }
             Verdict::Misses(failure) => Ok(Verified::NotInPlace(failure.message)),

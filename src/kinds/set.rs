@@ -56,6 +56,10 @@ impl Action for Set {
         Effect::Read
     }
 
+    fn takes_timeout(&self) -> bool {
+        false
+    }
+
     fn show(&self, _scope: &Scope) -> Shown {
         let lines: Vec<String> =
             self.entries.iter().map(|(name, expr)| format!("{} = {}", name.value, expr.source().trim())).collect();

@@ -161,6 +161,10 @@ impl Action for Wait {
         Some(ONE_LOOK)
     }
 
+    fn takes_timeout(&self) -> bool {
+        matches!(self, Wait::Poll(_))
+    }
+
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }

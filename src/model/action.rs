@@ -55,6 +55,11 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
+    /// Whether a limit on one attempt means anything to it.
+    fn takes_timeout(&self) -> bool {
+        true
+    }
+
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false

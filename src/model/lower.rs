@@ -357,7 +357,9 @@ impl Lowering {
         let effect = fields.get("effect").and_then(|given| given.one_of(&Effect::ALL));
         let expect = fields.get("expect").map(|given| self.exprs(&given)).unwrap_or_default();
         let captures = fields.get("capture").map(|given| self.captures(&given)).unwrap_or_default();
-        let timeout = fields.get("timeout").and_then(|given| self.duration(&given));
+        let timeout_given = fields.get("timeout");
+        let timeout_span = timeout_given.as_ref().map(Given::span);
+        let timeout = timeout_given.and_then(|given| self.duration(&given));
         let env_given = fields.get("env");
         let env_span = env_given.as_ref().map(Given::span);
         let env = env_given.map(|given| self.env(&given)).unwrap_or_default();
@@ -412,6 +414,12 @@ impl Lowering {
                     problems.push(Diagnostic::error("conflict", span, message).hint("it is for `shell`"));
                 }
             }
+        }
+        if let Some(span) = timeout_span
+            && !action.takes_timeout()
+        {
+            let message = format!("`timeout` means nothing to this step of kind `{}`", kind.name);
+            problems.push(Diagnostic::error("conflict", span, message));
         }
         let default_effect = if probe { Effect::Read } else { action.default_effect() };
         Some(Body {

@@ -54,6 +54,8 @@ struct State {
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
+    /// Steps that only look: their answer is told by one line, and what each look wrote is in the log.
+    looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
     /// Lines that wait for an answer, and how many more there were.
@@ -68,6 +70,7 @@ impl Lines {
             running: Vec::new(),
             partial: IndexMap::new(),
             live: false,
+            looking: Vec::new(),
             answers: HashMap::new(),
             held: None,
         };
@@ -355,9 +358,15 @@ impl Sink for Lines {
         let state = &mut *state;
         match &record.event {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
-            Event::StepStarted { step, .. } => state.running.push(step.clone()),
+            Event::StepStarted { step, kind, .. } => {
+                state.running.push(step.clone());
+                if kind == "wait" {
+                    state.looking.push(step.clone());
+                }
+            }
             Event::StepFinished { step, .. } => {
                 self.finish_output(state, step);
+                state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
                 state.answers.remove(step);
             }
@@ -381,6 +390,7 @@ impl Sink for Lines {
         }
         let mut state = self.state.borrow_mut();
         match progress {
+            Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { step, polls, elapsed_ms, limit_ms, answer } => {
                 self.poll(&mut state, step, *polls, *elapsed_ms, *limit_ms, answer);
