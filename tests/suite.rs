@@ -7,4 +7,5 @@ mod plan;
 mod processes;
 mod standins;
 mod support;
+mod unattended;
 mod yaml;
