@@ -2,10 +2,14 @@
 
 mod fields;
 mod journal;
+mod killed;
+mod lab;
 mod language;
 mod plan;
 mod processes;
+mod render;
 mod standins;
 mod support;
+mod tour;
 mod unattended;
 mod yaml;

@@ -50,7 +50,11 @@ struct Gathered {
 impl Engine<'_> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
-        let mut turn = 0;
+        // What was repeated before an interruption counts.
+        let mut turn = match self.state().steps.get(&step.path) {
+            Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
+            _ => 0,
+        };
         let mut asked = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
@@ -285,6 +289,7 @@ impl Engine<'_> {
                 kind: step.body.kind.to_owned(),
                 effect: step.body.effect,
                 idempotent: step.idempotent,
+                title: step.title.as_ref().map(|_| self.title(step)),
             })
             .await
     }
@@ -467,6 +472,7 @@ impl Engine<'_> {
             }
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
+        cx.only_looks();
         let report = self.guarded(cx.cancel(), task.run(cx)).await??;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
@@ -489,7 +495,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -586,16 +592,7 @@ impl Engine<'_> {
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
                 // Unattended, `ask` means `stop`.
                 Reply::Nobody { why } => {
-                    self.publisher
-                        .publish(Event::QuestionAnswered {
-                            question: number,
-                            step: Some(step.path.clone()),
-                            answer: "stop".into(),
-                            reason: Some(why),
-                            by: self.operator.name(),
-                            values: Map::new(),
-                        })
-                        .await?;
+                    self.answer_for_nobody(number, step, "stop", why).await?;
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
@@ -616,6 +613,26 @@ impl Engine<'_> {
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
             }
         }
+    }
+
+    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
+    pub(super) async fn answer_for_nobody(
+        &self,
+        question: u32,
+        step: &Step,
+        answer: &str,
+        why: String,
+    ) -> Result<(), StepError> {
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question,
+                step: Some(step.path.clone()),
+                answer: answer.to_owned(),
+                reason: Some(why),
+                by: self.operator.name(),
+                values: Map::new(),
+            })
+            .await
     }
 
     async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {

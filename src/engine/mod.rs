@@ -23,7 +23,7 @@ pub use publish::Publisher;
 pub use signals::Signal;
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepStatus},
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     plan::Plan,
     port::{Answer, Journal, JournalError, Operator, Question, Reply, StepError, World},
@@ -141,7 +141,7 @@ impl<'a> Engine<'a> {
         let result = self.main_part().await;
         let end = match result {
             Ok(list) => self.judge(&list),
-            Err(StepError::Paused(why)) => return self.pause(why).await,
+            Err(StepError::Paused(why)) => return self.interrupted(why).await,
             Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
@@ -203,6 +203,20 @@ impl<'a> Engine<'a> {
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
         }
+    }
+
+    /// A stop from outside. Where it left an effect open and nobody is there to be asked, that is how the run stands.
+    async fn interrupted(&self, why: String) -> RunEnd {
+        let open: Vec<String> = {
+            let state = self.publisher.state();
+            let unknown = |step: &StepState| step.status() == Some(StepStatus::Unknown);
+            state.steps.iter().filter(|(_, step)| unknown(step)).map(|(path, _)| path.to_string()).collect()
+        };
+        if open.is_empty() || !self.signals.interrupted() || self.operator.attended() {
+            return self.pause(why).await;
+        }
+        let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
+        self.close(RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }).await
     }
 
     async fn pause(&self, why: String) -> RunEnd {
@@ -386,6 +400,7 @@ impl<'a> Engine<'a> {
         let reply = tokio::select! {
             reply = self.operator.ask(&question) => reply,
             why = self.signals.stopped() => Reply::Closed { why },
+            why = self.signals.at_question(|| self.world.now()) => Reply::Closed { why },
         };
         let (answer, reason, values) = match &reply {
             Reply::Answer(Answer { word, reason, values, .. }) => {

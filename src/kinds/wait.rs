@@ -203,7 +203,19 @@ impl Action for Wait {
                         .blocks
                         .push(Block::Field { label: "Fails when", text: fail_when.source().trim().to_owned() });
                 }
-                let every = format!("{}, at most {}", poll.interval.source(), poll.timeout.source());
+                for entry in &poll.look.expect.entries {
+                    outline.blocks.push(Block::Field { label: "Expected", text: entry.source().trim().to_owned() });
+                }
+                for capture in &poll.look.captures {
+                    let secret = if capture.secret { " (a secret)" } else { "" };
+                    let text = format!("{} = {}{secret}", capture.name.value, capture.value.source().trim());
+                    outline.blocks.push(Block::Field { label: "Keeps", text });
+                }
+                let mut every = poll.interval.source();
+                if poll.backoff > 1.0 {
+                    every.push_str(&format!(", each time × {}, up to {}", poll.backoff, poll.max_interval.source()));
+                }
+                every.push_str(&format!(", at most {}", poll.timeout.source()));
                 outline.blocks.push(Block::Field { label: "Every", text: every });
                 if let Some(held_for) = &poll.held_for {
                     outline.blocks.push(Block::Field { label: "Must hold for", text: held_for.source() });

@@ -136,8 +136,10 @@ impl Lines {
             Event::RunResumed { by, host, .. } => {
                 vec![self.dim(&format!("resumed by {} on {}", one_line(by), one_line(host)))]
             }
-            Event::StepStarted { step, attempt, effect, .. } => {
-                let title = self.titles.get(step).map(|title| format!("  {}", one_line(title))).unwrap_or_default();
+            Event::StepStarted { step, attempt, effect, title, .. } => {
+                // What stands in the plan may wait for values that are known by now.
+                let title = title.as_ref().or_else(|| self.titles.get(step));
+                let title = title.map(|title| format!("  {}", one_line(title))).unwrap_or_default();
                 let effect = match effect {
                     Effect::Read => self.dim("[read]"),
                     Effect::Change => self.yellow("[change]"),

@@ -1,0 +1,1 @@
+//! Ends that nobody saw: what a look at the effect decides, and what only a person can.
