@@ -56,11 +56,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
-<<<<<<< HEAD
     /// With everything that could be computed.
-=======
-    /// What every name stands for in the end: a `set` is computed in a plan, too.
->>>>>>> main
     scope: Scope,
 }
 
@@ -216,13 +212,8 @@ async fn walk(
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
-<<<<<<< HEAD
     let mut seen = seen.take();
     seen.scope = engine.scope();
-=======
-    seen.borrow_mut().scope = engine.scope();
-    let seen = seen.take();
->>>>>>> main
     Ok(seen)
 }
 
