@@ -220,16 +220,6 @@ impl<'a> Engine<'a> {
     }
 
     async fn pause(&self, why: String) -> RunEnd {
-        // A pause does not hide that somebody must decide.
-        let unknown: Vec<String> = {
-            let state = self.state();
-            let open = state.steps.iter().filter(|(_, step)| step.status() == Some(StepStatus::Unknown));
-            open.map(|(path, _)| path.to_string()).collect()
-        };
-        if !unknown.is_empty() {
-            let reason = format!("{why}; nobody knows whether this took effect: {}", unknown.join(", "));
-            return self.close(RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }).await;
-        }
         match self.publisher.publish(Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => fault(why),

@@ -17,6 +17,7 @@ pub struct Step {
     pub text: Option<Template>,
     /// None: the sibling before it.
     pub needs: Option<Vec<Need>>,
+    /// The key and its value.
     pub needs_span: Option<Span>,
     pub when: Option<Expr>,
     pub body: Body,

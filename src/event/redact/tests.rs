@@ -1,3 +1,5 @@
+//! What is masked, in which spellings and across which borders; and what passes as it is.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Records in, lines out.
+
 use std::{io, rc::Rc};
 
 use serde_json::{Map, json};
