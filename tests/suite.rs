@@ -14,5 +14,6 @@ mod standins;
 mod support;
 mod thread_dump;
 mod tour;
+mod unattended;
 mod values;
 mod yaml;
