@@ -524,7 +524,14 @@ impl Engine<'_> {
             })
             .await?;
         let cancel = crate::port::Cancel::new();
-        self.guarded(&cancel, self.world.sleep(wait, &cancel)).await?;
+        // Between two attempts nothing runs that would need a grace.
+        let pause = async {
+            tokio::select! {
+                () = self.world.sleep(wait, &cancel) => {}
+                _ = self.signals.stopped() => {}
+            }
+        };
+        self.guarded(&cancel, std::pin::pin!(pause)).await?;
         Ok(true)
     }
 
@@ -739,11 +746,11 @@ pub(super) fn why(report: &StepReport) -> String {
     }
 }
 
-/// Whether a missed default says something about the effect: a plain "no" does, an outage does not.
+/// Whether a missed expectation says something about the effect: a whole answer and a plain "no" do, an outage does not.
 fn tells(report: &StepReport) -> bool {
     match (report.http_status, report.exit) {
-        (Some(status), _) => matches!(status, 404 | 410),
-        (None, Some(exit)) => (1..126).contains(&exit),
+        (Some(status), _) => matches!(status, 200..=299 | 404 | 410),
+        (None, Some(exit)) => (0..126).contains(&exit),
         (None, None) => false,
     }
 }
