@@ -1,5 +1,6 @@
 //! The one integration binary: each topic is a module.
 
+mod contract;
 mod fields;
 mod journal;
 mod language;
