@@ -1,6 +1,7 @@
 //! The one integration binary: each topic is a module.
 
 mod balrog;
+mod contract;
 mod fields;
 mod floors;
 mod journal;
