@@ -1,5 +1,7 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
+mod edits;
 mod fields;
 mod journal;
 mod language;
