@@ -1,7 +1,9 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
 mod balrog;
 mod contract;
+mod edits;
 mod fields;
 mod floors;
 mod journal;

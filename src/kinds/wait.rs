@@ -6,7 +6,7 @@ use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
         Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
@@ -61,7 +61,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
     }
-    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS));
+    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS)).outer(Lowering::AROUND);
     let until = fields.get("until").map(|given| lowering.expr(&given));
     let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
     let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
@@ -70,7 +70,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let held_for = fields.get("held_for").and_then(|given| lowering.duration(&given));
     // Inside a wait this is the limit of the whole; a single look is limited by the step's own `timeout`.
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
-    let look = lowering.body(&mut fields, true);
+    let look = lowering.body(&mut fields, Part::Look);
     fields.finish();
     if !matches!(look.kind, "shell" | "http" | "") {
         given.problems().push(
