@@ -1,5 +1,6 @@
 //! The one integration binary: each topic is a module.
 
+mod docs;
 mod fields;
 mod floors;
 mod journal;
