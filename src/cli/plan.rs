@@ -56,7 +56,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
-    /// What every name stands for in the end: a `set` is computed in a plan, too.
+    /// With everything that could be computed.
     scope: Scope,
 }
 
@@ -212,8 +212,8 @@ async fn walk(
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
-    seen.borrow_mut().scope = engine.scope();
-    let seen = seen.take();
+    let mut seen = seen.take();
+    seen.scope = engine.scope();
     Ok(seen)
 }
 
@@ -267,7 +267,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(scope);
+            let shown = row.step.body.action.show(&row.step.sees(scope));
             let mut step = json!({
                 "id": row.step.path.as_str(),
                 "kind": row.step.body.kind,
@@ -355,7 +355,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         {
             text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
         }
-        let shown = row.step.body.action.show(scope);
+        let shown = row.step.body.action.show(&row.step.sees(scope));
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }
