@@ -3,6 +3,7 @@
 mod bad;
 mod balrog;
 mod contract;
+mod docs;
 mod edits;
 mod fields;
 mod floors;
