@@ -1,11 +1,16 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
+mod balrog;
+mod contract;
+mod edits;
 mod fields;
 mod floors;
 mod journal;
 mod killed;
 mod lab;
 mod language;
+mod library;
 mod plan;
 mod processes;
 mod render;
@@ -13,5 +18,6 @@ mod standins;
 mod support;
 mod thread_dump;
 mod tour;
+mod unattended;
 mod values;
 mod yaml;

@@ -56,7 +56,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
-    /// What every name stands for in the end: a `set` is computed in a plan, too.
+    /// With everything that could be computed.
     scope: Scope,
 }
 
@@ -212,8 +212,8 @@ async fn walk(
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
-    seen.borrow_mut().scope = engine.scope();
-    let seen = seen.take();
+    let mut seen = seen.take();
+    seen.scope = engine.scope();
     Ok(seen)
 }
 
