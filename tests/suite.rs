@@ -6,6 +6,7 @@ mod journal;
 mod killed;
 mod lab;
 mod language;
+mod masking;
 mod plan;
 mod processes;
 mod render;
