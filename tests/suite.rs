@@ -12,6 +12,7 @@ mod killed;
 mod lab;
 mod language;
 mod library;
+mod masking;
 mod plan;
 mod processes;
 mod render;
