@@ -411,7 +411,9 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    drawn.message = format!("the wait fails when {}", fail_when.source().trim());
+                    // It may be written over several lines; a message is one.
+                    let lines: Vec<&str> = fail_when.source().lines().map(str::trim).collect();
+                    drawn.message = format!("the wait fails when {}", lines.join(" ").trim());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),
