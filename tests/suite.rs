@@ -7,4 +7,5 @@ mod lab;
 mod language;
 mod processes;
 mod standins;
+mod supervised;
 mod yaml;
