@@ -8,7 +8,7 @@ use super::{CliError, Context, error::code};
 use crate::{
     engine::secret_sources,
     model::{Runbook, SecretPlace},
-    operators::{ParamPrompt, Terminal},
+    operators::{ParamPrompt, ask_param, ask_secret},
     plan::{Inputs, Plan, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
     syntax::Rendered,
@@ -38,7 +38,7 @@ pub fn gather(runbook: &Runbook, params: &[String]) -> Result<Inputs, CliError> 
 }
 
 /// Asks for what is missing, all of it before the first step.
-pub async fn ask_params(runbook: &Runbook, inputs: &mut Inputs, terminal: &Terminal) -> Result<(), CliError> {
+pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
         let example = param.example.as_ref().map(|example| format!("such as {example}"));
@@ -47,12 +47,9 @@ pub async fn ask_params(runbook: &Runbook, inputs: &mut Inputs, terminal: &Termi
         let prompt = ParamPrompt {
             label: param.prompt.as_deref().unwrap_or(&name),
             help: (!help.is_empty()).then_some(help.as_str()),
-            default: None,
             choices: &param.choices,
         };
-        let text = terminal
-            .param(&prompt, &|text| param.read(text).map(|_| ()))
-            .await
+        let text = ask_param(&prompt, &|text| param.read(text).map(|_| ()))
             .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
         let value = param.read(&text).map_err(CliError::usage)?;
         inputs.set(&name, value, ValueSource::Prompt);
@@ -117,27 +114,25 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
 }
 
 /// Secrets that are typed, before the first step.
-pub async fn ask_secrets(runbook: &Runbook, terminal: Option<&Terminal>) -> Result<IndexMap<String, Secret>, CliError> {
+pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
     for spec in runbook.secrets.values() {
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
-        let Some(terminal) = terminal else {
+        if !attended {
             return Err(CliError::new(
                 code::REQUIREMENT,
                 format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
             ));
-        };
+        }
         let check = |secret: &Secret| {
             if secret.expose().len() < 8 && !spec.allow_short {
                 return Err("it is shorter than 8 bytes and could not be masked".to_owned());
             }
             Ok(())
         };
-        let secret = terminal
-            .secret(&spec.name, &check)
-            .await
+        let secret = ask_secret(&spec.name, &check)
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
         secrets.insert(spec.name.clone(), secret);
     }

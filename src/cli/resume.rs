@@ -96,7 +96,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         return Err(CliError::new(code::REQUIREMENT, format!("the folder {} is gone", cwd.display()))
             .hint("the run was started there and its steps run there"));
     }
-    let secrets = inputs::ask_secrets(&runbook, person.terminal()).await?;
+    let secrets = inputs::ask_secrets(&runbook, person.attended())?;
     for (name, secret) in &secrets {
         let short = runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
         context

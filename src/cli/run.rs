@@ -26,9 +26,10 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.inputs.runbook)?;
     let mut given = inputs::gather(&ready.runbook, &flags.inputs.params)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
-    match person.terminal() {
-        Some(terminal) => inputs::ask_params(&ready.runbook, &mut given, terminal).await?,
-        None => inputs::refuse_missing(&ready.runbook, &given)?,
+    if person.attended() {
+        inputs::ask_params(&ready.runbook, &mut given)?;
+    } else {
+        inputs::refuse_missing(&ready.runbook, &given)?;
     }
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
@@ -39,7 +40,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
     let cwd = inputs::working_folder(&plan)?;
-    let secrets = inputs::ask_secrets(&ready.runbook, person.terminal()).await?;
+    let secrets = inputs::ask_secrets(&ready.runbook, person.attended())?;
     for (name, secret) in &secrets {
         let short = ready.runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
         context

@@ -47,13 +47,6 @@ impl Person {
         }
     }
 
-    pub fn terminal(&self) -> Option<&Terminal> {
-        match self {
-            Person::Terminal(terminal) => Some(terminal),
-            Person::Nobody(_) => None,
-        }
-    }
-
     pub fn attended(&self) -> bool {
         matches!(self, Person::Terminal(_))
     }

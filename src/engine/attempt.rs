@@ -6,12 +6,12 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
     text::Diagnostic,
-    value::{Scope, Secret, Slot, Value},
+    value::{Scope, Secret, Slot, Value, show_duration},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -67,7 +67,10 @@ impl Engine<'_> {
                     if names.is_empty() {
                         return self.unperformed(step).await;
                     }
-                    return self.defer(step, names).await;
+                    match self.unmet(names) {
+                        Ok(names) => return self.defer(step, names).await,
+                        Err(failure) => self.fail_unstarted(step, failure).await?,
+                    }
                 }
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
@@ -118,8 +121,8 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, diagnostic: Diagnostic, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, Failure::drawn(diagnostic)).await?;
+    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+        let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
             Next::Over(standing) => Ok(standing),
@@ -143,7 +146,7 @@ impl Engine<'_> {
                 return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
             }
         }
-        Ok(self.resolve(&step.body).map_err(Failure::drawn))
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -173,8 +176,8 @@ impl Engine<'_> {
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = self.scope.borrow();
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
@@ -218,7 +221,20 @@ impl Engine<'_> {
         self.start(step, number).await?;
         let began = self.world.now();
         let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
-        let report = match self.guarded(cx.cancel(), task.run(&cx)).await? {
+        let limited = async {
+            // A process and a request have their limit in the world; a person's is kept here.
+            match self.patience(step) {
+                Some(limit) => tokio::select! {
+                    biased;
+                    report = task.run(&cx) => report,
+                    () = self.world.sleep(limit, cx.cancel()) => {
+                        Err(StepError::Paused(format!("nobody answered {} within {}", step.path, show_duration(limit))))
+                    }
+                },
+                None => task.run(&cx).await,
+            }
+        };
+        let report = match self.guarded(cx.cancel(), limited).await? {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -262,6 +278,12 @@ impl Engine<'_> {
         })
     }
 
+    /// How long a person may take, where the file says so.
+    fn patience(&self, step: &Step) -> Option<std::time::Duration> {
+        let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
+        timeout.eval(&self.scope.borrow()).ok()
+    }
+
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
         self.publisher
             .publish(Event::StepStarted {
@@ -270,6 +292,7 @@ impl Engine<'_> {
                 kind: step.body.kind.to_owned(),
                 effect: step.body.effect,
                 idempotent: step.idempotent,
+                title: step.title.as_ref().map(|_| self.title(step)),
             })
             .await
     }
@@ -296,6 +319,10 @@ impl Engine<'_> {
         match self.take(body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
+                Err(StepError::Paused(why)) => {
+                    status = StepStatus::Failed;
+                    report.failure = Some(Failure::plain(why));
+                }
                 Err(error) => {
                     status = StepStatus::Failed;
                     report.failure = Some(Failure::plain(error.to_string()));
@@ -312,12 +339,20 @@ impl Engine<'_> {
     /// Expectations and captures of one result.
     fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
-        let Some(result) = &report.result else { return Ok(values) };
+        if report.status == StepStatus::NotRun {
+            return Ok(values);
+        }
+        // What has no result is judged all the same: its expectations and captures speak of other values.
+        let none = Value::None;
+        let (result, default) = match &report.result {
+            Some(result) => (result, body.expect.default_in_force()),
+            None => (&none, DefaultExpect::Nothing),
+        };
         let scope = self.scope.borrow();
-        match body.expect.judge(&scope, result) {
+        match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
-            Verdict::Broken(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+            Verdict::Broken(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             Verdict::Deferred(names) => {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
@@ -346,7 +381,7 @@ impl Engine<'_> {
                 Ok(Eval::Deferred(names)) => {
                     return Err(Failure::plain(format!("`{}` waits for {}", capture.name.value, names.join(", "))));
                 }
-                Err(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+                Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
         Ok(values)
@@ -364,8 +399,8 @@ impl Engine<'_> {
                 for text in texts {
                     redactor.add(&Secret::new(text), false).map_err(|_| {
                         StepError::Paused(format!(
-                            "step {}: the secret `{}` is shorter than 8 bytes and could not be masked",
-                            step.path, capture.name.value
+                            "the captured secret `{}` is shorter than 8 bytes and could not be masked",
+                            capture.name.value
                         ))
                     })?;
                 }
@@ -437,7 +472,7 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
-        let task = match self.resolve(body) {
+        let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {
                 return Ok(Verified::Undecided(format!("it uses {}", names.join(", "))));
@@ -457,11 +492,7 @@ impl Engine<'_> {
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
             // An answer that says "ask me later" or "you may not know" says nothing about the effect.
-            Verdict::Misses(failure)
-                if body.expect.default_in_force() != crate::model::DefaultExpect::Nothing && !tells(&report) =>
-            {
-                Ok(Verified::Undecided(failure.message))
-            }
+            Verdict::Misses(failure) if !tells(&report) => Ok(Verified::Undecided(failure.message)),
             Verdict::Misses(failure) => Ok(Verified::NotInPlace(failure.message)),
             Verdict::Broken(diagnostic) => Ok(Verified::Undecided(diagnostic.message)),
             Verdict::Deferred(names) => Ok(Verified::Undecided(format!("it uses {}", names.join(", ")))),
@@ -508,7 +539,7 @@ impl Engine<'_> {
 
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&self.scope.borrow());
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
@@ -577,7 +608,8 @@ impl Engine<'_> {
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
-                Reply::Unasked => return Ok(Next::Over(Standing::Blocks)),
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
@@ -716,7 +748,8 @@ pub(super) fn why(report: &StepReport) -> String {
     }
 }
 
-/// Whether a missed expectation says something about the effect: a whole answer and a plain "no" do, an outage does not.
+/// Whether an answer says something about the effect: what was looked at, or that it is not there, does; an outage, a
+/// refusal and a command that could not be run do not.
 fn tells(report: &StepReport) -> bool {
     match (report.http_status, report.exit) {
         (Some(status), _) => matches!(status, 200..=299 | 404 | 410),
@@ -734,11 +767,20 @@ fn texts_of(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// An expression that reads cut output fails; this says why.
-fn truncation_hint(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
-    match crate::model::field(result, "truncated") {
-        Some(Value::Bool(true)) => diagnostic
-            .hint("the output was longer than is kept for expressions; raise `max_output`, or write it to a file"),
-        _ => diagnostic,
+/// An expression that reads what is not there fails; this says why it is not.
+fn say_why_missing(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
+    let has = |name| crate::model::field(result, name).is_some();
+    if crate::model::field(result, "truncated") == Some(&Value::Bool(true)) {
+        return diagnostic.hint(if has("status") {
+            "the answer was longer than is kept for expressions; raise `max_body`, or `save` it to a file"
+        } else {
+            "the output was longer than is kept for expressions; raise `max_output`, or write it to a file"
+        });
     }
+    if diagnostic.code == "no-value" && diagnostic.message == "`result` has no `json`" && !has("json") {
+        let what = if has("body") { "the answer" } else { "the output" };
+        return Diagnostic { message: format!("{what} is not JSON, so there is no `result.json`"), ..diagnostic }
+            .hint("`is defined` asks whether it is");
+    }
+    diagnostic
 }

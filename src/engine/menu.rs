@@ -1,7 +1,7 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
 use crate::{
-    event::{Effect, StepId},
+    event::StepId,
     model::Step,
     port::{Choice, Question, QuestionKind},
 };
@@ -32,10 +32,7 @@ pub(super) fn before_step(step: &Step, title: String, headline: String, values: 
     Question {
         step: Some(step.path.clone()),
         title,
-        message: match step.body.effect {
-            Effect::Destroy => "This step destroys something.".into(),
-            _ => "This step changes something.".into(),
-        },
+        message: "Run it?".into(),
         context,
         kind: QuestionKind::BeforeStep { effect: step.body.effect },
         choices,

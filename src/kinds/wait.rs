@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::report::not_run;
+use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -31,10 +31,13 @@ pub const KIND: Kind = Kind {
     lower: Some(lower),
 };
 
+/// Besides those of its look.
+const KEYS: [&str; 7] = ["until", "fail_when", "interval", "backoff", "max_interval", "held_for", "timeout"];
 const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
 const ONE_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Wait {
@@ -58,7 +61,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
     }
-    let mut fields = given.fields("`wait`")?;
+    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS));
     let until = fields.get("until").map(|given| lowering.expr(&given));
     let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
     let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
@@ -69,10 +72,12 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
     let look = lowering.body(&mut fields, true);
     fields.finish();
-    let look = look?;
-    if look.action.outputs().is_empty() || !matches!(look.kind, "shell" | "http") {
-        let message = format!("a wait cannot look with `{}`", look.kind);
-        return given.report("wrong-value", message, Some("it looks with `http` or `shell`".into()));
+    if !matches!(look.kind, "shell" | "http" | "") {
+        given.problems().push(
+            Diagnostic::error("wrong-kind", look.kind_span, format!("a wait cannot look with `{}`", look.kind))
+                .hint("it looks with `http` or `shell`"),
+        );
+        return None;
     }
     let fixed = DurationSpec::Fixed;
     Some(Box::new(Wait::Poll(Box::new(Poll {
@@ -150,6 +155,13 @@ impl Action for Wait {
         &["result"]
     }
 
+    fn origins(&self) -> Vec<String> {
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.action.origins(),
+        }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -161,6 +173,10 @@ impl Action for Wait {
         Some(ONE_LOOK)
     }
 
+    fn takes_timeout(&self) -> bool {
+        matches!(self, Wait::Poll(_))
+    }
+
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
@@ -168,6 +184,10 @@ impl Action for Wait {
     fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
             poll.look.action.check(names, problems);
+            let captures = poll.look.captures.iter().map(|capture| &capture.value);
+            for expr in poll.look.expect.entries.iter().chain(captures).chain(&poll.until).chain(&poll.fail_when) {
+                problems.extend(unknown_fields(expr, poll.look.kind, poll.look.action.outputs()));
+            }
         }
     }
 
@@ -199,7 +219,19 @@ impl Action for Wait {
                         .blocks
                         .push(Block::Field { label: "Fails when", text: fail_when.source().trim().to_owned() });
                 }
-                let every = format!("{}, at most {}", poll.interval.source(), poll.timeout.source());
+                for entry in &poll.look.expect.entries {
+                    outline.blocks.push(Block::Field { label: "Expected", text: entry.source().trim().to_owned() });
+                }
+                for capture in &poll.look.captures {
+                    let secret = if capture.secret { " (a secret)" } else { "" };
+                    let text = format!("{} = {}{secret}", capture.name.value, capture.value.source().trim());
+                    outline.blocks.push(Block::Field { label: "Keeps", text });
+                }
+                let mut every = poll.interval.source();
+                if poll.backoff > 1.0 {
+                    every.push_str(&format!(", each time × {}, up to {}", poll.backoff, poll.max_interval.source()));
+                }
+                every.push_str(&format!(", at most {}", poll.timeout.source()));
                 outline.blocks.push(Block::Field { label: "Every", text: every });
                 if let Some(held_for) = &poll.held_for {
                     outline.blocks.push(Block::Field { label: "Must hold for", text: held_for.source() });
@@ -387,9 +419,24 @@ impl PollTask {
         }
         match self.until.as_ref().map(|until| (until, until.eval_bool(scope, &locals))) {
             None | Some((_, Ok(Truth::True))) => Look::Holds,
-            Some((until, Ok(_))) => Look::NotYet(Failure::drawn(missed(until, result, scope))),
+            Some((until, Ok(_))) => {
+                let failure = Failure::drawn(missed(until, result, scope));
+                if refuses(result) && !self.names_status(result) { Look::Wrong(failure) } else { Look::NotYet(failure) }
+            }
             Some((_, Err(diagnostic))) => Look::Broken(diagnostic),
         }
+    }
+}
+
+impl PollTask {
+    /// An answer that the author speaks of by its number, or lets pass as expected, is never refused as such.
+    fn names_status(&self, result: &Value) -> bool {
+        let Some(Value::Int(status)) = field(result, "status") else { return false };
+        let number = status.to_string();
+        let says = |expr: &Expr| {
+            expr.source().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == number)
+        };
+        self.expect.entries.iter().any(mentions_outcome) || self.until.iter().chain(&self.fail_when).any(says)
     }
 }
 
@@ -421,7 +468,10 @@ impl Task for PollTask {
             let mut held_since: Option<Duration> = None;
             loop {
                 polls += 1;
-                let mut report = self.look.run(cx).await?;
+                let spent = cx.now().saturating_sub(began);
+                // The last look is due at the very end, and still gets a moment.
+                let limit = self.timeout.saturating_sub(spent).max(LAST_LOOK);
+                let mut report = self.look.run(&Limited { cx, limit }).await?;
                 if report.status == StepStatus::NotRun {
                     return Ok(not_run());
                 }
@@ -464,18 +514,28 @@ impl Task for PollTask {
                     }
                     Look::NotReachable(_) | Look::NotYet(_) => held_since = None,
                 }
-                let pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                let mut pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                if let Some(since) = held_since {
+                    pause = pause.min(self.held_for.saturating_sub(cx.now().saturating_sub(since)));
+                }
                 let left = self.timeout.saturating_sub(elapsed);
-                if left.is_zero() || elapsed + pause > self.timeout + self.interval {
-                    report.status = StepStatus::Failed;
+                if left.is_zero() {
+                    // A look that changes something and whose end is open leaves the whole step open.
+                    if report.status != StepStatus::Unknown {
+                        report.status = StepStatus::Failed;
+                    }
                     let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
                     report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {
                         Look::NotYet(failure) => prefixed(&format!("{gave_up}: not yet"), failure),
+                        Look::Holds => Failure::plain(format!(
+                            "{gave_up}: it held, but not for {} without a break",
+                            show_duration(self.held_for)
+                        )),
                         _ => Failure::plain(format!("{gave_up}: {answer}")),
                     });
                     return Ok(report);
                 }
-                self.pause(cx, pause.min(left.max(Duration::from_millis(1))), polls, began, &answer).await;
+                self.pause(cx, pause.min(left).max(Duration::from_millis(1)), polls, began, &answer).await;
                 if cx.cancel().level() > 0 {
                     return Ok(StepReport::failed(Failure::plain("it was interrupted")));
                 }

@@ -30,7 +30,9 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
     };
     let step = question.step.as_ref().map(|step| format!(" {}", one_line(step.as_str()))).unwrap_or_default();
     pen.line(colored(accent(&question.kind, effect)).bold(), &format!("── {asks}{step}"));
-    if !question.title.is_empty() {
+    // A step without a title is known by its id, which stands above already.
+    let untitled = question.step.as_ref().is_some_and(|step| step.as_str() == question.title);
+    if !question.title.is_empty() && !untitled {
         pen.wrapped(bold, "  ", &one_line(&question.title));
     }
     match effect {

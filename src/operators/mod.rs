@@ -2,14 +2,16 @@
 
 mod draw;
 mod keys;
+mod prompts;
 mod scripted;
 mod terminal;
 mod unattended;
 
 pub use draw::draw_question;
 pub use keys::restore_terminal;
+pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret};
 pub use scripted::Scripted;
-pub use terminal::{ParamPrompt, PromptError, Terminal};
+pub use terminal::Terminal;
 pub use unattended::{Given, Unattended};
 
 use crate::{

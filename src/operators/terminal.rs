@@ -32,21 +32,13 @@ pub struct Terminal {
     color: bool,
 }
 
-/// A parameter that a person is asked for before the first step.
+/// A value that is typed or chosen.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ParamPrompt<'a> {
-    pub label: &'a str,
-    pub help: Option<&'a str>,
-    /// Taken if nothing is typed.
-    pub default: Option<&'a str>,
+struct Field<'a> {
+    label: &'a str,
     /// Chosen by their number or their text.
-    pub choices: &'a [String],
+    choices: &'a [String],
 }
-
-/// Why there is no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PromptError(pub String);
 
 impl Terminal {
     /// The terminal that controls this process. `name` is who sits there, for the record.
@@ -78,26 +70,6 @@ impl Terminal {
         Terminal { name: name.into(), tty, out: RefCell::new(out), color }
     }
 
-    /// Asks for a parameter until `check` takes what was typed; its error is shown.
-    pub async fn param(
-        &self,
-        prompt: &ParamPrompt<'_>,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<String, PromptError> {
-        let mut screen = self.screen().map_err(PromptError)?;
-        screen.param(prompt, check).await.map_err(PromptError)
-    }
-
-    /// Asks for a secret without echo until `check` takes it.
-    pub async fn secret(
-        &self,
-        label: &str,
-        check: &dyn Fn(&Secret) -> Result<(), String>,
-    ) -> Result<Secret, PromptError> {
-        let mut screen = self.screen().map_err(PromptError)?;
-        screen.secret(label, check).await.map_err(PromptError)
-    }
-
     fn screen(&self) -> Result<Screen<'_>, String> {
         let keys = Keys::take(&self.tty).map_err(|why| format!("the terminal is gone: {why}"))?;
         let width = rustix::termios::tcgetwinsize(&self.tty).map_or(0, |size| usize::from(size.ws_col));
@@ -111,7 +83,7 @@ impl Terminal {
             QuestionKind::Confirm { type_back, .. } => screen.confirm(type_back.as_deref(), &question.choices).await,
             QuestionKind::Manual { evidence, .. } => screen.manual(evidence, &question.choices).await,
             QuestionKind::Withheld { name } => {
-                let secret = screen.secret(name, &|_| Ok(())).await?;
+                let secret = screen.secret(name).await?;
                 Ok(Answer { secret: Some(secret), ..Answer::word("given") })
             }
             QuestionKind::BeforeStep { .. }
@@ -220,10 +192,9 @@ impl Screen<'_> {
                 return Ok(answer);
             }
             for wanted in evidence {
-                let prompt = ParamPrompt {
+                let prompt = Field {
                     label: if wanted.prompt.is_empty() { &wanted.name } else { &wanted.prompt },
                     choices: &wanted.choices,
-                    ..ParamPrompt::default()
                 };
                 let value = RefCell::new(None);
                 let check = |text: &str| {
@@ -293,36 +264,13 @@ impl Screen<'_> {
         Ok(Some(answer))
     }
 
-    async fn param(
-        &mut self,
-        prompt: &ParamPrompt<'_>,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<String, String> {
-        match self.ask(prompt, check).await? {
-            Typed::Line(line) => Ok(line),
-            Typed::Escape => Err(format!("no value was given for {}", prompt.label)),
-        }
-    }
-
-    async fn ask(
-        &mut self,
-        prompt: &ParamPrompt<'_>,
-        check: &dyn Fn(&str) -> Result<(), String>,
-    ) -> Result<Typed, String> {
-        if let Some(help) = prompt.help {
-            self.complain(help)?;
-        }
+    async fn ask(&mut self, prompt: &Field<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Typed, String> {
         for (at, choice) in prompt.choices.iter().enumerate() {
             self.complain(&format!("{}) {}", at + 1, one_line(choice)))?;
         }
-        let default = prompt.default.map(|default| format!(" [{}]", one_line(default))).unwrap_or_default();
-        let line = format!("  {}{default}: ", one_line(prompt.label));
+        let line = format!("  {}: ", one_line(prompt.label));
         loop {
             let Typed::Line(typed) = self.line(&line, true).await? else { return Ok(Typed::Escape) };
-            let typed = match prompt.default {
-                Some(default) if typed.is_empty() => default.to_owned(),
-                _ => typed,
-            };
             // A number chooses, unless it is itself the text of a choice.
             let number =
                 typed.trim().parse::<usize>().ok().and_then(|number| prompt.choices.get(number.checked_sub(1)?));
@@ -337,19 +285,13 @@ impl Screen<'_> {
         }
     }
 
-    async fn secret(&mut self, label: &str, check: &dyn Fn(&Secret) -> Result<(), String>) -> Result<Secret, String> {
+    async fn secret(&mut self, label: &str) -> Result<Secret, String> {
         let prompt = format!("  {} (not shown): ", one_line(label));
         loop {
             match self.line(&prompt, false).await? {
                 Typed::Escape => return Err(format!("no value was given for {label}")),
                 Typed::Line(line) if line.is_empty() => self.complain("a value is needed; Esc gives up")?,
-                Typed::Line(line) => {
-                    let secret = Secret::new(line);
-                    match check(&secret) {
-                        Ok(()) => return Ok(secret),
-                        Err(why) => self.complain(&why)?,
-                    }
-                }
+                Typed::Line(line) => return Ok(Secret::new(line)),
             }
         }
     }

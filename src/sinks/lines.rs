@@ -54,6 +54,8 @@ struct State {
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
+    /// Steps that only look: their answer is told by one line, and what each look wrote is in the log.
+    looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
     /// Lines that wait for an answer, and how many more there were.
@@ -68,6 +70,7 @@ impl Lines {
             running: Vec::new(),
             partial: IndexMap::new(),
             live: false,
+            looking: Vec::new(),
             answers: HashMap::new(),
             held: None,
         };
@@ -133,8 +136,10 @@ impl Lines {
             Event::RunResumed { by, host, .. } => {
                 vec![self.dim(&format!("resumed by {} on {}", one_line(by), one_line(host)))]
             }
-            Event::StepStarted { step, attempt, effect, .. } => {
-                let title = self.titles.get(step).map(|title| format!("  {}", one_line(title))).unwrap_or_default();
+            Event::StepStarted { step, attempt, effect, title, .. } => {
+                // What stands in the plan may wait for values that are known by now.
+                let title = title.as_ref().or_else(|| self.titles.get(step));
+                let title = title.map(|title| format!("  {}", one_line(title))).unwrap_or_default();
                 let effect = match effect {
                     Effect::Read => self.dim("[read]"),
                     Effect::Change => self.yellow("[change]"),
@@ -204,7 +209,11 @@ impl Lines {
             }
             Event::QuestionAsked { step, message, .. } if !self.options.interactive => {
                 let step = step.as_ref().map(|step| format!("{}: ", id(step))).unwrap_or_default();
-                vec![self.yellow(&format!("? {step}{}", one_line(message)))]
+                // A question may be of several lines, and is read before it is answered.
+                let mut lines = message.trim_end().lines();
+                let first = self.yellow(&format!("? {step}{}", one_line(lines.next().unwrap_or_default())));
+                let rest = lines.map(|line| self.yellow(&format!("  {}", one_line(line))));
+                std::iter::once(first).chain(rest).collect()
             }
             Event::QuestionAnswered { answer, reason, by, .. } => {
                 let reason = reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
@@ -355,9 +364,15 @@ impl Sink for Lines {
         let state = &mut *state;
         match &record.event {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
-            Event::StepStarted { step, .. } => state.running.push(step.clone()),
+            Event::StepStarted { step, kind, .. } => {
+                state.running.push(step.clone());
+                if kind == "wait" {
+                    state.looking.push(step.clone());
+                }
+            }
             Event::StepFinished { step, .. } => {
                 self.finish_output(state, step);
+                state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
                 state.answers.remove(step);
             }
@@ -381,6 +396,7 @@ impl Sink for Lines {
         }
         let mut state = self.state.borrow_mut();
         match progress {
+            Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { step, polls, elapsed_ms, limit_ms, answer } => {
                 self.poll(&mut state, step, *polls, *elapsed_ms, *limit_ms, answer);

@@ -1,3 +1,5 @@
+//! A person's keys at a pseudo-terminal: what they answer, and what fails closed.
+
 use std::{os::fd::OwnedFd, rc::Rc};
 
 use rustix::{
@@ -267,63 +269,27 @@ fn a_question_that_is_called_off_restores_the_terminal() {
 }
 
 #[test]
-fn a_parameter_is_asked_for_until_it_fits() {
-    let choices = ["none".to_owned(), "additive".to_owned()];
-    let (value, shown) = run(async {
-        let (mut person, terminal) = Person::sits_down();
-        let prompt =
-            ParamPrompt { label: "Change", help: Some("Of the schema."), default: Some("none"), choices: &choices };
-        let check =
-            |text: &str| if choices.iter().any(|c| c == text) { Ok(()) } else { Err(format!("`{text}` will not do")) };
-        let plays = async {
-            person.sees("Of the schema.").await;
-            person.sees("Change [none]: ").await;
-            person.types("x\r");
-            person.sees("`x` will not do").await;
-            person.types("2\r");
-        };
-        let value = futures_util::join!(terminal.param(&prompt, &check), plays).0;
-        let shown = person.shown.0.0.borrow().clone();
-        (value, shown)
-    });
-    assert_eq!(value, Ok("additive".into()), "{shown}");
-    let (value, closed) = run(async {
-        let (mut person, terminal) = Person::sits_down();
-        let prompt = ParamPrompt { label: "Change", default: Some("none"), ..ParamPrompt::default() };
-        let plays = async {
-            person.sees("Change [none]: ").await;
-            person.types("\r");
-            person.sees("Change [none]: ").await;
-            person.types("\x1b");
-        };
-        let asks = async { (terminal.param(&prompt, &|_| Ok(())).await, terminal.param(&prompt, &|_| Ok(())).await) };
-        futures_util::join!(asks, plays).0
-    });
-    assert_eq!(value, Ok("none".into()));
-    assert_eq!(closed, Err(PromptError("no value was given for Change".into())));
-}
-
-#[test]
 fn a_long_line_is_erased_over_its_rows() {
     let (mut person, terminal) = Person::sits_down();
     let size = rustix::termios::Winsize { ws_row: 10, ws_col: 20, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&person.watch, size).unwrap();
     let screen = run(async {
-        let check = |_: &str| Ok(());
-        let prompt = ParamPrompt { label: "Text", ..ParamPrompt::default() };
+        let asked = question(confirm(Some("word word end")));
         let plays = async {
-            person.sees("Text: ").await;
+            person.sees("text, or no: ").await;
             person.types(&"word ".repeat(9));
             person.sees(&"word ".repeat(9)).await;
             person.types("\x17\x17\x17\x17\x17\x17\x17end");
             person.sees("end").await;
             person.types("\r");
         };
-        let value = futures_util::join!(terminal.param(&prompt, &check), plays).0;
-        assert_eq!(value, Ok("word word end".into()));
+        let reply = futures_util::join!(terminal.ask(&asked), plays).0;
+        assert_eq!(show(reply), "yes");
         let mut parser = vt100::Parser::new(10.try_into().unwrap(), 20.try_into().unwrap(), 0);
         parser.process(person.shown.0.0.borrow().as_bytes());
         parser.screen().contents()
     });
-    assert_eq!(screen.trim_end(), "  Text: word word end");
+    // What was erased is gone from every row it took.
+    assert!(!screen.contains("word word word"), "{screen}");
+    assert!(screen.trim_end().ends_with("word end"), "{screen}");
 }
