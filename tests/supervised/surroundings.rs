@@ -112,6 +112,7 @@ steps:
       # The fourth is the folder itself, being read.
       test "$(ls /proc/self/fd | wc -l)" = 4
       grep -E '^Sig(Blk|Ign)' /proc/self/status > "$HOME/signals"
+      # The C library keeps two numbers for itself, which nobody can set.
       ulimit -c > "$HOME/core"
 "#,
     );
