@@ -17,6 +17,7 @@ mod plan;
 mod processes;
 mod render;
 mod standins;
+mod supervised;
 mod support;
 mod thread_dump;
 mod tour;
