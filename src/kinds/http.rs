@@ -341,8 +341,8 @@ impl Action for Http {
     fn origins(&self) -> Vec<String> {
         // Only where the authority is written out: `https://host/…`.
         let literal = self.url.source().trim().split("{{").next().unwrap_or("");
-        let complete = self.url.is_literal()
-            || literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+        let complete =
+            self.url.is_literal() || literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
         let parsed = complete.then(|| url::Url::parse(literal).ok()).flatten();
         parsed.into_iter().filter(url::Url::has_host).map(|url| url.origin().ascii_serialization()).collect()
     }
@@ -359,7 +359,7 @@ impl Action for Http {
         Some(DEFAULT_TIMEOUT)
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Some(secret) = self.secret()
             && let Some(crate::model::Declared::Param(declared)) = names.get(&secret.value)
         {
