@@ -72,6 +72,7 @@ fn step_started(seq: u64, step: &str, attempt: u32) -> Record {
             kind: "shell".into(),
             effect: Effect::Change,
             idempotent: false,
+            title: None,
         },
     )
 }

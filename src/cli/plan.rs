@@ -45,7 +45,11 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    Ok(if problems.is_empty() { 0 } else { code::REQUIREMENT })
+    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
+        (false, _) => code::REQUIREMENT,
+        (true, false) => code::FAILED,
+        (true, true) => 0,
+    })
 }
 
 /// What the engine came to for each step.
@@ -54,6 +58,16 @@ struct Seen {
     steps: HashMap<StepId, State>,
     /// With everything that could be computed.
     scope: Scope,
+}
+
+impl Seen {
+    /// Where later steps depend on how a step that is wrong already is put right.
+    fn wrong(&self) -> Vec<String> {
+        let wrong = self.steps.iter().filter(|(_, state)| matches!(state, State::Wrong(_)));
+        let mut names: Vec<String> = wrong.map(|(step, _)| format!("{step}.status")).collect();
+        names.sort_unstable();
+        names
+    }
 }
 
 #[derive(Clone)]
@@ -215,7 +229,8 @@ fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
     for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
     {
         for (index, step) in list.iter().enumerate() {
-            let state = seen.steps.get(&step.path).cloned().unwrap_or(State::Runs);
+            // Whatever the walk did not come to hangs on a step that fails for certain and ends the run.
+            let state = seen.steps.get(&step.path).cloned().unwrap_or_else(|| State::Deferred(seen.wrong()));
             rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });
         }
     }
@@ -252,7 +267,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(scope);
+            let shown = row.step.body.action.show(&row.step.sees(scope));
             let mut step = json!({
                 "id": row.step.path.as_str(),
                 "kind": row.step.body.kind,
@@ -340,7 +355,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         {
             text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
         }
-        let shown = row.step.body.action.show(scope);
+        let shown = row.step.body.action.show(&row.step.sees(scope));
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }

@@ -26,7 +26,7 @@ pub fn report(context: &Context, flags: &Report) -> Result<u8, CliError> {
                 let source = decode(name, bytes).ok()?;
                 load(&header.runbook, &source, registry()).runbook
             });
-            crate::render::report(&id, &run.records, &run.state, loaded.as_ref())
+            crate::render::report(&run.records, &run.state, loaded.as_ref())
         }
     };
     print(context, &text)?;

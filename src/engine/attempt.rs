@@ -50,7 +50,11 @@ struct Gathered {
 impl Engine<'_> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
-        let mut turn = 0;
+        // What was repeated before an interruption counts.
+        let mut turn = match self.state().steps.get(&step.path) {
+            Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
+            _ => 0,
+        };
         let mut asked = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
@@ -63,7 +67,10 @@ impl Engine<'_> {
                     if names.is_empty() {
                         return self.unperformed(step).await;
                     }
-                    return self.defer(step, names).await;
+                    match self.unmet(names) {
+                        Ok(names) => return self.defer(step, names).await,
+                        Err(failure) => self.fail_unstarted(step, failure).await?,
+                    }
                 }
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
@@ -114,8 +121,8 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, diagnostic: Diagnostic, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, Failure::drawn(diagnostic)).await?;
+    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+        let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
             Next::Over(standing) => Ok(standing),
@@ -139,7 +146,7 @@ impl Engine<'_> {
                 return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
             }
         }
-        Ok(self.resolve(&step.body).map_err(Failure::drawn))
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -169,8 +176,8 @@ impl Engine<'_> {
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = self.scope.borrow();
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
@@ -285,6 +292,7 @@ impl Engine<'_> {
                 kind: step.body.kind.to_owned(),
                 effect: step.body.effect,
                 idempotent: step.idempotent,
+                title: step.title.as_ref().map(|_| self.title(step)),
             })
             .await
     }
@@ -464,13 +472,14 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
-        let task = match self.resolve(body) {
+        let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {
                 return Ok(Verified::Undecided(format!("it uses {}", names.join(", "))));
             }
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
+        cx.only_looks();
         let report = self.guarded(cx.cancel(), task.run(cx)).await??;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
@@ -491,7 +500,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -517,13 +526,20 @@ impl Engine<'_> {
             })
             .await?;
         let cancel = crate::port::Cancel::new();
-        self.guarded(&cancel, self.world.sleep(wait, &cancel)).await?;
+        // Between two attempts nothing runs that would need a grace.
+        let pause = async {
+            tokio::select! {
+                () = self.world.sleep(wait, &cancel) => {}
+                _ = self.signals.stopped() => {}
+            }
+        };
+        self.guarded(&cancel, std::pin::pin!(pause)).await?;
         Ok(true)
     }
 
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&self.scope.borrow());
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
@@ -588,20 +604,12 @@ impl Engine<'_> {
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
                 // Unattended, `ask` means `stop`.
                 Reply::Nobody { why } => {
-                    self.publisher
-                        .publish(Event::QuestionAnswered {
-                            question: number,
-                            step: Some(step.path.clone()),
-                            answer: "stop".into(),
-                            reason: Some(why),
-                            by: self.operator.name(),
-                            values: Map::new(),
-                        })
-                        .await?;
+                    self.answer_for_nobody(number, step, "stop", why).await?;
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
-                Reply::Unasked => return Ok(Next::Over(Standing::Blocks)),
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
@@ -617,6 +625,26 @@ impl Engine<'_> {
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
             }
         }
+    }
+
+    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
+    pub(super) async fn answer_for_nobody(
+        &self,
+        question: u32,
+        step: &Step,
+        answer: &str,
+        why: String,
+    ) -> Result<(), StepError> {
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question,
+                step: Some(step.path.clone()),
+                answer: answer.to_owned(),
+                reason: Some(why),
+                by: self.operator.name(),
+                values: Map::new(),
+            })
+            .await
     }
 
     async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {

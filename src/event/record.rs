@@ -23,6 +23,9 @@ pub enum Event {
         kind: String,
         effect: Effect,
         idempotent: bool,
+        /// Its title with the values of this moment, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
     },
     /// Durable before each effect a step performs: a command, a request.
     EffectIntended {

@@ -107,7 +107,7 @@ impl RunState {
                 self.finished = None;
                 self.question = None;
             }
-            Event::StepStarted { step, attempt, kind, effect, idempotent } => {
+            Event::StepStarted { step, attempt, kind, effect, idempotent, .. } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 match &state.phase {
                     StepPhase::NotStarted | StepPhase::Deferred { .. } => {}

@@ -30,6 +30,8 @@ pub const MANUAL: Kind = Kind {
     lower: Some(lower_manual),
 };
 
+const CONFIRM_LATER: [&str; 3] = ["not_before", "not_after", "approvers"];
+
 #[derive(Debug)]
 struct Confirm {
     message: Template,
@@ -47,33 +49,35 @@ fn lower_confirm(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Confirm { message: lowering.prose(&given)?, type_back: None }));
     }
-    let mut fields = given.fields("`confirm`")?;
+    let mut fields = given.fields("`confirm`")?.closed(CONFIRM.keys().chain(CONFIRM_LATER));
     let message = fields.need("message").and_then(|given| lowering.prose(&given));
     let type_back = fields.get("type_back").map(|given| lowering.template(&given));
-    for later in ["not_before", "not_after", "approvers"] {
+    for later in CONFIRM_LATER {
         fields.not_yet(later, &format!("`{later}`"));
     }
     fields.finish();
-    Some(Box::new(Confirm { message: message?, type_back: type_back.flatten() }))
+    let message = message.unwrap_or_else(|| Template::literal(""));
+    Some(Box::new(Confirm { message, type_back: type_back.flatten() }))
 }
 
 fn lower_manual(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Manual { message: lowering.prose(&given)?, open: None, evidence: Vec::new() }));
     }
-    let mut fields = given.fields("`manual`")?;
+    let mut fields = given.fields("`manual`")?.closed(MANUAL.keys());
     let message = fields.need("message").and_then(|given| lowering.prose(&given));
     let open = fields.get("open").and_then(|given| lowering.url(&given));
     let mut evidence = Vec::new();
     for (name, given) in fields.get("evidence").and_then(|given| given.entries()).unwrap_or_default() {
-        if lowering.name(name, given.problems())
-            && let Some(param) = lowering.param(name, &given)
-        {
+        let ok = lowering.name(name, given.problems());
+        let param = lowering.param(name, &given);
+        if ok {
             evidence.push((Spanned::new(name.text.clone(), name.span), param));
         }
     }
     fields.finish();
-    Some(Box::new(Manual { message: message?, open, evidence }))
+    let message = message.unwrap_or_else(|| Template::literal(""));
+    Some(Box::new(Manual { message, open, evidence }))
 }
 
 impl Action for Confirm {

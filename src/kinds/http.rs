@@ -5,9 +5,11 @@ use std::time::Duration;
 use super::http_task;
 use crate::{
     event::Effect,
-    model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{
+        Action, Block, Declared, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
+    },
     syntax::{Given, NodeKind, Reference, Template},
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::{Scope, Value},
 };
 
@@ -41,6 +43,18 @@ const METHODS: [(&str, &str); 7] = [
     ("DELETE", "DELETE"),
     ("OPTIONS", "OPTIONS"),
 ];
+const BODIES: [&str; 4] = ["json", "form", "body", "upload"];
+/// Words of other tools.
+const FOREIGN: [(&str, &str); 7] = [
+    ("uri", "url"),
+    ("params", "query"),
+    ("data", "body"),
+    ("payload", "json"),
+    ("content", "body"),
+    ("verb", "method"),
+    ("header", "headers"),
+];
+const AUTH_FOREIGN: [(&str, &str); 1] = [("token", "bearer")];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const MAX_BODY: u64 = 10 * 1024 * 1024;
 
@@ -83,55 +97,60 @@ pub(super) enum JsonTemplate {
 }
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
-    let mut fields = given.fields("`http`")?;
-    let method = fields.get("method").map(|given| given.one_of(&METHODS));
+    let problems = given.problems();
+    let mut fields = given.fields("`http`")?.closed(KIND.keys()).foreign(&FOREIGN);
+    let method_at = fields.take_entry("method");
+    let method =
+        method_at.map(|entry| Given::field(&entry.value, "method", problems).one_of(&METHODS)).unwrap_or(Some("GET"));
     let url = fields.need("url").and_then(|given| lowering.url(&given));
     let query = fields.get("query").map(|given| pairs(&given, lowering)).unwrap_or_default();
-    let headers_given = fields.get("headers");
-    let headers = headers_given.map(|given| headers(&given, lowering)).unwrap_or_default();
-    let json = fields.get("json");
-    let form = fields.get("form");
-    let body = fields.get("body");
-    let upload = fields.get("upload");
-    let auth = fields.get("auth").map(|given| auth(&given, lowering));
-    let save = fields.get("save").map(|given| lowering.template(&given));
+    let headers = fields.get("headers").map(|given| headers(&given, lowering)).unwrap_or_default();
+    let mut bodies: Vec<(&str, Span, Given<'_>)> = Vec::new();
+    for key in BODIES {
+        if let Some(entry) = fields.take_entry(key) {
+            bodies.push((key, entry.key.span, Given::field(&entry.value, key, problems)));
+        }
+    }
+    bodies.sort_by_key(|(_, span, _)| span.start);
+    let auth = fields.get("auth").and_then(|given| auth(&given, lowering));
+    let save = fields.get("save").and_then(|given| lowering.template(&given));
     let follow_redirects = fields.get("follow_redirects").and_then(|given| given.boolean()).unwrap_or(false);
-    let ca_file = fields.get("ca_file").map(|given| lowering.template(&given));
+    let ca_file = fields.get("ca_file").and_then(|given| lowering.template(&given));
     let max_body = fields.get("max_body").and_then(|given| given.integer(0..=1 << 31));
     fields.finish();
-    let bodies = [&json, &form, &body, &upload];
-    if bodies.iter().filter(|body| body.is_some()).count() > 1 {
-        return given.report("conflict", "a request has one body: `json`, `form`, `body` or `upload`", None);
+    if let [(_, first, _), (_, second, _), ..] = bodies[..] {
+        problems.push(
+            Diagnostic::error("conflict", second, "a request has one body: `json`, `form`, `body` or `upload`")
+                .label("the second one")
+                .related(first, "the first one"),
+        );
     }
-    let payload = if let Some(given) = json {
-        Payload::Json(json_template(&given, lowering)?)
-    } else if let Some(given) = form {
-        Payload::Form(pairs(&given, lowering))
-    } else if let Some(given) = body {
-        Payload::Text(lowering.template(&given)?)
-    } else if let Some(given) = upload {
-        Payload::Upload(lowering.template(&given)?)
-    } else {
-        Payload::Nothing
-    };
-    let method = match method {
-        None => "GET",
-        Some(method) => method?,
-    };
-    if !matches!(payload, Payload::Nothing) && matches!(method, "GET" | "HEAD") {
-        let hint = "write `method: POST`".to_owned();
-        return given.report("conflict", format!("a {method} request has no body"), Some(hint));
+    if let (Some((key, at, _)), Some(method @ ("GET" | "HEAD"))) = (bodies.first(), method) {
+        let problem =
+            Diagnostic::error("conflict", *at, format!("a {method} request has no body, and this has `{key}`"));
+        problems.push(match method_at {
+            Some(entry) => {
+                problem.related(entry.value.span, "the method").hint("write POST, PUT or PATCH for the method")
+            }
+            None => problem.label("the method is GET unless it is given").hint("add `method: POST`"),
+        });
     }
+    let payload = bodies.first().and_then(|(key, _, given)| match *key {
+        "json" => json_template(given, lowering).map(Payload::Json),
+        "form" => Some(Payload::Form(pairs(given, lowering))),
+        "body" => lowering.template(given).map(Payload::Text),
+        _ => lowering.template(given).map(Payload::Upload),
+    });
     Some(Box::new(Http {
-        method,
-        url: url?,
+        method: method.unwrap_or("GET"),
+        url: url.unwrap_or_else(|| Template::literal("")),
         query,
         headers,
-        body: payload,
-        auth: auth.flatten(),
-        save: save.flatten(),
+        body: payload.unwrap_or(Payload::Nothing),
+        auth,
+        save,
         follow_redirects,
-        ca_file: ca_file.flatten(),
+        ca_file,
         max_body: max_body.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_BODY),
     }))
 }
@@ -157,22 +176,34 @@ fn headers(given: &Given<'_>, lowering: &Lowering) -> Vec<(String, Template)> {
 }
 
 fn auth(given: &Given<'_>, lowering: &Lowering) -> Option<Auth> {
-    let mut fields = given.fields("`auth`")?;
-    let basic = fields.get("basic");
-    let bearer = fields.get("bearer");
+    let mut fields = given.fields("`auth`")?.closed(["basic", "bearer"]).foreign(&AUTH_FOREIGN);
+    let (basic, bearer) = (fields.get("basic"), fields.get("bearer"));
+    let keys = [fields.key_span("basic"), fields.key_span("bearer")];
+    let slip = fields.has_slip_of(&["basic", "bearer"]);
     fields.finish();
+    if let [Some(basic), Some(bearer)] = keys {
+        given.problems().push(
+            Diagnostic::error("conflict", basic.max(bearer), "`auth` is either `basic` or `bearer`")
+                .label("the second one")
+                .related(basic.min(bearer), "the first one"),
+        );
+    }
     match (basic, bearer) {
-        (Some(given), None) => {
+        (Some(given), _) => {
             let items = given.list()?;
             let [user, secret] = items.as_slice() else {
                 let hint = "basic: [\"{{ user }}\", name_of_the_secret]".to_owned();
                 return given.report("wrong-value", "`basic` takes a user and the name of a secret", Some(hint));
             };
-            let secret = secret_name(secret)?;
-            Some(Auth::Basic(lowering.template(user)?, secret))
+            let (user, secret) = (lowering.template(user), secret_name(secret));
+            Some(Auth::Basic(user?, secret?))
         }
         (None, Some(given)) => Some(Auth::Bearer(secret_name(&given)?)),
-        _ => given.report("wrong-value", "`auth` is either `basic` or `bearer`", None),
+        (None, None) if slip => None,
+        (None, None) => {
+            let hint = "{basic: [\"{{ user }}\", name_of_the_secret]} or {bearer: name_of_the_secret}".to_owned();
+            given.report("missing-key", "`auth` is either `basic` or `bearer`", Some(hint))
+        }
     }
 }
 
@@ -329,7 +360,7 @@ impl Action for Http {
         }
         all.extend(templates.into_iter().flat_map(|template| template.references().to_vec()));
         if let Some(secret) = self.secret() {
-            all.push(Reference { name: secret.value.clone(), step: None, path: Vec::new(), span: secret.span });
+            all.push(Reference::to(&secret.value, secret.span));
         }
         all
     }
@@ -360,15 +391,16 @@ impl Action for Http {
     }
 
     fn check(&self, names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
-        if let Some(secret) = self.secret()
-            && let Some(crate::model::Declared::Param(declared)) = names.get(&secret.value)
-        {
+        let Some(secret) = self.secret() else { return };
+        // A captured value may be a token that a request before this one was given.
+        if let Some(Declared::Param(declared)) = names.get(&secret.value) {
             problems.push(
                 Diagnostic::error(
                     "not-a-secret",
                     secret.span,
                     format!("`{}` is a parameter, not a secret", secret.value),
                 )
+                .label("the name of a secret is expected here")
                 .related(*declared, "declared here")
                 .hint("a parameter is recorded and shown; declare it under `secrets`"),
             );

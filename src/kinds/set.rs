@@ -30,9 +30,9 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     }
     let mut entries = Vec::new();
     for (name, given) in pairs {
-        if lowering.name(name, given.problems())
-            && let Some(expr) = lowering.expr(&given)
-        {
+        let ok = lowering.name(name, given.problems());
+        let expr = lowering.expr_or_none(&given);
+        if ok {
             entries.push((Spanned::new(name.text.clone(), name.span), expr));
         }
     }
@@ -58,6 +58,26 @@ impl Action for Set {
 
     fn takes_timeout(&self) -> bool {
         false
+    }
+
+    fn check(&self, _names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
+        for (at, (name, expr)) in self.entries.iter().enumerate() {
+            for reference in expr.references() {
+                let Some(given) = self.entries[at..].iter().find(|(given, _)| given.value == reference.name) else {
+                    continue;
+                };
+                let problem = Diagnostic::error(
+                    "own-value",
+                    reference.span,
+                    format!("`{}` has no value yet where `{}` is computed", reference.name, name.value),
+                );
+                problems.push(if given.0.span == name.span {
+                    problem.label("a value cannot be computed from itself")
+                } else {
+                    problem.related(given.0.span, "set here").hint("entries are computed in order; move it up")
+                });
+            }
+        }
     }
 
     fn show(&self, _scope: &Scope) -> Shown {

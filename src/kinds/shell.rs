@@ -31,6 +31,10 @@ pub const KIND: Kind = Kind {
     lower: Some(lower),
 };
 
+const LATER: [&str; 2] = ["daemon", "via"];
+/// Words of other tools.
+const FOREIGN: [(&str, &str); 5] =
+    [("command", "script"), ("cmd", "script"), ("run", "script"), ("args", "exec"), ("argv", "exec")];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
@@ -57,49 +61,70 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
         return Some(Box::new(plain(what)));
     }
-    let mut fields = given.fields("`shell`")?;
-    let script_given = fields.get("script");
-    let exec_given = fields.get("exec");
-    let interpreter = fields.get("interpreter");
+    let fields = given.fields("`shell`")?;
+    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN);
+    let mut part = |key| {
+        let entry = fields.take_entry(key)?;
+        Some((entry.key.span, Given::field(&entry.value, key, given.problems())))
+    };
+    let (script_part, exec_part, interpreter) = (part("script"), part("exec"), part("interpreter"));
     let tty = fields.get("tty").and_then(|given| given.boolean()).unwrap_or(false);
     let kill_grace = fields.get("kill_grace").and_then(|given| given.duration());
     let max_output = fields.get("max_output").and_then(|given| given.integer(0..=1 << 30));
-    fields.not_yet("daemon", "`daemon`");
-    fields.not_yet("via", "`via`");
-    fields.finish();
-    let what = match (script_given, exec_given) {
-        (Some(given), None) => {
-            let words = match interpreter {
-                Some(interpreter) => {
-                    let words: Vec<String> = interpreter.line()?.text.split_whitespace().map(str::to_owned).collect();
-                    words
-                }
-                None => vec!["bash".to_owned()],
-            };
-            What::Script { text: script(given.text()?, given.problems())?, interpreter: words }
-        }
-        (None, Some(given)) => {
-            if let Some(interpreter) = interpreter {
-                return interpreter.report("conflict", "`interpreter` goes with `script`, not with `exec`", None);
+    for later in LATER {
+        fields.not_yet(later, &format!("`{later}`"));
+    }
+    let conflict = |at: Span, message: &str| Diagnostic::error("conflict", at, message);
+    if let (Some((_, _)), Some((at, _)), None) = (&interpreter, &exec_part, &script_part) {
+        let problem = conflict(interpreter.as_ref().map_or(*at, |(at, _)| *at), "`interpreter` goes with `script`")
+            .related(*at, "a program that is run without a shell")
+            .hint("remove it, or put it first in `exec`");
+        given.problems().push(problem);
+    }
+    let what = match (script_part, exec_part) {
+        (Some((script_at, script_given)), exec_part) => {
+            if let Some((exec_at, _)) = exec_part {
+                let (first, second) =
+                    if script_at.start < exec_at.start { (script_at, exec_at) } else { (exec_at, script_at) };
+                given.problems().push(
+                    conflict(second, "`shell` takes `script` or `exec`, not both")
+                        .related(first, "the other one")
+                        .hint("a script runs in a shell; `exec` runs a program without one"),
+                );
             }
-            let argv: Vec<Template> = given.list()?.iter().filter_map(|item| lowering.template(item)).collect();
-            if argv.is_empty() {
+            let words = interpreter.and_then(|(_, given)| given.line()).map_or_else(
+                || vec!["bash".to_owned()],
+                |line| line.text.split_whitespace().map(str::to_owned).collect(),
+            );
+            script_given
+                .text()
+                .and_then(|text| script(text, given.problems()))
+                .map(|text| What::Script { text, interpreter: words })
+        }
+        (None, Some((_, given))) => given.list().and_then(|items| {
+            if items.is_empty() {
                 return given.report("wrong-value", "`exec` is empty; it needs a program", None);
             }
-            What::Exec(argv)
-        }
-        (Some(_), Some(given)) => {
-            let hint = "a script runs in a shell; `exec` runs a program without one".to_owned();
-            return given.report("conflict", "`shell` takes `script` or `exec`, not both", Some(hint));
-        }
+            Some(What::Exec(items.iter().filter_map(|item| lowering.template(item)).collect()))
+        }),
         (None, None) => {
-            let hint = Some("shell: echo hello".to_owned());
-            return given.report("missing-key", "`shell` needs a `script` or an `exec`", hint);
+            if !fields.has_slip_of(&["script", "exec"]) {
+                given.problems().push(
+                    Diagnostic::error(
+                        "missing-key",
+                        Span::at(given.span().start),
+                        "`shell` needs a `script` or an `exec`",
+                    )
+                    .hint("shell: echo hello"),
+                );
+            }
+            None
         }
     };
+    fields.finish();
     let max_output = max_output.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_OUTPUT);
     let kill_grace = kill_grace.map_or(KILL_GRACE, |grace| grace.value);
-    Some(Box::new(Shell { tty, kill_grace, max_output, ..plain(what) }))
+    Some(Box::new(Shell { tty, kill_grace, max_output, ..plain(what?) }))
 }
 
 fn script(text: &Text, problems: &Problems) -> Option<Text> {
@@ -184,7 +209,7 @@ impl Action for Shell {
             What::Script { text, .. } if self.reads_variables() => mentions(&text.text)
                 .into_iter()
                 .filter(|(word, _)| names.contains(word))
-                .map(|(name, range)| Reference { name, step: None, path: Vec::new(), span: text.map.span(range) })
+                .map(|(name, range)| Reference { in_script: true, ..Reference::to(name, text.map.span(range)) })
                 .collect(),
             What::Script { .. } => Vec::new(),
             What::Exec(argv) => argv.iter().flat_map(|arg| arg.references().to_vec()).collect(),

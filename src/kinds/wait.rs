@@ -7,7 +7,7 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -31,6 +31,8 @@ pub const KIND: Kind = Kind {
     lower: Some(lower),
 };
 
+/// Besides those of its look.
+const KEYS: [&str; 7] = ["until", "fail_when", "interval", "backoff", "max_interval", "held_for", "timeout"];
 const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
@@ -59,7 +61,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
     }
-    let mut fields = given.fields("`wait`")?;
+    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS));
     let until = fields.get("until").map(|given| lowering.expr(&given));
     let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
     let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
@@ -70,10 +72,12 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
     let look = lowering.body(&mut fields, true);
     fields.finish();
-    let look = look?;
-    if look.action.outputs().is_empty() || !matches!(look.kind, "shell" | "http") {
-        let message = format!("a wait cannot look with `{}`", look.kind);
-        return given.report("wrong-value", message, Some("it looks with `http` or `shell`".into()));
+    if !matches!(look.kind, "shell" | "http" | "") {
+        given.problems().push(
+            Diagnostic::error("wrong-kind", look.kind_span, format!("a wait cannot look with `{}`", look.kind))
+                .hint("it looks with `http` or `shell`"),
+        );
+        return None;
     }
     let fixed = DurationSpec::Fixed;
     Some(Box::new(Wait::Poll(Box::new(Poll {
@@ -182,6 +186,10 @@ impl Action for Wait {
             let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
             let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
             poll.look.action.check(names, &variables, problems);
+            let captures = poll.look.captures.iter().map(|capture| &capture.value);
+            for expr in poll.look.expect.entries.iter().chain(captures).chain(&poll.until).chain(&poll.fail_when) {
+                problems.extend(unknown_fields(expr, poll.look.kind, poll.look.action.outputs()));
+            }
         }
     }
 
@@ -213,7 +221,19 @@ impl Action for Wait {
                         .blocks
                         .push(Block::Field { label: "Fails when", text: fail_when.source().trim().to_owned() });
                 }
-                let every = format!("{}, at most {}", poll.interval.source(), poll.timeout.source());
+                for entry in &poll.look.expect.entries {
+                    outline.blocks.push(Block::Field { label: "Expected", text: entry.source().trim().to_owned() });
+                }
+                for capture in &poll.look.captures {
+                    let secret = if capture.secret { " (a secret)" } else { "" };
+                    let text = format!("{} = {}{secret}", capture.name.value, capture.value.source().trim());
+                    outline.blocks.push(Block::Field { label: "Keeps", text });
+                }
+                let mut every = poll.interval.source();
+                if poll.backoff > 1.0 {
+                    every.push_str(&format!(", each time × {}, up to {}", poll.backoff, poll.max_interval.source()));
+                }
+                every.push_str(&format!(", at most {}", poll.timeout.source()));
                 outline.blocks.push(Block::Field { label: "Every", text: every });
                 if let Some(held_for) = &poll.held_for {
                     outline.blocks.push(Block::Field { label: "Must hold for", text: held_for.source() });

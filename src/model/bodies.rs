@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Action, DefaultExpect};
+use super::{Action, DefaultExpect, broken::ANY_OUTPUT};
 use crate::{
     event::Effect,
     port::Failure,
     syntax::{Eval, Expr, Reference, Template, Truth},
-    text::{Diagnostic, Span, Spanned},
+    text::{Diagnostic, Span, Spanned, did_you_mean},
     value::{Scope, Value, parse_duration},
 };
 
@@ -108,7 +108,7 @@ pub enum Verdict {
 impl Expectations {
     /// The default, unless an entry speaks of exit or status itself.
     pub fn default_in_force(&self) -> DefaultExpect {
-        let spoken = self.entries.iter().any(|entry| mentions_outcome(entry));
+        let spoken = self.entries.iter().any(mentions_outcome);
         if spoken { DefaultExpect::Nothing } else { self.default.unwrap_or(DefaultExpect::Nothing) }
     }
 
@@ -145,6 +145,31 @@ impl Expectations {
         }
         Verdict::Holds
     }
+}
+
+/// Uses of `result.FIELD` where the kind has no such field.
+pub fn unknown_fields(expr: &Expr, kind: &str, outputs: &[&str]) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for reference in expr.references().iter().filter(|reference| reference.name == "result") {
+        let Some(field) = reference.path.first() else { continue };
+        if outputs.is_empty() || outputs == ANY_OUTPUT || outputs.contains(&field.as_str()) {
+            continue;
+        }
+        let message = format!("the result of a `{kind}` step has no `{field}`");
+        let hint =
+            did_you_mean(field, outputs.iter().copied()).unwrap_or_else(|| format!("it has {}", listed(outputs)));
+        problems.push(
+            Diagnostic::error("unknown-result-field", reference.field_span(), message)
+                .label("no such field")
+                .hint(hint),
+        );
+    }
+    problems
+}
+
+/// Words as a message lists them.
+pub(super) fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether an expression speaks of `result.exit` or `result.status`.

@@ -2,41 +2,44 @@
 
 use std::collections::BTreeSet;
 
-use super::{Body, Declared, Graph, Names, Runbook, Step, combinations, step_references};
+use super::{
+    Body, Declared, Graph, Names, Runbook, Step, bodies::listed, body_references, combinations, step_references,
+    unknown_fields,
+};
 use crate::{
     syntax::{Expr, Problems, Reference, Truth},
-    text::{Diagnostic, Span, nearest},
+    text::{Diagnostic, Span, did_you_mean},
+    value::{Scope, Slot},
 };
 
 /// Combinations of parameter values that are tried for cycles.
 const COMBINATIONS: usize = 256;
 
-/// Reports what is wrong and tells every name.
-pub(super) fn check(runbook: &Runbook, problems: &Problems) -> Names {
-    let names = declare(runbook, problems);
-    let inputs: BTreeSet<&str> = runbook.params.keys().map(String::as_str).collect();
+/// Reports what is wrong and tells every name. `misnamed` are declarations under words that cannot be names: they were
+/// reported, and their uses are no further mistakes.
+pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems: &Problems) -> Names {
+    let mut names = declare(runbook, problems);
+    for (name, declared) in misnamed {
+        names.declare(name, declared.clone());
+    }
     for template in runbook.lock.iter().chain(&runbook.cwd) {
-        only_inputs(template.references(), &inputs, &names, "it is rendered before the first step", problems);
+        only_inputs(template.references(), &names, "it is rendered before the first step", problems);
     }
     for secret in runbook.secrets.values() {
         for template in secret.templates() {
-            only_inputs(
-                template.references(),
-                &inputs,
-                &names,
-                "a secret's source is found from parameters alone",
-                problems,
-            );
+            let why = "a secret's source is found from parameters alone";
+            only_inputs(template.references(), &names, why, problems);
         }
     }
     let variables: Vec<&str> = runbook.requires.env.iter().map(|name| name.value.as_str()).collect();
     for steps in [&runbook.steps, &runbook.finally] {
-        check_needs(steps, &inputs, &names, problems);
+        check_needs(steps, &names, problems);
         for step in steps {
             check_step(step, &names, &variables, problems);
         }
         check_cycles(runbook, steps, &names, problems);
     }
+    check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
     names
 }
@@ -77,56 +80,65 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
     names
 }
 
-fn only_inputs(references: &[Reference], inputs: &BTreeSet<&str>, names: &Names, why: &str, problems: &Problems) {
+fn only_inputs(references: &[Reference], names: &Names, why: &str, problems: &Problems) {
     for reference in references {
-        if inputs.contains(reference.name.as_str()) {
-            continue;
-        }
-        if names.contains(&reference.name) {
-            problems.push(
-                Diagnostic::error("not-a-parameter", reference.span, format!("`{}` is no parameter", reference.name))
+        let name = reference.name.as_str();
+        match names.get(name) {
+            Some(Declared::Param(_)) => {}
+            None if !["steps", "run", "result"].contains(&name) => {
+                unknown_name(reference, names, &[], problems);
+            }
+            declared => {
+                let problem = Diagnostic::error("not-a-parameter", reference.span, format!("`{name}` is no parameter"))
                     .label(why)
-                    .hint("only parameters have their values by then"),
-            );
-        } else {
-            unknown_name(reference, names, &[], problems);
+                    .hint("only parameters have their values by then");
+                problems.push(match declared {
+                    Some(declared) => problem.related(declared.span(), format!("it is {}", declared.what())),
+                    None => problem,
+                });
+            }
         }
     }
 }
 
-fn check_needs(steps: &[Step], inputs: &BTreeSet<&str>, names: &Names, problems: &Problems) {
+fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
     for step in steps {
         for need in step.needs.iter().flatten() {
             if let Some(when) = &need.when {
-                only_inputs(when.references(), inputs, names, "the graph is made before the first step", problems);
+                only_inputs(when.references(), names, "the graph is made before the first step", problems);
             }
-            if need.step.value == step.id.value {
-                problems.push(
-                    Diagnostic::error(
-                        "cycle",
-                        need.step.span,
-                        format!("these steps wait for each other: {0} → {0}", step.id.value),
-                    )
-                    .label("a step cannot wait for itself"),
-                );
+            let wanted = need.step.value.as_str();
+            // A step that needs itself is a cycle, and found as one.
+            if steps.iter().any(|other| other.id.value == wanted) {
                 continue;
             }
-            if steps.iter().any(|other| other.id.value == need.step.value) {
-                continue;
-            }
-            let problem = Diagnostic::error(
-                "unknown-step",
-                need.step.span,
-                format!("there is no step `{}` in this list", need.step.value),
-            )
-            .label("no such step");
-            let near = nearest(&need.step.value, steps.iter().map(|s| s.id.value.as_str()));
-            problems.push(match near {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None if names.has_step(&need.step.value) => problem.hint("`needs` names steps of the same list"),
-                None => problem,
+            let problem =
+                Diagnostic::error("unknown-step", need.step.span, format!("there is no step `{wanted}` in this list"))
+                    .label("no such step");
+            let others = steps.iter().map(|other| other.id.value.as_str()).filter(|id| *id != step.id.value);
+            problems.push(match did_you_mean(wanted, others.filter(|id| Names::is_id(id))) {
+                Some(hint) => problem.hint(hint),
+                None if names.has_step(wanted) => problem.hint("`needs` names steps of the same list"),
+                None if names.contains(wanted) => {
+                    problem.hint("`needs` names steps; a step that uses a value waits for it by itself")
+                }
+                None => problem.hint(ids_of(steps, &step.id.value)),
             });
         }
+    }
+}
+
+/// The steps that could be named, if they are few.
+fn ids_of(steps: &[Step], but: &str) -> String {
+    let ids: Vec<String> = steps
+        .iter()
+        .filter(|step| step.id.value != but && Names::is_id(&step.id.value))
+        .map(|step| format!("`{}`", step.id.value))
+        .collect();
+    match ids.len() {
+        0 => "there is no other step in this list".to_owned(),
+        1..=12 => format!("the steps of this list are {}", ids.join(", ")),
+        _ => "give the id of a step of the same list".to_owned(),
     }
 }
 
@@ -134,6 +146,7 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
     if let Some(when) = &step.when {
         references(when.references(), names, &[], problems);
     }
+    check_own(step, names, problems);
     check_body(&step.body, names, variables, problems);
     if let Some(verify) = &step.verify {
         check_body(verify, names, variables, problems);
@@ -157,14 +170,71 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
         && let Some(when) = &retry.when
     {
         references(when.references(), names, &["result"], problems);
-        check_result(when, &step.body, problems);
+        problems.extend(unknown_fields(when, step.body.kind, step.body.action.outputs()));
     }
     for template in step.title.iter().chain(&step.text) {
-        references(template.references(), names, &["result"], problems);
+        references(template.references(), names, &[], problems);
+    }
+}
+
+/// A step cannot use what it gives itself, nor ask how it ended.
+fn check_own(step: &Step, names: &Names, problems: &Problems) {
+    let own = step.gives();
+    let mut used: Vec<Reference> = step.when.iter().flat_map(|when| when.references().to_vec()).collect();
+    used.extend(step.retry.iter().flat_map(|retry| &retry.when).flat_map(|when| when.references().to_vec()));
+    for body in std::iter::once(&step.body).chain(&step.verify) {
+        used.extend(body_references(body, names));
+    }
+    for reference in used.into_iter().filter(|reference| !reference.in_script) {
+        if reference.step.as_deref() == Some(step.id.value.as_str()) {
+            problems.push(
+                Diagnostic::error(
+                    "own-value",
+                    reference.step_span.unwrap_or(reference.span),
+                    "this is the step itself",
+                )
+                .label("it has no status before it is over")
+                .hint("what its own command or request came to is `result`"),
+            );
+        }
+        // The entries of a `set` may use those before them, which it looks at itself.
+        let Some(given) = own.iter().find(|name| name.value == reference.name && step.body.kind != "set") else {
+            continue;
+        };
+        problems.push(
+            Diagnostic::error(
+                "own-value",
+                reference.span,
+                format!("`{}` has no value before this step is over", given.value),
+            )
+            .label("used here")
+            .related(given.span, "set by the same step")
+            .hint(
+                "within the step use `result`; what is computed from captured values goes into a `set` step after it",
+            ),
+        );
+    }
+}
+
+/// Nothing that `finally` gives is there while the steps run.
+fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
+    let last = |id: &str| runbook.finally.iter().any(|step| step.id.value == id);
+    for reference in runbook.steps.iter().flat_map(|step| step_references(step, names)) {
+        let producer = match (names.get(&reference.name), &reference.step) {
+            (Some(Declared::Capture { step, .. }), _) | (None, Some(step)) => step,
+            _ => continue,
+        };
+        if last(producer) && !reference.in_script {
+            problems.push(
+                Diagnostic::error("not-yet-there", reference.span, format!("`{producer}` is a step of `finally`"))
+                    .label("`finally` runs after all steps"),
+            );
+        }
     }
 }
 
 fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problems) {
+    check_has_result(body, problems);
     references(&body.action.references(names), names, body.action.locals(), problems);
     let mut found = Vec::new();
     let own = body.env.iter().map(|(name, _)| name.value.as_str());
@@ -173,7 +243,7 @@ fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problem
     problems.extend(found);
     for expr in body.expect.entries.iter().chain(body.captures.iter().map(|capture| &capture.value)) {
         references(expr.references(), names, &["result"], problems);
-        check_result(expr, body, problems);
+        problems.extend(unknown_fields(expr, body.kind, body.action.outputs()));
     }
     for template in body.env.iter().map(|(_, template)| template).chain(&body.cwd) {
         references(template.references(), names, &[], problems);
@@ -183,74 +253,54 @@ fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problem
     }
 }
 
-/// `result.FIELD` must be a field that the kind has.
-fn check_result(expr: &Expr, body: &Body, problems: &Problems) {
-    let outputs = body.action.outputs();
-    for reference in expr.references().iter().filter(|reference| reference.name == "result") {
-        if outputs.is_empty() {
-            problems.push(Diagnostic::error(
-                "no-result",
-                reference.span,
-                format!("a step of kind `{}` has no `result`", body.kind),
-            ));
-            continue;
-        }
-        let Some(field) = reference.path.first() else { continue };
-        if !outputs.contains(&field.as_str()) {
-            let problem = Diagnostic::error(
-                "unknown-result-field",
-                reference.span,
-                format!("the result of a `{}` step has no `{field}`", body.kind),
-            );
-            problems.push(match nearest(field, outputs.iter().copied()) {
-                Some(near) => problem.hint(format!("did you mean `result.{near}`?")),
-                None => problem.hint(format!("it has {}", outputs.join(", "))),
-            });
-        }
+/// Where there is no result, nothing is ever expected of it or captured.
+fn check_has_result(body: &Body, problems: &Problems) {
+    if !body.action.outputs().is_empty() {
+        return;
+    }
+    let report = |span: Span, key: &str| {
+        let message = format!("a step of kind `{}` has no result, so `{key}` means nothing to it", body.kind);
+        let problem = Diagnostic::error("no-result", span, message);
+        problems.push(match body.kind {
+            "set" => problem.hint("put the value among the entries of `set`"),
+            "manual" => problem.hint("values that a person types are declared under `evidence`"),
+            _ => problem.hint("only `shell`, `http` and a `wait` that looks have a result"),
+        });
+    };
+    if let Some(capture) = body.captures.first() {
+        report(capture.name.span, "capture");
+    }
+    if let Some(entry) = body.expect.entries.first() {
+        report(entry.span(), "expect");
     }
 }
+
+const RUN: [&str; 4] = ["id", "started", "operator", "dir"];
 
 /// Every reference must be to something that is declared.
 fn references(references: &[Reference], names: &Names, locals: &[&str], problems: &Problems) {
     for reference in references {
         match (reference.name.as_str(), &reference.step) {
-            ("steps", Some(step)) => {
-                if !names.has_step(step) {
-                    let problem =
-                        Diagnostic::error("unknown-step", reference.span, format!("there is no step `{step}`"))
-                            .label("no such step");
-                    problems.push(match nearest(step, names.step_ids()) {
-                        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                        None => problem,
-                    });
-                }
-                if let Some(field) = reference.path.first()
-                    && field != "status"
-                {
-                    problems.push(
-                        Diagnostic::error("unknown-field", reference.span, format!("a step has no `{field}` here"))
-                            .hint(format!("write steps[\"{step}\"].status")),
-                    );
-                }
-            }
+            ("steps", Some(step)) => step_reference(reference, step, names, problems),
             ("steps", None) => problems.push(
                 Diagnostic::error("bad-reference", reference.span, "`steps` is used without the id of a step")
                     .hint("write steps[\"the-id\"].status"),
             ),
             ("run", _) => {
                 if let Some(field) = reference.path.first()
-                    && !["id", "started", "operator", "dir"].contains(&field.as_str())
+                    && !RUN.contains(&field.as_str())
                 {
-                    let problem = Diagnostic::error("unknown-field", reference.span, format!("`run` has no `{field}`"));
-                    problems.push(match nearest(field, ["id", "started", "operator", "dir"]) {
-                        Some(near) => problem.hint(format!("did you mean `run.{near}`?")),
-                        None => problem.hint("it has id, started, operator and dir"),
-                    });
+                    let problem =
+                        Diagnostic::error("unknown-field", reference.field_span(), format!("`run` has no `{field}`"))
+                            .label("no such field");
+                    let near = did_you_mean(field, RUN).map(|hint| hint.replace(" `", " `run."));
+                    problems.push(problem.hint(near.unwrap_or_else(|| format!("it has {}", listed(&RUN)))));
                 }
             }
             (name, _) if names.contains(name) || locals.contains(&name) => {}
             ("result", _) => problems.push(
                 Diagnostic::error("no-result", reference.span, "there is no `result` here")
+                    .label("nothing came to anything yet")
                     .hint("`result` is what a step itself came to; other steps see what it captures"),
             ),
             _ => unknown_name(reference, names, locals, problems),
@@ -258,41 +308,89 @@ fn references(references: &[Reference], names: &Names, locals: &[&str], problems
     }
 }
 
+fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &Problems) {
+    let at = reference.step_span.unwrap_or(reference.span);
+    if !names.has_step(step) {
+        let problem = Diagnostic::error("unknown-step", at, format!("there is no step `{step}`")).label("no such step");
+        let ids = names.step_ids().filter(|id| Names::is_id(id));
+        problems.push(problem.hint_opt(did_you_mean(step, ids)));
+    }
+    match reference.path.first() {
+        Some(field) if field != "status" => problems.push(
+            Diagnostic::error("unknown-field", reference.field_span(), format!("a step has no `{field}` here"))
+                .label("no such field")
+                .hint(format!("write steps[\"{step}\"].status; values of a step are what it captures")),
+        ),
+        _ => {}
+    }
+}
+
 fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems: &Problems) {
     let name = &reference.name;
     let problem =
         Diagnostic::error("unknown-name", reference.span, format!("`{name}` is not declared")).label("no such name");
+    let boolean = match name.to_lowercase().as_str() {
+        "yes" | "on" | "y" => Some("true"),
+        "no" | "off" | "n" => Some("false"),
+        _ => None,
+    };
     let candidates = names.words().chain(locals.iter().copied()).chain(["steps", "run"]);
-    problems.push(match nearest(name, candidates) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("names are those of parameters, of secrets and of what steps capture"),
+    problems.push(match (did_you_mean(name, candidates), boolean) {
+        (_, Some(boolean)) => problem.hint(format!("a boolean is written `{boolean}`")),
+        (Some(hint), None) => problem.hint(hint),
+        (None, None) if names.has_step(name) => {
+            problem.hint(format!("the step is `steps[\"{name}\"]`; its values are what it captures"))
+        }
+        (None, None) => problem.hint("names are those of parameters, of secrets and of what steps capture"),
     });
 }
 
+/// Every cycle, for every combination of the values that edges depend on; each is told once.
 fn check_cycles(runbook: &Runbook, steps: &[Step], names: &Names, problems: &Problems) {
+    let mut told: BTreeSet<Vec<usize>> = BTreeSet::new();
     for scope in combinations(steps, &runbook.params, COMBINATIONS) {
         let holds = |expr: &Expr| matches!(expr.eval_bool(&scope, &[]), Ok(Truth::True));
-        let graph = Graph::of(steps, names, &holds);
-        if let Some(cycle) = graph.cycle(steps) {
+        let mut graph = Graph::of(steps, names, &holds);
+        while let Some(cycle) = graph.cycle(steps) {
+            // Without what its first step waits for, the next cycle shows.
+            graph.edges[cycle.steps[0]].clear();
+            if !told.insert(cycle.steps.clone()) {
+                continue;
+            }
             let mut path: Vec<&str> = cycle.steps.iter().map(|i| steps[*i].id.value.as_str()).collect();
             path.push(path[0]);
-            let hint = if cycle.by_value {
-                "a step that uses a value waits for the step that sets it; move the use after it"
-            } else {
-                "remove one of these needs"
+            let hint = match (cycle.steps.len(), cycle.by_value) {
+                (1, _) => "remove it; a step cannot wait for itself",
+                (_, true) => "a step that uses a value waits for the step that sets it; move the use after it",
+                (_, false) => "remove one of these needs",
             };
-            problems.push(
-                Diagnostic::error(
-                    "cycle",
-                    cycle.span,
-                    format!("these steps wait for each other: {}", path.join(" → ")),
-                )
-                .label("waits in a circle")
-                .hint(hint),
-            );
-            return;
+            let message = format!("these steps wait for each other: {}", path.join(" → "));
+            let label = match condition(&cycle.steps, steps, &scope) {
+                Some(condition) => format!("waits in a circle when {condition}"),
+                None => "waits in a circle".to_owned(),
+            };
+            problems.push(Diagnostic::error("cycle", cycle.span, message).label(label).hint(hint));
         }
     }
+}
+
+/// For which values of parameters the edges of a cycle are there.
+fn condition(cycle: &[usize], steps: &[Step], scope: &Scope) -> Option<String> {
+    let mut values: Vec<String> = Vec::new();
+    for (at, step) in cycle.iter().enumerate() {
+        let next = &steps[cycle[(at + 1) % cycle.len()]].id.value;
+        let needs = steps[*step].needs.iter().flatten();
+        let whens = needs.filter(|need| need.step.value == *next).filter_map(|need| need.when.as_ref());
+        for reference in whens.flat_map(|when| when.references()) {
+            if let Some(Slot::Known(value)) = scope.get(&reference.name) {
+                let text = format!("`{}` is `{value}`", reference.name);
+                if !values.contains(&text) {
+                    values.push(text);
+                }
+            }
+        }
+    }
+    (!values.is_empty()).then(|| values.join(" and "))
 }
 
 /// After an open end only `verify` speaks: what is used later must come from it as well.

@@ -1,17 +1,79 @@
 //! From nodes to a runbook: every mistake of a file in one go. Knows the language's fields and no particular kind.
 
+use std::cell::RefCell;
+
 use indexmap::IndexMap;
 
 use super::{
-    Body, Capture, DurationSpec, Expectations, Names, Need, OnFailure, Param, Registry, Requires, Retry, Runbook,
-    SecretPlace, SecretSpec, Step, checks,
+    Body, Capture, Declared, DurationSpec, Expectations, Names, Need, OnFailure, Registry, Retry, Runbook, Step,
+    broken::Broken,
+    checks,
+    declare::{checked_name, nearest_name},
 };
 use crate::{
     event::{Effect, StepId},
     syntax::{Expr, Fields, Given, NodeKind, Problems, Template, Text, yaml},
-    text::{Diagnostic, Source, Span, Spanned, nearest},
-    value::{Type, Value},
+    text::{Diagnostic, Source, Span, Spanned},
+    value::Value,
 };
+
+const RUNBOOK: [&str; 16] = [
+    "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
+    "triggers", "steps", "finally", "outputs",
+];
+const RUNBOOK_LATER: [&str; 4] = ["profiles", "files", "triggers", "outputs"];
+const STEP: [&str; 13] = [
+    "id",
+    "title",
+    "text",
+    "needs",
+    "when",
+    "retry",
+    "idempotent",
+    "verify",
+    "critical",
+    "on_failure",
+    "foreach",
+    "undo",
+    "irreversible",
+];
+const STEP_LATER: [&str; 3] = ["foreach", "undo", "irreversible"];
+/// What every body may have.
+const BODY: [&str; 6] = ["effect", "expect", "capture", "timeout", "env", "cwd"];
+
+/// Words of other tools, for hints.
+const RUNBOOK_FOREIGN: [(&str, &str); 9] = [
+    ("name", "title"),
+    ("description", "summary"),
+    ("parameters", "params"),
+    ("inputs", "params"),
+    ("variables", "params"),
+    ("vars", "params"),
+    ("tasks", "steps"),
+    ("jobs", "steps"),
+    ("cleanup", "finally"),
+];
+const STEP_FOREIGN: [(&str, &str); 19] = [
+    ("name", "title"),
+    ("description", "text"),
+    ("if", "when"),
+    ("condition", "when"),
+    ("depends_on", "needs"),
+    ("dependsOn", "needs"),
+    ("after", "needs"),
+    ("run", "shell"),
+    ("script", "shell"),
+    ("command", "shell"),
+    ("cmd", "shell"),
+    ("bash", "shell"),
+    ("environment", "env"),
+    ("working_directory", "cwd"),
+    ("workdir", "cwd"),
+    ("register", "capture"),
+    ("output", "capture"),
+    ("outputs", "capture"),
+    ("retries", "retry"),
+];
 
 /// What came of reading a file.
 pub struct Loaded {
@@ -38,10 +100,10 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
-    let lowering = Lowering { registry };
+    let lowering = Lowering { registry, misnamed: RefCell::default() };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {
-        Some(runbook) => checks::check(runbook, &problems),
+        Some(runbook) => checks::check(runbook, &lowering.misnamed.borrow(), &problems),
         None => Names::default(),
     };
     let failed = problems.has_errors();
@@ -49,8 +111,13 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
 }
 
 /// What kinds need while they are lowered.
+///
+/// What is wrong is reported once, and something stands in its place: uses of a name whose declaration has a mistake are
+/// no mistakes, and everything else in the file is still checked.
 pub struct Lowering {
     registry: Registry,
+    /// Declarations under words that cannot be names.
+    misnamed: RefCell<Vec<(String, Declared)>>,
 }
 
 impl Lowering {
@@ -76,6 +143,11 @@ impl Lowering {
         Expr::compile(given.expression()?).map_err(|problem| given.problems().push(problem)).ok()
     }
 
+    /// An expression whose name is used elsewhere: if it is wrong, something stands in its place.
+    pub fn expr_or_none(&self, given: &Given<'_>) -> Expr {
+        self.expr(given).unwrap_or_else(|| Expr::constant(Value::None, given.span()))
+    }
+
     /// One expression or a list of them.
     pub fn exprs(&self, given: &Given<'_>) -> Vec<Expr> {
         given.one_or_many().unwrap_or_default().iter().filter_map(|one| self.expr(one)).collect()
@@ -93,14 +165,25 @@ impl Lowering {
 
     /// Whether a word can name a value; says why not.
     pub fn name(&self, name: &Text, problems: &Problems) -> bool {
-        checked_name(name, "a value", problems)
+        self.checked(name, "a value", problems, Declared::Capture { step: String::new(), span: name.span })
+    }
+
+    fn checked(&self, name: &Text, what: &str, problems: &Problems, declared: Declared) -> bool {
+        let ok = checked_name(name, what, problems);
+        if !ok {
+            let mut misnamed = self.misnamed.borrow_mut();
+            misnamed.extend(nearest_name(&name.text).map(|right| (right, declared.clone())));
+            misnamed.push((name.text.clone(), declared));
+        }
+        ok
     }
 
     fn runbook(&self, name: &str, root: &crate::syntax::Node, problems: &Problems) -> Option<Runbook> {
-        let mut fields = Fields::of(root, "a runbook", problems)?;
+        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK).foreign(&RUNBOOK_FOREIGN);
         let title = fields.need("title").and_then(|given| given.line());
-        let summary = fields.get("summary").and_then(|given| given.prose());
-        let owner = fields.get("owner").and_then(|given| given.prose());
+        let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
+        let summary = fields.get("summary").and_then(trimmed);
+        let owner = fields.get("owner").and_then(trimmed);
         let tags = fields.get("tags").and_then(|given| given.list()).unwrap_or_default();
         let tags = tags.iter().filter_map(|tag| Some(tag.text_or_number()?.text.clone())).collect();
         let mut links = IndexMap::new();
@@ -111,36 +194,38 @@ impl Lowering {
         }
         let mut params = IndexMap::new();
         for (name, given) in fields.get("params").and_then(|given| given.entries()).unwrap_or_default() {
-            if checked_name(name, "a parameter", problems)
-                && let Some(param) = self.param(name, &given)
-            {
+            let ok = self.checked(name, "a parameter", problems, Declared::Param(name.span));
+            let param = self.param(name, &given);
+            if ok {
                 params.insert(name.text.clone(), param);
             }
         }
         let mut secrets = IndexMap::new();
         for (name, given) in fields.get("secrets").and_then(|given| given.entries()).unwrap_or_default() {
-            if checked_name(name, "a secret", problems)
-                && let Some(secret) = self.secret(name, &given)
-            {
+            let ok = self.checked(name, "a secret", problems, Declared::Secret(name.span));
+            let secret = self.secret(name, &given);
+            if ok {
                 secrets.insert(name.text.clone(), secret);
             }
         }
         let requires = fields.get("requires").map(|given| self.requires(&given)).unwrap_or_default();
         let lock = fields.get("lock").and_then(|given| self.template(&given));
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
-        for later in ["profiles", "files", "triggers", "outputs"] {
+        for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
         let steps = fields.need("steps").map(|given| self.steps(&given, "")).unwrap_or_default();
         let finally = fields.get("finally").map(|given| self.steps(&given, "")).unwrap_or_default();
         fields.finish();
-        let title = title?;
+        let title = title.map_or(Spanned::new(String::new(), root.span), |title| {
+            Spanned::new(title.text.trim().to_owned(), title.span)
+        });
         Some(Runbook {
             name: name.to_owned(),
             source: problems.source().clone(),
-            title: Spanned::new(title.text.trim().to_owned(), title.span),
-            summary: summary.map(|text| text.text.trim().to_owned()),
-            owner: owner.map(|text| text.text.trim().to_owned()),
+            title,
+            summary,
+            owner,
             tags,
             links,
             params,
@@ -153,139 +238,6 @@ impl Lowering {
         })
     }
 
-    /// A parameter, or a value declared as one.
-    pub fn param(&self, name: &Text, given: &Given<'_>) -> Option<Param> {
-        let problems = given.problems();
-        let what = format!("parameter `{}`", name.text);
-        let mut fields = given.fields(&what)?;
-        let ty = fields.need("type");
-        let pattern = fields.get("pattern");
-        let choices = fields.get("choices");
-        let default = fields.get("default");
-        let prompt = fields.get("prompt").and_then(|given| given.prose());
-        let help = fields.get("help").and_then(|given| given.prose());
-        let example = fields.get("example");
-        for later in ["min", "max", "min_length", "max_length", "items"] {
-            fields.not_yet(later, &format!("`{later}`"));
-        }
-        fields.finish();
-        let ty_given = ty?;
-        if let NodeKind::Text(text) = &ty_given.node().kind
-            && ["number", "list", "secret"].contains(&text.text.as_str())
-        {
-            let message = format!("parameters of type `{}` are not supported yet", text.text);
-            return ty_given.report("not-supported-yet", message, None);
-        }
-        let ty = ty_given.one_of(&Type::ALL)?;
-        let pattern = match pattern {
-            None => None,
-            Some(given) => {
-                let written = given.text()?;
-                match Param::anchored(&written.text) {
-                    Ok(regex) => Some((written.text.clone(), regex)),
-                    Err(error) => {
-                        let why = error.to_string();
-                        let why = why.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-                        return given.report("bad-pattern", format!("this pattern cannot be read: {why}"), None);
-                    }
-                }
-            }
-        };
-        let choices: Vec<String> = match (&choices, ty) {
-            (Some(given), Type::Enum) => {
-                given.list()?.iter().filter_map(|choice| Some(choice.text_or_number()?.text.clone())).collect()
-            }
-            (Some(given), _) => {
-                return given.report("conflict", "`choices` go with `type: enum`", None);
-            }
-            (None, Type::Enum) => {
-                problems.push(
-                    Diagnostic::error(
-                        "missing-key",
-                        Span::at(given.span().start),
-                        format!("missing `choices` in {what}"),
-                    )
-                    .hint("choices: [one, other]"),
-                );
-                return None;
-            }
-            (None, _) => Vec::new(),
-        };
-        if ty == Type::Enum && choices.is_empty() {
-            return given.report("wrong-value", format!("{what} has no choices"), None);
-        }
-        let mut param = Param {
-            name: name.text.clone(),
-            ty,
-            pattern,
-            choices,
-            default: None,
-            prompt: prompt.map(|text| text.text.trim().to_owned()),
-            help: help.map(|text| text.text.trim().to_owned()),
-            example: None,
-            span: name.span,
-        };
-        param.example = example.and_then(|given| read_as(&param, &given, "example"));
-        param.default = default.and_then(|given| read_as(&param, &given, "default"));
-        Some(param)
-    }
-
-    fn secret(&self, name: &Text, given: &Given<'_>) -> Option<SecretSpec> {
-        let what = format!("secret `{}`", name.text);
-        let mut fields = given.fields(&what)?;
-        let env = fields.get("env");
-        let file = fields.get("file");
-        let command = fields.get("command");
-        let prompt = fields.get("prompt");
-        let allow_short = fields.get("allow_short").and_then(|given| given.boolean()).unwrap_or(false);
-        fields.not_yet("origins", "`origins`");
-        let sources: Vec<Span> = [&env, &file, &command, &prompt].into_iter().flatten().map(Given::span).collect();
-        fields.finish();
-        if sources.len() != 1 {
-            let message = match sources.len() {
-                0 => format!("{what} does not say where it comes from"),
-                _ => format!("{what} comes from more than one place"),
-            };
-            let hint = "write one of {env: VARIABLE}, {file: path}, {command: [program, argument]}, {prompt: true}";
-            return given.report("wrong-value", message, Some(hint.into()));
-        }
-        let place = if let Some(given) = env {
-            SecretPlace::Env(self.template(&given)?)
-        } else if let Some(given) = file {
-            SecretPlace::File(self.template(&given)?)
-        } else if let Some(given) = command {
-            let argv: Vec<Template> = given.list()?.iter().filter_map(|item| self.template(item)).collect();
-            if argv.is_empty() {
-                return given.report("wrong-value", "`command` is empty; it needs a program", None);
-            }
-            SecretPlace::Command(argv)
-        } else {
-            let given = prompt?;
-            if !given.boolean()? {
-                return given.report("wrong-value", "`prompt` can only be true", None);
-            }
-            SecretPlace::Prompt
-        };
-        Some(SecretSpec { name: name.text.clone(), place, allow_short, span: name.span })
-    }
-
-    fn requires(&self, given: &Given<'_>) -> Requires {
-        let Some(mut fields) = given.fields("`requires`") else { return Requires::default() };
-        let words = |given: Option<Given<'_>>| {
-            given
-                .and_then(|given| given.list())
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|item| item.text())
-                .map(|text| Spanned::new(text.text.clone(), text.span))
-                .collect::<Vec<_>>()
-        };
-        let tools = words(fields.get("tools"));
-        let env = words(fields.get("env"));
-        fields.finish();
-        Requires { tools, env }
-    }
-
     fn steps(&self, given: &Given<'_>, above: &str) -> Vec<Step> {
         let Some(items) = given.list() else { return Vec::new() };
         if items.is_empty() {
@@ -296,33 +248,37 @@ impl Lowering {
 
     fn step(&self, given: &Given<'_>, above: &str) -> Option<Step> {
         let problems = given.problems();
-        let mut fields = given.fields("a step")?;
-        let id = fields.need("id").and_then(|given| given.text());
-        let id_ok = id.is_some_and(|id| checked_id(id, problems));
+        let fields = given.fields("a step")?;
+        let mut fields = fields.closed(self.keys(&STEP)).foreign(&STEP_FOREIGN);
+        let id = fields.need("id").and_then(|given| given.text()).filter(|id| {
+            checked_id(id, problems);
+            true
+        });
+        // A step without an id is still there for the steps around it; nothing can name it by a word with a space.
+        let id = id.map_or_else(
+            || Spanned::new(format!("the step at {}", given.span().start), Span::at(given.span().start)),
+            |id| Spanned::new(id.text.clone(), id.span),
+        );
         let title = fields.get("title").and_then(|given| self.prose(&given));
         let text = fields.get("text").and_then(|given| self.prose(&given));
-        let needs_given = fields.get("needs");
-        let needs_span = needs_given.as_ref().map(Given::span);
-        let needs = needs_given.map(|given| self.needs(&given));
+        let needs = fields.take_entry("needs");
+        let needs_span = needs.map(|entry| entry.key.span.to(entry.value.span));
+        let needs = needs.map(|entry| self.needs(&Given::field(&entry.value, "needs", problems)));
         let when = fields.get("when").and_then(|given| self.expr(&given));
         let retry = fields.get("retry").and_then(|given| self.retry(&given));
         let idempotent = fields.get("idempotent").and_then(|given| given.boolean());
-        let verify = fields.get("verify").and_then(|given| self.probe(&given, "`verify`", true));
+        let verify = fields.get("verify").and_then(|given| self.probe(&given, "a `verify`"));
         let critical = fields.get("critical").and_then(|given| given.boolean()).unwrap_or(false);
         let on_failure = fields.get("on_failure").and_then(|given| self.on_failure(&given)).unwrap_or(OnFailure::Ask);
-        for later in ["foreach", "undo", "irreversible"] {
+        for later in STEP_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
-        fields.know(&["effect", "expect", "capture", "timeout", "env", "cwd"]);
+        fields.know(&BODY);
         let body = self.body(&mut fields, false);
         fields.finish();
-        let (id, body) = (id?, body?);
-        if !id_ok {
-            return None;
-        }
         Some(Step {
-            id: Spanned::new(id.text.clone(), id.span),
-            path: StepId::new(format!("{above}{}", id.text)),
+            path: StepId::new(format!("{above}{}", id.value)),
+            id,
             title,
             text,
             needs,
@@ -338,92 +294,55 @@ impl Lowering {
         })
     }
 
-    /// A kind with its settings, without an id: a `verify` or a probe, given by itself.
-    pub fn probe(&self, given: &Given<'_>, what: &str, read_only: bool) -> Option<Body> {
-        let mut fields = given.fields(what)?;
+    /// A kind with its settings, without an id, that must only read.
+    fn probe(&self, given: &Given<'_>, what: &str) -> Option<Body> {
+        let mut fields = given.fields(what)?.closed(self.keys(&[])).foreign(&STEP_FOREIGN);
+        let effect = fields.take_entry("effect").map(|entry| entry.value.span);
         let body = self.body(&mut fields, true);
         fields.finish();
-        let body = body?;
-        if read_only && body.effect != Effect::Read {
-            return given.report("verify-changes", format!("{what} must only read"), None);
+        if body.effect != Effect::Read {
+            given.problems().push(
+                Diagnostic::error("verify-changes", effect.unwrap_or(body.kind_span), format!("{what} must only read"))
+                    .label(format!("this says that it is a {}", body.effect.name()))
+                    .hint("it is asked after an unknown end, so it must change nothing"),
+            );
         }
         Some(body)
     }
 
+    /// Every key of a mapping that holds a kind.
+    pub fn keys(&self, own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+        own.iter().chain(&BODY).copied().chain(self.registry.names())
+    }
+
     /// The kind and the settings among the fields of a step or a probe. A probe reads unless it says otherwise.
-    pub fn body(&self, fields: &mut Fields<'_>, probe: bool) -> Option<Body> {
+    pub fn body(&self, fields: &mut Fields<'_>, probe: bool) -> Body {
         let problems = fields.problems();
         let span = fields.span();
         let effect = fields.get("effect").and_then(|given| given.one_of(&Effect::ALL));
         let expect = fields.get("expect").map(|given| self.exprs(&given)).unwrap_or_default();
         let captures = fields.get("capture").map(|given| self.captures(&given)).unwrap_or_default();
-        let timeout_given = fields.get("timeout");
-        let timeout_span = timeout_given.as_ref().map(Given::span);
-        let timeout = timeout_given.and_then(|given| self.duration(&given));
-        let env_given = fields.get("env");
-        let env_span = env_given.as_ref().map(Given::span);
-        let env = env_given.map(|given| self.env(&given)).unwrap_or_default();
-        let cwd_given = fields.get("cwd");
-        let cwd_span = cwd_given.as_ref().map(Given::span);
-        let cwd = cwd_given.and_then(|given| self.template(&given));
-        let mut found: Vec<(&'static super::Kind, Span, Given<'_>)> = Vec::new();
-        for kind in self.registry.0 {
-            if let Some(entry) = fields.take_entry(kind.name) {
-                found.push((kind, entry.key.span, Given::field(&entry.value, kind.name, problems)));
-            }
-        }
-        let Some((kind, kind_span, given)) = found.pop() else {
-            // A misspelt kind is one mistake: the unknown key is reported with what was meant.
-            let near = fields.remaining().any(|entry| nearest(&entry.key.text, self.registry.names()).is_some());
-            if !near {
-                let names: Vec<String> = self.registry.names().map(|name| format!("`{name}`")).collect();
-                problems.push(
-                    Diagnostic::error(
-                        "missing-kind",
-                        Span::at(span.start),
-                        format!("missing what {} does", fields.what()),
-                    )
-                    .label("no kind is given")
-                    .hint(format!("give it exactly one of {}", names.join(", "))),
-                );
-            }
-            return None;
-        };
-        if let Some((other, other_span, _)) = found.pop() {
-            problems.push(
-                Diagnostic::error(
-                    "two-kinds",
-                    kind_span,
-                    format!("{} is both `{}` and `{}`", fields.what(), other.name, kind.name),
-                )
-                .related(other_span, "the other one")
-                .hint("make two steps of it"),
-            );
-            return None;
-        }
-        let Some(lower) = kind.lower else {
-            let message = format!("steps of kind `{}` are not supported yet", kind.name);
-            problems.push(Diagnostic::error("not-supported-yet", kind_span, message));
-            return None;
-        };
-        let action = lower(given, self)?;
+        let timeout = fields.get("timeout").and_then(|given| self.duration(&given));
+        let env = fields.get("env").map(|given| self.env(&given)).unwrap_or_default();
+        let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let (kind, kind_span, action) = self.action(fields);
         if !action.takes_env() {
-            for (key, span) in [("env", env_span), ("cwd", cwd_span)] {
-                if let Some(span) = span {
-                    let message = format!("`{key}` means nothing to a step of kind `{}`", kind.name);
-                    problems.push(Diagnostic::error("conflict", span, message).hint("it is for `shell`"));
+            for key in ["env", "cwd"] {
+                if let Some(span) = fields.key_span(key) {
+                    let message = format!("`{key}` means nothing to a step of kind `{kind}`");
+                    problems.push(Diagnostic::error("conflict", span, message).hint("it is for `shell`; remove it"));
                 }
             }
         }
-        if let Some(span) = timeout_span
+        if let Some(span) = fields.key_span("timeout")
             && !action.takes_timeout()
         {
-            let message = format!("`timeout` means nothing to this step of kind `{}`", kind.name);
+            let message = format!("`timeout` means nothing to this step of kind `{kind}`");
             problems.push(Diagnostic::error("conflict", span, message));
         }
         let default_effect = if probe { Effect::Read } else { action.default_effect() };
-        Some(Body {
-            kind: kind.name,
+        Body {
+            kind,
             kind_span,
             effect: effect.unwrap_or(default_effect),
             expect: Expectations { default: Some(action.default_expect()), entries: expect },
@@ -433,7 +352,60 @@ impl Lowering {
             env,
             cwd,
             span,
-        })
+        }
+    }
+
+    /// The one kind among the fields, its place, and what it makes of its value.
+    fn action(&self, fields: &mut Fields<'_>) -> (&'static str, Span, Box<dyn super::Action>) {
+        let problems = fields.problems();
+        let start = Span::at(fields.span().start);
+        // A word that looks like a kind is one only where there is no other.
+        let exact = self.registry.names().any(|name| fields.has_exactly(name));
+        let mut found: Vec<(&'static super::Kind, Span, Given<'_>)> = Vec::new();
+        for kind in self.registry.0 {
+            if exact && !fields.has_exactly(kind.name) {
+                continue;
+            }
+            if let Some(entry) = fields.take_entry(kind.name) {
+                found.push((kind, entry.key.span, Given::field(&entry.value, kind.name, problems)));
+            }
+        }
+        found.sort_by_key(|(_, span, _)| span.start);
+        let mut found = found.into_iter();
+        let Some((kind, kind_span, given)) = found.next() else {
+            let names: Vec<&'static str> = self.registry.names().collect();
+            // A misspelt kind is one mistake: the unknown key is reported with what was meant.
+            if !fields.has_slip_of(&names) {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                problems.push(
+                    Diagnostic::error("missing-kind", start, format!("missing what {} does", fields.what()))
+                        .label("no kind is given")
+                        .hint(format!("give it exactly one of {}", names.join(", "))),
+                );
+            }
+            return ("", start, Box::new(Broken(start)));
+        };
+        if let Some((other, other_span, _)) = found.next() {
+            problems.push(
+                Diagnostic::error(
+                    "two-kinds",
+                    other_span,
+                    format!("{} is both `{}` and `{}`", fields.what(), kind.name, other.name),
+                )
+                .label("the second kind")
+                .related(kind_span, "the first one")
+                .hint("make two steps of it"),
+            );
+        }
+        let Some(lower) = kind.lower else {
+            let message = format!("steps of kind `{}` are not supported yet", kind.name);
+            problems.push(Diagnostic::error("not-supported-yet", kind_span, message));
+            return ("", kind_span, Box::new(Broken(kind_span)));
+        };
+        match lower(given, self) {
+            Some(action) => (kind.name, kind_span, action),
+            None => ("", kind_span, Box::new(Broken(kind_span))),
+        }
     }
 
     fn needs(&self, given: &Given<'_>) -> Vec<Need> {
@@ -441,7 +413,8 @@ impl Lowering {
         for item in given.one_or_many().unwrap_or_default() {
             match &item.node().kind {
                 NodeKind::Map(_) => {
-                    let Some(mut fields) = item.fields("an entry of `needs`") else { continue };
+                    let Some(fields) = item.fields("an entry of `needs`") else { continue };
+                    let mut fields = fields.closed(["step", "when"]);
                     let step = fields.need("step").and_then(|given| given.text());
                     let when = fields.get("when").and_then(|given| self.expr(&given));
                     fields.finish();
@@ -462,20 +435,21 @@ impl Lowering {
     fn captures(&self, given: &Given<'_>) -> Vec<Capture> {
         let mut captures = Vec::new();
         for (name, given) in given.entries().unwrap_or_default() {
-            if !checked_name(name, "a captured value", given.problems()) {
-                continue;
-            }
+            let declared = Declared::Capture { step: String::new(), span: name.span };
+            let ok = self.checked(name, "a captured value", given.problems(), declared);
             let (value, secret) = match &given.node().kind {
                 NodeKind::Map(_) => {
-                    let Some(mut fields) = given.fields("a capture") else { continue };
-                    let value = fields.need("value").and_then(|given| self.expr(&given));
+                    let Some(fields) = given.fields("a capture") else { continue };
+                    let mut fields = fields.closed(["value", "secret"]);
+                    let value = fields.need("value").map(|given| self.expr_or_none(&given));
                     let secret = fields.get("secret").and_then(|given| given.boolean()).unwrap_or(false);
                     fields.finish();
                     (value, secret)
                 }
-                _ => (self.expr(&given), false),
+                _ => (Some(self.expr_or_none(&given)), false),
             };
-            if let Some(value) = value {
+            if ok {
+                let value = value.unwrap_or_else(|| Expr::constant(Value::None, given.span()));
                 captures.push(Capture { name: Spanned::new(name.text.clone(), name.span), value, secret });
             }
         }
@@ -507,7 +481,8 @@ impl Lowering {
     }
 
     fn retry(&self, given: &Given<'_>) -> Option<Retry> {
-        let mut fields = given.fields("`retry`")?;
+        let fields = given.fields("`retry`")?;
+        let mut fields = fields.closed(["attempts", "interval", "backoff", "max_interval", "when"]);
         let attempts = fields.need("attempts").and_then(|given| given.integer(1..=1000));
         let interval = fields.get("interval").and_then(|given| given.duration());
         let backoff = fields.get("backoff").and_then(|given| number(&given, 1.0));
@@ -550,39 +525,6 @@ pub fn number(given: &Given<'_>, least: f64) -> Option<f64> {
     } else {
         given.report("wrong-value", format!("{} must be at least {least}", given.name()), None)
     }
-}
-
-/// A default or an example, read as its parameter would be.
-fn read_as(param: &Param, given: &Given<'_>, field: &str) -> Option<Value> {
-    let text = given.text_or_number()?;
-    match param.read(&text.text) {
-        Ok(value) => Some(value),
-        Err(why) => given.report("wrong-value", format!("`{field}` of parameter `{}`: {why}", param.name), None),
-    }
-}
-
-/// Whether a word can name a value; says why not.
-pub(super) fn checked_name(name: &Text, what: &str, problems: &Problems) -> bool {
-    if !Names::is_name(&name.text) {
-        let fixed: String =
-            name.text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let problem = Diagnostic::error("bad-name", name.span, format!("`{}` cannot be the name of {what}", name.text))
-            .label("lower-case letters, digits and `_`, beginning with a letter");
-        problems.push(if Names::is_name(&fixed) { problem.hint(format!("write `{fixed}`")) } else { problem });
-        return false;
-    }
-    if Names::RESERVED.contains(&name.text.as_str()) {
-        problems.push(
-            Diagnostic::error(
-                "reserved-name",
-                name.span,
-                format!("`{}` is reserved and cannot name {what}", name.text),
-            )
-            .hint(format!("write `the_{}` or something more telling", name.text)),
-        );
-        return false;
-    }
-    true
 }
 
 fn checked_id(id: &Text, problems: &Problems) -> bool {

@@ -3,7 +3,9 @@
 
 mod action;
 mod bodies;
+mod broken;
 mod checks;
+mod declare;
 mod graph;
 mod input;
 mod lower;
@@ -13,7 +15,9 @@ mod runbook;
 mod step;
 
 pub use action::{Action, Block, DefaultExpect, Outline, Resolution, Setting, Shown};
-pub use bodies::{Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed};
+pub use bodies::{
+    Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
+};
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
 pub use input::{Param, SecretPlace, SecretSpec};
 pub use lower::{Loaded, Lowering, load, number};

@@ -13,6 +13,13 @@ pub struct Kind {
     pub lower: Option<Lower>,
 }
 
+impl Kind {
+    /// The keys of its fields.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.fields.iter().map(|field| field.name)
+    }
+}
+
 /// Makes an action of what stands under a kind's key; mistakes go to the problems of what is given.
 pub type Lower = for<'a> fn(Given<'a>, &Lowering) -> Option<Box<dyn Action>>;
 

@@ -90,7 +90,7 @@ impl Plan {
             [(&self.runbook.steps, &self.main, "steps"), (&self.runbook.finally, &self.finally, "finally")]
         {
             for (index, step) in list.iter().enumerate() {
-                let shown = step.body.action.show(&scope);
+                let shown = step.body.action.show(&step.sees(&scope));
                 steps.push(json!({
                     "id": step.path.as_str(),
                     "part": part,

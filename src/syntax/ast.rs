@@ -224,6 +224,10 @@ pub(super) struct Use {
     pub step: Option<String>,
     pub path: Vec<String>,
     pub at: At,
+    /// The id after `steps` alone.
+    pub step_at: Option<At>,
+    /// One for each of `path`.
+    pub path_at: Vec<At>,
 }
 
 /// The step that `steps.id` or `steps["id"]` means.
@@ -342,23 +346,40 @@ impl Walk {
     /// A name with the attributes that follow it; `None` where the chain does not begin with a name.
     fn chain(node: &Node) -> Option<(Use, u16)> {
         match &node.kind {
-            Kind::Var(name) => Some((Use { name: name.clone(), step: None, path: Vec::new(), at: node.at.clone() }, 0)),
-            Kind::Attr(target, name, _) => Walk::link(target, name, node),
+            Kind::Var(name) => Some((
+                Use {
+                    name: name.clone(),
+                    step: None,
+                    path: Vec::new(),
+                    at: node.at.clone(),
+                    step_at: None,
+                    path_at: Vec::new(),
+                },
+                0,
+            )),
+            Kind::Attr(target, name, at) => Walk::link(target, name, at.clone(), node),
             Kind::Item(target, key) => match &key.kind {
-                Kind::Const(Value::Text(name)) => Walk::link(target, name, node),
+                Kind::Const(Value::Text(name)) => {
+                    // Without its quotes, unless escapes make it longer than it reads.
+                    let quoted = key.at.len() == name.len() + 2;
+                    let at = if quoted { key.at.start + 1..key.at.end - 1 } else { key.at.clone() };
+                    Walk::link(target, name, at, node)
+                }
                 _ => None,
             },
             _ => None,
         }
     }
 
-    fn link(target: &Node, name: &str, whole: &Node) -> Option<(Use, u16)> {
+    fn link(target: &Node, name: &str, at: At, whole: &Node) -> Option<(Use, u16)> {
         let (mut used, links) = Walk::chain(target)?;
         if used.name == "steps" && links == 0 {
             used.step = Some(name.to_owned());
+            used.step_at = Some(at);
             used.at = whole.at.clone();
         } else {
             used.path.push(name.to_owned());
+            used.path_at.push(at);
         }
         Some((used, links + 1))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Text,
-    ast::{Compiled, Fault, Node, Shared, Use, uses_of},
+    ast::{Compiled, Fault, Kind, Node, Shared, Use, uses_of},
     eval::{Machine, Stop, waiting},
     parse,
 };
@@ -25,6 +25,32 @@ pub struct Reference {
     pub path: Vec<String>,
     /// The name, or `steps["id"]`, in the source.
     pub span: Span,
+    /// The id after `steps` alone, without quotes.
+    pub step_span: Option<Span>,
+    /// One for each of `path`.
+    pub path_spans: Vec<Span>,
+    /// It is a word of a script, where the same word may as well be a variable of the script's own.
+    pub in_script: bool,
+}
+
+impl Reference {
+    /// A use of a plain name.
+    pub fn to(name: impl Into<String>, span: Span) -> Reference {
+        Reference {
+            name: name.into(),
+            step: None,
+            path: Vec::new(),
+            span,
+            step_span: None,
+            path_spans: Vec::new(),
+            in_script: false,
+        }
+    }
+
+    /// Where the first attribute stands; the name where there is none.
+    pub fn field_span(&self) -> Span {
+        self.path_spans.first().copied().unwrap_or(self.span)
+    }
 }
 
 pub(super) fn references(uses: &[Use], map: &TextMap) -> Vec<Reference> {
@@ -34,6 +60,9 @@ pub(super) fn references(uses: &[Use], map: &TextMap) -> Vec<Reference> {
             step: used.step.clone(),
             path: used.path.clone(),
             span: map.span(used.at.clone()),
+            step_span: used.step_at.clone().map(|at| map.span(at)),
+            path_spans: used.path_at.iter().map(|at| map.span(at.clone())).collect(),
+            in_script: false,
         })
         .collect()
 }
@@ -71,6 +100,13 @@ impl Expr {
         let references = references(&uses, &text.map).into();
         let inner = Compiled { source: text.text.clone(), map: text.map.clone(), tree, uses };
         Ok(Expr { inner: Arc::new(inner), span: text.span, references })
+    }
+
+    /// An expression that is this value, to stand where another could not be read.
+    pub fn constant(value: Value, span: Span) -> Expr {
+        let tree = Node { at: 0..0, kind: Kind::Const(value), depth: 1 };
+        let inner = Compiled { source: String::new(), map: TextMap::default(), tree, uses: Vec::new() };
+        Expr { inner: Arc::new(inner), span, references: Arc::new([]) }
     }
 
     pub fn source(&self) -> &str {

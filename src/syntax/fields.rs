@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashSet};
 
 use super::{Entry, Given, Node, NodeKind, Text};
-use crate::text::{Diagnostic, Source, Span, nearest};
+use crate::text::{Diagnostic, Source, Span, equally_near, is_slip, one_of};
 
 /// Collects everything that is wrong with a file.
 ///
@@ -66,7 +66,12 @@ pub struct Fields<'a> {
     span: Span,
     entries: &'a [Entry],
     taken: Vec<bool>,
+    /// For a misspelt key the one it is read as.
+    meant: Vec<Option<&'static str>>,
     known: Vec<&'static str>,
+    /// All keys there are, where that is told in advance.
+    keys: Vec<&'static str>,
+    foreign: &'static [(&'static str, &'static str)],
     missing: Vec<&'static str>,
     problems: &'a Problems,
 }
@@ -84,10 +89,44 @@ impl<'a> Fields<'a> {
             span: node.span,
             entries,
             taken: vec![false; entries.len()],
+            meant: vec![None; entries.len()],
             known: Vec::new(),
+            keys: Vec::new(),
+            foreign: &[],
             missing: Vec::new(),
             problems,
         })
+    }
+
+    /// Tells every key in advance. A slip of one that is missing is then read as the key it must mean, and reported
+    /// when that is taken: so one mistake is not followed by others.
+    pub fn closed(mut self, keys: impl IntoIterator<Item = &'static str>) -> Fields<'a> {
+        self.keys = keys.into_iter().collect();
+        for index in 0..self.entries.len() {
+            let key = self.entries[index].key.text.as_str();
+            if self.keys.contains(&key) {
+                continue;
+            }
+            let free = self.keys.iter().copied().filter(|key| self.index(key).is_none());
+            if let [meant] = equally_near(key, free)[..]
+                && is_slip(key, meant)
+            {
+                self.meant[index] = Some(meant);
+            }
+        }
+        self
+    }
+
+    /// Words that other tools use, each with the key that says the same here.
+    pub fn foreign(mut self, words: &'static [(&'static str, &'static str)]) -> Fields<'a> {
+        self.foreign = words;
+        // Such a word is no slip: `if` stands for `when`, not for `id`.
+        for (entry, meant) in self.entries.iter().zip(&mut self.meant) {
+            if words.iter().any(|(word, _)| *word == entry.key.text) {
+                *meant = None;
+            }
+        }
+        self
     }
 
     pub fn what(&self) -> &'a str {
@@ -112,8 +151,23 @@ impl<'a> Fields<'a> {
     pub fn take_entry(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.know(&[key]);
         let index = self.index(key)?;
-        self.taken[index] = true;
+        self.mark(index);
         Some(&self.entries[index])
+    }
+
+    fn mark(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.taken[index], true)
+            && let Some(meant) = self.meant[index]
+        {
+            let entry = &self.entries[index];
+            self.problems.push(self.unknown(entry).hint_opt(one_of(&[meant])));
+        }
+    }
+
+    fn unknown(&self, entry: &Entry) -> Diagnostic {
+        let key = short(&entry.key.text);
+        Diagnostic::error("unknown-key", entry.key.span, format!("unknown field `{key}` in {}", self.what))
+            .label("no such field")
     }
 
     /// As [`Fields::take`]; a missing key is reported at the start of the mapping.
@@ -141,6 +195,11 @@ impl<'a> Fields<'a> {
         self.index(key).is_some()
     }
 
+    /// Whether a key is there, spelt as it must be.
+    pub fn has_exactly(&self, key: &str) -> bool {
+        self.entries.iter().any(|entry| entry.key.text == key)
+    }
+
     /// Where a key stands, if it is there.
     pub fn key_span(&self, key: &str) -> Option<Span> {
         self.index(key).map(|index| self.entries[index].key.span)
@@ -160,9 +219,22 @@ impl<'a> Fields<'a> {
         self.entries.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry)
     }
 
+    /// Whether an unknown key may mean one of these: then what is missing is reported there.
+    pub fn has_slip_of(&self, keys: &[&'static str]) -> bool {
+        let unknown = |entry: &&Entry| !self.keys.contains(&entry.key.text.as_str());
+        let words =
+            |entry: &Entry| self.foreign.iter().any(|(word, here)| *word == entry.key.text && keys.contains(here));
+        self.remaining()
+            .filter(unknown)
+            .any(|entry| words(entry) || !equally_near(&entry.key.text, keys.iter().copied()).is_empty())
+    }
+
     /// A field of the language that this version does not have; `what` is it as messages say it, such as "`foreach`".
     pub fn not_yet(&mut self, key: &'static str, what: &str) {
         let Some(index) = self.index(key) else { return };
+        if self.meant[index].is_some() {
+            return self.mark(index);
+        }
         self.taken[index] = true;
         let problem = Diagnostic::error(
             "not-supported-yet",
@@ -182,21 +254,19 @@ impl<'a> Fields<'a> {
                 self.problems.push(Diagnostic::error("unknown-key", entry.key.span, message));
                 continue;
             }
-            let problem = Diagnostic::error(
-                "unknown-key",
-                entry.key.span,
-                format!("unknown field `{}` in {}", short(key), self.what),
-            );
-            let free = self.known.iter().copied().filter(|known| self.index(known).is_none());
-            let near = nearest(key, free).or_else(|| nearest(key, self.known.iter().copied()));
-            let problem = match near {
-                Some(near) => {
-                    // A slip in a required key is one mistake, not two.
-                    missing.retain(|missing| *missing != near);
-                    problem.hint(format!("did you mean `{near}`?"))
-                }
-                None => problem.label("no such field").hint(self.list_known()),
-            };
+            let problem = self.unknown(entry);
+            if let Some((_, here)) = self.foreign.iter().find(|(word, _)| *word == key) {
+                self.problems.push(problem.hint(format!("here it is called `{here}`")));
+                continue;
+            }
+            let all = || self.known.iter().chain(&self.keys).copied();
+            let mut near = equally_near(key, all().filter(|known| self.index(known).is_none()));
+            if near.is_empty() {
+                near = equally_near(key, all());
+            }
+            // A slip in a required key is one mistake, not two.
+            missing.retain(|missing| !near.contains(missing));
+            let problem = problem.hint(one_of(&near).unwrap_or_else(|| self.list_known()));
             self.problems.push(problem);
         }
         self.missing = missing;
@@ -212,7 +282,8 @@ impl<'a> Fields<'a> {
     }
 
     fn index(&self, key: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.key.text == key)
+        let exactly = self.entries.iter().position(|entry| entry.key.text == key);
+        exactly.or_else(|| self.meant.iter().position(|meant| *meant == Some(key)))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     slips::{quote_it, quoted},
 };
 use crate::{
-    text::{Diagnostic, Span, Spanned, nearest},
+    text::{Diagnostic, Span, Spanned, did_you_mean},
     value::{Value, parse_duration},
 };
 
@@ -183,10 +183,8 @@ impl<'a> Given<'a> {
             return Some(*meant);
         }
         let message = format!("{} cannot be `{}`", self.name, short(&text.text));
-        let hint = match nearest(&text.text, words.iter().map(|(word, _)| *word)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("use one of {}", list()),
-        };
+        let near = did_you_mean(&text.text, words.iter().map(|(word, _)| *word));
+        let hint = near.unwrap_or_else(|| format!("use one of {}", list()));
         self.report("wrong-value", message, Some(hint))
     }
 

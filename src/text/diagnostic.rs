@@ -58,6 +58,11 @@ impl Diagnostic {
         self
     }
 
+    pub fn hint_opt(mut self, hint: Option<String>) -> Diagnostic {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }

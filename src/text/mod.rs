@@ -13,5 +13,5 @@ pub use digest::{hex, sha256_hex};
 pub use draw::{DrawStyle, draw, draw_all};
 pub use sanitise::{one_line, printable, without_escapes};
 pub use source::{Position, Source, Span, Spanned};
-pub use suggest::nearest;
+pub use suggest::{did_you_mean, equally_near, is_slip, nearest, one_of};
 pub use text_map::TextMap;

@@ -1,3 +1,5 @@
+//! What is masked, in which spellings and across which borders; and what passes as it is.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -370,6 +372,20 @@ const SECRETS: [&str; 5] = [
     "mABCDEFG1",
     "hunter2hunter2\n3text text",
 ];
+
+#[test]
+fn what_is_left_of_an_escape_brings_nothing_together() {
+    let redactor = redactor(&SECRETS);
+    // A mask inside an escape sequence would otherwise free, or swallow, what stands behind it.
+    for text in [
+        "long-secret-with-hunter2\u{1b}aHVudGVyMmh1bnRlcjI=hunter2-inside",
+        "\u{1b}]0;taHVudGVyMmh1bnRlcjI=ab'c\u{1b}\\/ d\"e",
+    ] {
+        let masked = redactor.bytes(text.as_bytes());
+        assert!(!current_holds(&redactor, &masked), "{text:?} became {:?}", String::from_utf8_lossy(&masked));
+        assert_eq!(streamed(&redactor, &[text.as_bytes()]), masked);
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]

@@ -1,3 +1,5 @@
+//! A person's keys at a pseudo-terminal: what they answer, and what fails closed.
+
 use std::{os::fd::OwnedFd, rc::Rc};
 
 use rustix::{

@@ -1,3 +1,5 @@
+//! Records in, lines out.
+
 use std::{io, rc::Rc};
 
 use serde_json::{Map, json};
@@ -49,7 +51,7 @@ fn header() -> Event {
 }
 
 fn started(id: &str, effect: Effect) -> Event {
-    Event::StepStarted { step: step(id), attempt: 1, kind: "shell".into(), effect, idempotent: false }
+    Event::StepStarted { step: step(id), attempt: 1, kind: "shell".into(), effect, idempotent: false, title: None }
 }
 
 fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>) -> Event {
@@ -123,6 +125,16 @@ fn shown(options: LineOptions, items: Vec<Item>) -> String {
     }
     drop(lines);
     String::from_utf8(screen.0.take()).unwrap()
+}
+
+#[test]
+fn a_title_is_shown_with_the_values_of_its_moment() {
+    let mut known = started("tag", Effect::Change);
+    if let Event::StepStarted { title, .. } = &mut known {
+        *title = Some("Tag v3.20".into());
+    }
+    let text = shown(LineOptions::default(), vec![started("tag", Effect::Change).into(), known.into()]);
+    assert_eq!(text, "▶ tag  Tag the release [change]\n▶ tag  Tag v3.20 [change]\n");
 }
 
 #[test]
