@@ -76,8 +76,8 @@ fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Cost> {
     for round in 0..rounds + 2 {
         for (index, candidate) in candidates.iter().enumerate() {
             let began = Instant::now();
-            let child = command(&candidate.argv).spawn().unwrap();
-            let (status, cpu) = wait(child.id(), 0).unwrap();
+            let id = command(&candidate.argv).spawn().unwrap().id();
+            let (status, cpu) = wait(id, 0).unwrap();
             let cost = Cost { wall: began.elapsed(), cpu };
             assert!(status.success(), "{} ended with {status}", candidate.name);
             // The first two rounds only fill caches.
