@@ -73,11 +73,7 @@ impl From<LibraryError> for CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> CliError {
-        let message = match &error {
-            // It is a whole message with what to do.
-            StoreError::Locked(refusal) => refusal.to_string(),
-            other => format!("could not {other}"),
-        };
+        let message = format!("could not {error}");
         match error {
             StoreError::Locked(_) => CliError::new(code::LOCKED, message),
             StoreError::Write { .. } => CliError::new(code::JOURNAL, message),

@@ -7,13 +7,17 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code};
 use crate::{
     engine::secret_sources,
+    event::Redactor,
     model::{Runbook, SecretPlace},
-    operators::{prompt_param, prompt_secret},
+    operators::{ParamPrompt, ask_param, ask_secret},
     plan::{Inputs, Plan, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
     syntax::Rendered,
     value::Secret,
 };
+
+/// The source of a parameter on record that holds a secret: whoever goes on with the run gives it again.
+pub const WITHHELD: &str = "withheld";
 
 /// `--param name=value` as a map; the last of a name wins, as on any command line.
 pub fn flags(params: &[String]) -> Result<IndexMap<String, String>, CliError> {
@@ -41,14 +45,16 @@ pub fn gather(runbook: &Runbook, params: &[String]) -> Result<Inputs, CliError> 
 pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
-        let text = prompt_param(
-            param.prompt.as_deref().unwrap_or(&name),
-            param.help.as_deref(),
-            param.example.as_ref().map(ToString::to_string).as_deref(),
-            &param.choices,
-            &|text| param.read(text).map(|_| ()),
-        )
-        .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
+        let example = param.example.as_ref().map(|example| format!("such as {example}"));
+        let help: Vec<&str> = param.help.as_deref().into_iter().chain(example.as_deref()).collect();
+        let help = help.join("; ");
+        let prompt = ParamPrompt {
+            label: param.prompt.as_deref().unwrap_or(&name),
+            help: (!help.is_empty()).then_some(help.as_str()),
+            choices: &param.choices,
+        };
+        let text = ask_param(&prompt, &|text| param.read(text).map(|_| ()))
+            .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
         let value = param.read(&text).map_err(CliError::usage)?;
         inputs.set(&name, value, ValueSource::Prompt);
     }
@@ -124,11 +130,49 @@ pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String,
                 format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
             ));
         }
-        let secret = prompt_secret(&spec.name)
+        let check = |secret: &Secret| {
+            if secret.expose().len() < 8 && !spec.allow_short {
+                return Err("it is shorter than 8 bytes and could not be masked".to_owned());
+            }
+            Ok(())
+        };
+        let secret = ask_secret(&spec.name, &check)
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
         secrets.insert(spec.name.clone(), secret);
     }
     Ok(secrets)
+}
+
+/// Secrets that stand in variables are known to the process from the start, so they are masked from the start: in
+/// parameters, in titles, in what steps print before the first of them asks for the secret.
+pub fn mask_variables(plan: &Plan, world: &dyn World, redactor: &Redactor) {
+    for (name, source) in secret_sources(plan) {
+        if let Ok(Some(SecretSource::Env(variable))) = source
+            && let Some(text) = world.variable(&variable).filter(|text| !text.is_empty())
+        {
+            let short = plan.runbook.secrets.get(&name).is_some_and(|spec| spec.allow_short);
+            // One that is too short is refused by the step that uses it.
+            let _ = redactor.add(&Secret::new(text), short);
+        }
+    }
+}
+
+/// The sources of the parameters for the record; one that holds a secret is not on record.
+pub fn recorded_sources(plan: &Plan, redactor: &Redactor) -> serde_json::Map<String, serde_json::Value> {
+    let mut sources = plan.sources_json();
+    for (name, value) in plan.params_json() {
+        let mut masked = value.clone();
+        redactor.json(&mut masked);
+        if masked != value {
+            sources.insert(name, WITHHELD.into());
+        }
+    }
+    sources
+}
+
+/// The lock's name as others may read it.
+pub fn locks(plan: &Plan, redactor: &Redactor) -> Vec<String> {
+    plan.lock.iter().map(|lock| redactor.text(lock).into_owned()).collect()
 }
 
 /// Where steps run: the runbook's `cwd`, or where the operator stands.

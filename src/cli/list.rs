@@ -50,7 +50,8 @@ pub fn list(context: &Context, flags: &List) -> Result<u8, CliError> {
             _ => String::new(),
         };
         text.push_str(&format!("{name:width$}  {}\n", crate::text::one_line(title)));
-        let owner = row["owner"].as_str().map(|owner| format!("; {}", crate::text::one_line(owner))).unwrap_or_default();
+        let owner =
+            row["owner"].as_str().map(|owner| format!("; {}", crate::text::one_line(owner))).unwrap_or_default();
         let origin = row["origin"].as_str().unwrap_or("");
         text.push_str(&format!("{:width$}  {effects}{owner}; {origin}\n", ""));
         for hidden in row["hides"].as_array().into_iter().flatten().filter_map(|hidden| hidden.as_str()) {

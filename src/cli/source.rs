@@ -8,7 +8,7 @@ use crate::{
     library::{Found, Origin},
     model::{Loaded, Names, Runbook, load},
     syntax::decode,
-    text::{Diagnostic, Source},
+    text::Source,
 };
 
 /// A runbook that is well made.
@@ -17,7 +17,6 @@ pub struct Ready {
     pub source: Source,
     pub runbook: Rc<Runbook>,
     pub names: Rc<Names>,
-    pub warnings: Vec<Diagnostic>,
 }
 
 /// Finds what the operator named: an existing path, or a name in the library.
@@ -35,9 +34,7 @@ pub fn find(context: &Context, word: &str) -> Result<Found, CliError> {
 pub fn read(found: &Found) -> Loaded {
     match decode(found.shown_as(), found.bytes.clone()) {
         Ok(source) => load(&found.name, &source, registry()),
-        Err((source, problem)) => {
-            Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] }
-        }
+        Err((source, problem)) => Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] },
     }
 }
 
@@ -49,13 +46,9 @@ pub fn ready(context: &Context, word: &str) -> Result<Ready, CliError> {
 pub fn make_ready(context: &Context, found: Found) -> Result<Ready, CliError> {
     let loaded = read(&found);
     match loaded.runbook {
-        Some(runbook) => Ok(Ready {
-            found,
-            source: loaded.source,
-            runbook: Rc::new(runbook),
-            names: Rc::new(loaded.names),
-            warnings: loaded.problems,
-        }),
+        Some(runbook) => {
+            Ok(Ready { found, source: loaded.source, runbook: Rc::new(runbook), names: Rc::new(loaded.names) })
+        }
         None => Err(CliError::invalid(&loaded.source, &loaded.problems, context.style())),
     }
 }

@@ -6,12 +6,12 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
     text::Diagnostic,
-    value::{Scope, Secret, Slot, Value},
+    value::{Scope, Secret, Slot, Value, show_duration},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -50,7 +50,11 @@ struct Gathered {
 impl Engine<'_> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
-        let mut turn = 0;
+        // What was repeated before an interruption counts.
+        let mut turn = match self.state().steps.get(&step.path) {
+            Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
+            _ => 0,
+        };
         let mut asked = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
@@ -63,7 +67,10 @@ impl Engine<'_> {
                     if names.is_empty() {
                         return self.unperformed(step).await;
                     }
-                    return self.defer(step, names).await;
+                    match self.unmet(names) {
+                        Ok(names) => return self.defer(step, names).await,
+                        Err(failure) => self.fail_unstarted(step, failure).await?,
+                    }
                 }
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
@@ -82,6 +89,10 @@ impl Engine<'_> {
                 StepStatus::Failed | StepStatus::Unknown => {}
                 status => {
                     self.settle(step, status, &ended.captures);
+                    // "Auto" goes as far as the next gate.
+                    if step.body.action.is_gate() {
+                        self.step_mode.set(self.options.step_mode);
+                    }
                     return Ok(Standing::Satisfied);
                 }
             }
@@ -110,8 +121,8 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, diagnostic: Diagnostic, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, Failure::drawn(diagnostic)).await?;
+    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+        let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
             Next::Over(standing) => Ok(standing),
@@ -120,22 +131,27 @@ impl Engine<'_> {
 
     /// Reads the secrets a step uses and puts every value in place.
     async fn prepare(&self, step: &Step) -> Result<Result<Resolution, Failure>, StepError> {
-        let mut names: Vec<String> = Vec::new();
         for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
-            names.extend(crate::model::body_references(body, &self.plan.names).into_iter().map(|r| r.name));
+            if let Err(why) = self.read_secrets_of(body).await {
+                return Ok(Err(Failure::plain(why)));
+            }
         }
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
+    }
+
+    /// Reads those secrets of a body that were not read before.
+    async fn read_secrets_of(&self, body: &Body) -> Result<(), String> {
+        let references = crate::model::body_references(body, &self.plan.names);
+        let mut names: Vec<String> = references.into_iter().map(|reference| reference.name).collect();
         names.retain(|name| self.plan.runbook.secrets.contains_key(name));
         names.sort_unstable();
         names.dedup();
         for name in names {
-            if !matches!(self.scope.borrow().get(&name), Some(Slot::Hidden)) {
-                continue;
-            }
-            if let Err(why) = self.read_secret(&name).await {
-                return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
+            if self.is_hidden(&name) {
+                self.read_secret(&name).await.map_err(|why| format!("could not read secret `{name}`: {why}"))?;
             }
         }
-        Ok(self.resolve(&step.body).map_err(Failure::drawn))
+        Ok(())
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -165,8 +181,8 @@ impl Engine<'_> {
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = self.scope.borrow();
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
@@ -210,7 +226,20 @@ impl Engine<'_> {
         self.start(step, number).await?;
         let began = self.world.now();
         let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
-        let report = match self.guarded(cx.cancel(), task.run(&cx)).await? {
+        let limited = async {
+            // A process and a request have their limit in the world; a person's is kept here.
+            match self.patience(step) {
+                Some(limit) => tokio::select! {
+                    biased;
+                    report = task.run(&cx) => report,
+                    () = self.world.sleep(limit, cx.cancel()) => {
+                        Err(StepError::Paused(format!("nobody answered {} within {}", step.path, show_duration(limit))))
+                    }
+                },
+                None => task.run(&cx).await,
+            }
+        };
+        let report = match self.guarded(cx.cancel(), limited).await? {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -254,6 +283,12 @@ impl Engine<'_> {
         })
     }
 
+    /// How long a person may take, where the file says so.
+    fn patience(&self, step: &Step) -> Option<std::time::Duration> {
+        let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
+        timeout.eval(&self.scope.borrow()).ok()
+    }
+
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
         self.publisher
             .publish(Event::StepStarted {
@@ -262,6 +297,7 @@ impl Engine<'_> {
                 kind: step.body.kind.to_owned(),
                 effect: step.body.effect,
                 idempotent: step.idempotent,
+                title: step.title.as_ref().map(|_| self.title(step)),
             })
             .await
     }
@@ -288,6 +324,10 @@ impl Engine<'_> {
         match self.take(body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
+                Err(StepError::Paused(why)) => {
+                    status = StepStatus::Failed;
+                    report.failure = Some(Failure::plain(why));
+                }
                 Err(error) => {
                     status = StepStatus::Failed;
                     report.failure = Some(Failure::plain(error.to_string()));
@@ -304,12 +344,20 @@ impl Engine<'_> {
     /// Expectations and captures of one result.
     fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
-        let Some(result) = &report.result else { return Ok(values) };
+        if report.status == StepStatus::NotRun {
+            return Ok(values);
+        }
+        // What has no result is judged all the same: its expectations and captures speak of other values.
+        let none = Value::None;
+        let (result, default) = match &report.result {
+            Some(result) => (result, body.expect.default_in_force()),
+            None => (&none, DefaultExpect::Nothing),
+        };
         let scope = self.scope.borrow();
-        match body.expect.judge(&scope, result) {
+        match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
-            Verdict::Broken(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+            Verdict::Broken(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             Verdict::Deferred(names) => {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
@@ -338,7 +386,7 @@ impl Engine<'_> {
                 Ok(Eval::Deferred(names)) => {
                     return Err(Failure::plain(format!("`{}` waits for {}", capture.name.value, names.join(", "))));
                 }
-                Err(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+                Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
         Ok(values)
@@ -356,8 +404,8 @@ impl Engine<'_> {
                 for text in texts {
                     redactor.add(&Secret::new(text), false).map_err(|_| {
                         StepError::Paused(format!(
-                            "step {}: the secret `{}` is shorter than 8 bytes and could not be masked",
-                            step.path, capture.name.value
+                            "the captured secret `{}` is shorter than 8 bytes and could not be masked",
+                            capture.name.value
                         ))
                     })?;
                 }
@@ -413,6 +461,7 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
             })
             .await
@@ -429,13 +478,18 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
-        let task = match self.resolve(body) {
+        // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
+        if let Err(why) = self.read_secrets_of(body).await {
+            return Ok(Verified::Undecided(why));
+        }
+        let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {
                 return Ok(Verified::Undecided(format!("it uses {}", names.join(", "))));
             }
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
+        cx.only_looks();
         let report = self.guarded(cx.cancel(), task.run(cx)).await??;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
@@ -448,11 +502,7 @@ impl Engine<'_> {
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
             // An answer that says "ask me later" or "you may not know" says nothing about the effect.
-            Verdict::Misses(failure)
-                if body.expect.default_in_force() != crate::model::DefaultExpect::Nothing && !tells(&report) =>
-            {
-                Ok(Verified::Undecided(failure.message))
-            }
+            Verdict::Misses(failure) if !tells(&report) => Ok(Verified::Undecided(failure.message)),
             Verdict::Misses(failure) => Ok(Verified::NotInPlace(failure.message)),
             Verdict::Broken(diagnostic) => Ok(Verified::Undecided(diagnostic.message)),
             Verdict::Deferred(names) => Ok(Verified::Undecided(format!("it uses {}", names.join(", ")))),
@@ -460,7 +510,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -486,13 +536,20 @@ impl Engine<'_> {
             })
             .await?;
         let cancel = crate::port::Cancel::new();
-        self.guarded(&cancel, self.world.sleep(wait, &cancel)).await?;
+        // Between two attempts nothing runs that would need a grace.
+        let pause = async {
+            tokio::select! {
+                () = self.world.sleep(wait, &cancel) => {}
+                _ = self.signals.stopped() => {}
+            }
+        };
+        self.guarded(&cancel, std::pin::pin!(pause)).await?;
         Ok(true)
     }
 
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&self.scope.borrow());
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
@@ -557,20 +614,12 @@ impl Engine<'_> {
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
                 // Unattended, `ask` means `stop`.
                 Reply::Nobody { why } => {
-                    self.publisher
-                        .publish(Event::QuestionAnswered {
-                            question: number,
-                            step: Some(step.path.clone()),
-                            answer: "stop".into(),
-                            reason: Some(why),
-                            by: self.operator.name(),
-                            values: Map::new(),
-                        })
-                        .await?;
+                    self.answer_for_nobody(number, step, "stop", why).await?;
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
-                Reply::Unasked => return Ok(Next::Over(Standing::Blocks)),
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
@@ -586,6 +635,26 @@ impl Engine<'_> {
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
             }
         }
+    }
+
+    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
+    pub(super) async fn answer_for_nobody(
+        &self,
+        question: u32,
+        step: &Step,
+        answer: &str,
+        why: String,
+    ) -> Result<(), StepError> {
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question,
+                step: Some(step.path.clone()),
+                answer: answer.to_owned(),
+                reason: Some(why),
+                by: self.operator.name(),
+                values: Map::new(),
+            })
+            .await
     }
 
     async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {
@@ -689,11 +758,12 @@ pub(super) fn why(report: &StepReport) -> String {
     }
 }
 
-/// Whether a missed default says something about the effect: a plain "no" does, an outage does not.
+/// Whether an answer says something about the effect: what was looked at, or that it is not there, does; an outage, a
+/// refusal and a command that could not be run do not.
 fn tells(report: &StepReport) -> bool {
     match (report.http_status, report.exit) {
-        (Some(status), _) => matches!(status, 404 | 410),
-        (None, Some(exit)) => (1..126).contains(&exit),
+        (Some(status), _) => matches!(status, 200..=299 | 404 | 410),
+        (None, Some(exit)) => (0..126).contains(&exit),
         (None, None) => false,
     }
 }
@@ -707,11 +777,20 @@ fn texts_of(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// An expression that reads cut output fails; this says why.
-fn truncation_hint(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
-    match crate::model::field(result, "truncated") {
-        Some(Value::Bool(true)) => diagnostic
-            .hint("the output was longer than is kept for expressions; raise `max_output`, or write it to a file"),
-        _ => diagnostic,
+/// An expression that reads what is not there fails; this says why it is not.
+fn say_why_missing(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
+    let has = |name| crate::model::field(result, name).is_some();
+    if crate::model::field(result, "truncated") == Some(&Value::Bool(true)) {
+        return diagnostic.hint(if has("status") {
+            "the answer was longer than is kept for expressions; raise `max_body`, or `save` it to a file"
+        } else {
+            "the output was longer than is kept for expressions; raise `max_output`, or write it to a file"
+        });
     }
+    if diagnostic.code == "no-value" && diagnostic.message == "`result` has no `json`" && !has("json") {
+        let what = if has("body") { "the answer" } else { "the output" };
+        return Diagnostic { message: format!("{what} is not JSON, so there is no `result.json`"), ..diagnostic }
+            .hint("`is defined` asks whether it is");
+    }
+    diagnostic
 }

@@ -25,6 +25,8 @@ pub struct Attempt<'e, 'a> {
     cancel: Cancel,
     /// Effects so far.
     number: Cell<u32>,
+    /// Only looks from here on, by `verify`.
+    looks: Cell<bool>,
     log: RefCell<Option<Box<dyn OutputLog>>>,
     /// The end of the masked output, for menus and messages.
     tail: RefCell<Tail>,
@@ -39,6 +41,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             scope,
             cancel: Cancel::new(),
             number: Cell::new(0),
+            looks: Cell::new(false),
             log: RefCell::new(None),
             tail: RefCell::new(Tail::default()),
         }
@@ -60,6 +63,12 @@ impl<'e, 'a> Attempt<'e, 'a> {
 
     pub fn tail(&self) -> Vec<String> {
         self.tail.borrow().lines()
+    }
+
+    /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the
+    /// place where the end of the step is looked for.
+    pub fn only_looks(&self) {
+        self.looks.set(true);
     }
 
     fn write(&self, bytes: &[u8], stream: Stream) {
@@ -119,7 +128,7 @@ impl StepContext for Attempt<'_, '_> {
             request.number = self.intend(effect, detail).await?;
             request.step = self.step.clone();
             request.attempt = self.attempt;
-            request.record_dir = self.engine.journal.step_dir();
+            request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output);
             let ended = self.engine.world.run(&request, &keeper, &self.cancel).await;
             let (stdout, stderr, truncated) = keeper.finish();

@@ -1,7 +1,7 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
 use crate::{
-    event::{Effect, StepId},
+    event::StepId,
     model::Step,
     port::{Choice, Question, QuestionKind},
 };
@@ -25,17 +25,14 @@ pub(super) fn before_step(step: &Step, title: String, headline: String, values: 
     choices.extend([
         choice('c', "command", "show in full what would be run"),
         with_reason(choice('d', "done", "you have done it by hand; say how")),
-        choice('a', "auto", "run on to the next question"),
+        choice('a', "auto", "run on to the next confirmation"),
         choice('p', "pause", "stop here; `runsheet resume` goes on"),
         choice('q', "quit", "end the run as declined; it cannot be resumed"),
     ]);
     Question {
         step: Some(step.path.clone()),
         title,
-        message: match step.body.effect {
-            Effect::Destroy => "This step destroys something.".into(),
-            _ => "This step changes something.".into(),
-        },
+        message: "Run it?".into(),
         context,
         kind: QuestionKind::BeforeStep { effect: step.body.effect },
         choices,

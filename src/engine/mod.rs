@@ -23,10 +23,10 @@ pub use publish::Publisher;
 pub use signals::Signal;
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepStatus},
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     plan::Plan,
-    port::{Answer, Journal, JournalError, Operator, Question, Reply, StepError, World},
+    port::{Answer, Failure, Journal, JournalError, Operator, Question, Reply, StepError, World},
     syntax::Truth,
     text::Diagnostic,
     value::{Scope, Slot, Value},
@@ -127,6 +127,11 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// What the names stand for now; after a plan, with everything that could be computed.
+    pub fn scope(&self) -> Scope {
+        self.scope.borrow().clone()
+    }
+
     pub fn publisher(&self) -> &Publisher<'a> {
         &self.publisher
     }
@@ -136,7 +141,8 @@ impl<'a> Engine<'a> {
         let result = self.main_part().await;
         let end = match result {
             Ok(list) => self.judge(&list),
-            Err(StepError::Paused(why)) => return self.pause(why).await,
+            Err(StepError::Paused(why)) => return self.interrupted(why).await,
+            Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
             Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
@@ -146,7 +152,7 @@ impl<'a> Engine<'a> {
         }
         match self.final_part(end).await {
             Ok(end) => self.close(end).await,
-            Err(StepError::Paused(why) | StepError::Declined(why)) => self.pause(why).await,
+            Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
             Err(StepError::Journal(error)) => journal_lost(&error),
             Err(StepError::Fault(why)) => fault(why),
         }
@@ -198,6 +204,20 @@ impl<'a> Engine<'a> {
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
         }
+    }
+
+    /// A stop from outside. Where it left an effect open and nobody is there to be asked, that is how the run stands.
+    async fn interrupted(&self, why: String) -> RunEnd {
+        let open: Vec<String> = {
+            let state = self.publisher.state();
+            let unknown = |step: &StepState| step.status() == Some(StepStatus::Unknown);
+            state.steps.iter().filter(|(_, step)| unknown(step)).map(|(path, _)| path.to_string()).collect()
+        };
+        if open.is_empty() || !self.signals.interrupted() || self.operator.attended() {
+            return self.pause(why).await;
+        }
+        let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
+        self.close(RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }).await
     }
 
     async fn pause(&self, why: String) -> RunEnd {
@@ -290,16 +310,28 @@ impl<'a> Engine<'a> {
                     self.settle(step, StepStatus::Skipped, &IndexMap::new());
                     return Ok(Standing::Satisfied);
                 }
-                Ok(Truth::Deferred(waiting_on)) => return self.defer(step, waiting_on).await,
-                Err(diagnostic) => return self.broken(step, diagnostic, last).await,
+                Ok(Truth::Deferred(waiting_on)) => match self.unmet(waiting_on) {
+                    Ok(waiting_on) => return self.defer(step, waiting_on).await,
+                    Err(failure) => return self.broken(step, failure, last).await,
+                },
+                Err(diagnostic) => return self.broken(step, Failure::drawn(diagnostic), last).await,
             }
         }
         self.attempts(step, last).await
     }
 
+    /// Only where nothing is run may a step wait for ever: in a run everything it uses is known or absent by now, so what
+    /// is not is a failure, and never a step that was left out in silence.
+    pub(crate) fn unmet(&self, waiting_on: Vec<String>) -> Result<Vec<String>, Failure> {
+        if self.options.run.is_none() {
+            return Ok(waiting_on);
+        }
+        Err(Failure::plain(format!("it uses {}, which nothing has set", waiting_on.join(", "))))
+    }
+
     /// The step is shown as written: it uses values that are not there.
     async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
-        let detail = step.body.action.show(&self.scope.borrow()).detail;
+        let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
     }
@@ -371,6 +403,7 @@ impl<'a> Engine<'a> {
         let reply = tokio::select! {
             reply = self.operator.ask(&question) => reply,
             why = self.signals.stopped() => Reply::Closed { why },
+            why = self.signals.at_question(|| self.world.now()) => Reply::Closed { why },
         };
         let (answer, reason, values) = match &reply {
             Reply::Answer(Answer { word, reason, values, .. }) => {

@@ -52,6 +52,7 @@ impl<'a> Publisher<'a> {
         if let Some(error) = self.poisoned() {
             return Err(error.into());
         }
+        tracing::debug!(seq = record.seq, step = record.event.step().map(tracing::field::display), "on record");
         for sink in &self.sinks {
             sink.accept(&record);
         }

@@ -83,7 +83,10 @@ impl Engine<'_> {
                         .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
                     self.scope.borrow_mut().know(name, Value::text(text));
                 }
-                Reply::Nobody { why } | Reply::Closed { why } => {
+                Reply::Nobody { why } => {
+                    return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
+                }
+                Reply::Closed { why } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -101,7 +104,8 @@ impl Engine<'_> {
             Some(StepPhase::Finished {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
-                if status == StepStatus::Unknown && step.idempotent {
+                let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
+                if step.idempotent && (status == StepStatus::Unknown || interrupted) {
                     return Ok(None);
                 }
                 Ended {
@@ -123,6 +127,13 @@ impl Engine<'_> {
             status => {
                 self.settle(step, status, &ended.captures);
                 return Ok(Some(Standing::Satisfied));
+            }
+        }
+        // The engine died, or was stopped, before the rule could repeat the step.
+        if ended.status == StepStatus::Failed && !self.options.decisions.contains_key(step.path.as_str()) {
+            let turn = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
+            if self.retries(step, &ended, turn).await? {
+                return Ok(None);
             }
         }
         if let Some(decision) = self.options.decisions.get(step.path.as_str()) {
@@ -186,15 +197,18 @@ impl Engine<'_> {
             let end_it = if effect == Effect::Read && step.idempotent {
                 true
             } else {
-                match self.ask(menu::still_running(&step.path)).await?.0 {
-                    Reply::Answer(answer) if answer.word == "wait" => false,
-                    Reply::Answer(answer) if answer.word == "end" => true,
-                    Reply::Answer(_) | Reply::Unasked => {
+                match self.ask(menu::still_running(&step.path)).await? {
+                    (Reply::Answer(answer), _) if answer.word == "wait" => false,
+                    (Reply::Answer(answer), _) if answer.word == "end" => true,
+                    (Reply::Answer(_) | Reply::Unasked, _) => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
                     // Nobody there: waiting harms nothing, ending might.
-                    Reply::Nobody { .. } => false,
-                    Reply::Closed { why } => return Err(StepError::Paused(why)),
+                    (Reply::Nobody { why }, question) => {
+                        self.answer_for_nobody(question, step, "wait", why).await?;
+                        false
+                    }
+                    (Reply::Closed { why }, _) => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();
@@ -207,7 +221,7 @@ impl Engine<'_> {
         if let LeftBehind::Ended(record) = &left
             && step.body.action.is_one_process()
         {
-            return self.adopt_record(step, attempt, record).await.map(Some);
+            return self.adopt_record(step, attempt, record).await;
         }
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again.
         if step.body.action.is_asked() || step.idempotent || effect == Effect::Read {
@@ -223,8 +237,9 @@ impl Engine<'_> {
         self.adopt(step, attempt, report, true).await.map(Some)
     }
 
-    /// The end that a supervisor wrote down after its engine had died.
-    async fn adopt_record(&self, step: &Step, attempt: u32, record: &ExecRecord) -> Result<Ended, StepError> {
+    /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,
+    /// and the step may run again.
+    async fn adopt_record(&self, step: &Step, attempt: u32, record: &ExecRecord) -> Result<Option<Ended>, StepError> {
         let mut report = StepReport::of(StepStatus::Unknown);
         report.exit = record.exit;
         report.signal = record.signal;
@@ -237,10 +252,17 @@ impl Engine<'_> {
         for left in &record.swept {
             report.notes.push(format!("left over and ended: {left}"));
         }
-        let Some(exit) = record.exit.filter(|_| !record.timed_out) else {
-            let how = if record.timed_out { "it ran out of time" } else { "it was killed" };
+        let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
+            if step.idempotent {
+                return Ok(None);
+            }
+            let how = match record {
+                ExecRecord { timed_out: true, .. } => "it ran out of time",
+                ExecRecord { cancelled: true, .. } => "it was interrupted",
+                _ => "it was killed",
+            };
             report.failure = Some(Failure::plain(how));
-            return self.adopt(step, attempt, report, true).await;
+            return self.adopt(step, attempt, report, true).await.map(Some);
         };
         let says_more = step.body.expect.entries.iter().any(|entry| {
             entry.references().iter().any(|r| r.name == "result" && r.path.first().is_none_or(|field| field != "exit"))
@@ -248,7 +270,7 @@ impl Engine<'_> {
         if step.body.expect.default_in_force() == DefaultExpect::ExitZero && exit != 0 {
             report.status = StepStatus::Failed;
             report.failure = Some(Failure::plain(format!("it exited with {exit}")));
-            return self.adopt(step, attempt, report, false).await;
+            return self.adopt(step, attempt, report, false).await.map(Some);
         }
         if !says_more && step.body.captures.is_empty() {
             let result = Value::map([("exit".to_owned(), Value::Int(i64::from(exit)))].into_iter().collect());
@@ -264,16 +286,16 @@ impl Engine<'_> {
                 }
                 crate::model::Verdict::Deferred(_) => {}
             }
-            return self.adopt(step, attempt, report, false).await;
+            return self.adopt(step, attempt, report, false).await.map(Some);
         }
         if step.idempotent {
-            report.status = StepStatus::Unknown;
+            return Ok(None);
         }
         report.failure = Some(Failure::plain(format!(
             "it exited with {exit} after the run had been interrupted, so what it wrote, and with it {}, is lost",
             what_is_lost(step)
         )));
-        self.adopt(step, attempt, report, true).await
+        self.adopt(step, attempt, report, true).await.map(Some)
     }
 }
 

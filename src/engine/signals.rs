@@ -21,12 +21,16 @@ pub enum Signal {
 
 /// Running steps may end by themselves for this long after TERM or HUP.
 const GRACE: Duration = Duration::from_secs(10);
+const INTERRUPTED: &str = "interrupted";
+const TERMINATED: &str = "the process was told to end";
 
 pub(super) struct Signals {
     incoming: RefCell<Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>>,
     stop: RefCell<Option<String>>,
     stopping: tokio::sync::Notify,
     interrupts: Cell<u32>,
+    /// After TERM or HUP: until when running steps may end by themselves.
+    ending: Cell<Option<Duration>>,
 }
 
 impl Signals {
@@ -36,6 +40,31 @@ impl Signals {
             stop: RefCell::new(None),
             stopping: tokio::sync::Notify::new(),
             interrupts: Cell::new(0),
+            ending: Cell::new(None),
+        }
+    }
+
+    /// Whether somebody interrupted the run, rather than told it to end.
+    pub fn interrupted(&self) -> bool {
+        self.interrupts.get() > 0
+    }
+
+    /// At a question: whoever interrupts it, or tells the program to end, has answered that nothing goes on now.
+    pub async fn at_question(&self, now: impl Fn() -> Duration) -> String {
+        match self.next().await {
+            Signal::Interrupt => {
+                self.interrupts.set(self.interrupts.get() + 1);
+                self.request_stop(INTERRUPTED);
+            }
+            Signal::Terminate => self.terminate(now()),
+        }
+        self.stop.borrow().clone().unwrap_or_default()
+    }
+
+    fn terminate(&self, now: Duration) {
+        self.request_stop(TERMINATED);
+        if self.ending.get().is_none() {
+            self.ending.set(Some(now + GRACE));
         }
     }
 
@@ -62,8 +91,11 @@ impl Signals {
         if let Some(incoming) = self.incoming.borrow_mut().as_mut() {
             while let Ok(signal) = incoming.try_recv() {
                 let why = match signal {
-                    Signal::Interrupt => "interrupted",
-                    Signal::Terminate => "the process was told to end",
+                    Signal::Interrupt => {
+                        self.interrupts.set(self.interrupts.get() + 1);
+                        INTERRUPTED
+                    }
+                    Signal::Terminate => TERMINATED,
                 };
                 self.stop.borrow_mut().get_or_insert_with(|| why.to_owned());
             }
@@ -88,10 +120,9 @@ impl Engine<'_> {
     /// the step; the second is INT, the third KILL. After TERM the step has a grace to end by itself.
     pub(super) async fn guarded<T>(&self, cancel: &Cancel, work: impl Future<Output = T>) -> Result<T, StepError> {
         let mut work = pin!(work);
-        let mut ending: Option<Duration> = None;
         loop {
             let grace = async {
-                match ending {
+                match self.signals.ending.get() {
                     Some(at) => {
                         let left = at.saturating_sub(self.world.now());
                         self.world.sleep(left, &Cancel::new()).await;
@@ -104,13 +135,10 @@ impl Engine<'_> {
                 done = &mut work => return Ok(done),
                 () = grace => {
                     cancel.raise(1);
-                    ending = None;
+                    self.signals.ending.set(None);
                 }
                 signal = self.signals.next() => match signal {
-                    Signal::Terminate => {
-                        self.signals.request_stop("the process was told to end");
-                        ending = Some(self.world.now() + GRACE);
-                    }
+                    Signal::Terminate => self.signals.terminate(self.world.now()),
                     Signal::Interrupt => {
                         let count = self.signals.interrupts.get() + 1;
                         self.signals.interrupts.set(count);
@@ -121,11 +149,11 @@ impl Engine<'_> {
                                 }
                             }
                             1 | 2 => {
-                                self.signals.request_stop("interrupted");
+                                self.signals.request_stop(INTERRUPTED);
                                 cancel.raise(1);
                             }
                             _ => {
-                                self.signals.request_stop("interrupted");
+                                self.signals.request_stop(INTERRUPTED);
                                 cancel.raise(2);
                             }
                         }
@@ -159,8 +187,10 @@ impl Engine<'_> {
                 self.signals.request_stop("the operator stopped the running step");
                 cancel.raise(2);
             }
+            // Told to end while the menu was open: the step has its grace.
+            Reply::Closed { .. } if self.signals.ending.get().is_some() => {}
             _ => {
-                self.signals.request_stop("interrupted");
+                self.signals.request_stop(INTERRUPTED);
                 cancel.raise(1);
             }
         }

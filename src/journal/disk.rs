@@ -130,7 +130,12 @@ impl StorageFile for DiskFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync_data()?;
+        // A file that has lost its last name takes everything and keeps nothing.
+        if self.0.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was deleted"));
+        }
+        Ok(())
     }
 
     fn preallocate(&mut self, bytes: u64) -> io::Result<()> {

@@ -293,6 +293,31 @@ impl Http {
         }
     }
 
+    /// Whether the file and its parameters alone decide where this request goes, whatever was captured.
+    pub(super) fn says_origin(&self, is_capture: &dyn Fn(&str) -> bool) -> bool {
+        if !self.url.references().iter().any(|reference| is_capture(&reference.name)) {
+            return true;
+        }
+        // The authority has to be complete before the first captured value: what follows a slash changes no origin.
+        let source = self.url.source();
+        let mut literal = String::new();
+        for (number, piece) in source.split("{{").enumerate() {
+            let text = match (number, piece.split_once("}}")) {
+                (0, _) => piece,
+                (_, Some((inner, rest))) => {
+                    let mut words = inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                    if words.any(is_capture) {
+                        break;
+                    }
+                    rest
+                }
+                (_, None) => break,
+            };
+            literal.push_str(text);
+        }
+        literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']))
+    }
+
     /// The request in words; `text` shows one template.
     fn describe(&self, text: &dyn Fn(&Template) -> String, json: &dyn Fn(&JsonTemplate) -> String) -> String {
         let mut shown = format!("{} {}", self.method, text(&self.url));
@@ -352,6 +377,15 @@ impl Action for Http {
 
     fn outputs(&self) -> &'static [&'static str] {
         &["status", "headers", "body", "json", "url", "elapsed"]
+    }
+
+    fn origins(&self) -> Vec<String> {
+        // Only where the authority is written out: `https://host/…`.
+        let literal = self.url.source().trim().split("{{").next().unwrap_or("");
+        let complete =
+            self.url.is_literal() || literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+        let parsed = complete.then(|| url::Url::parse(literal).ok()).flatten();
+        parsed.into_iter().filter(url::Url::has_host).map(|url| url.origin().ascii_serialization()).collect()
     }
 
     fn default_effect(&self) -> Effect {

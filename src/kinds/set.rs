@@ -56,6 +56,10 @@ impl Action for Set {
         Effect::Read
     }
 
+    fn takes_timeout(&self) -> bool {
+        false
+    }
+
     fn check(&self, _names: &Names, problems: &mut Vec<Diagnostic>) {
         for (at, (name, expr)) in self.entries.iter().enumerate() {
             for reference in expr.references() {

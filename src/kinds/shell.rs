@@ -415,14 +415,16 @@ struct ShellTask {
 impl Task for ShellTask {
     fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
         Box::pin(async move {
-            let performed =
-                cx.perform_process(self.effect, self.request.clone(), self.max_output, self.detail.clone()).await?;
+            let mut request = self.request.clone();
+            request.timeout = request.timeout.into_iter().chain(cx.limit()).min();
+            let limit = request.timeout;
+            let performed = cx.perform_process(self.effect, request, self.max_output, self.detail.clone()).await?;
             let process = match performed {
                 None => return Ok(not_run()),
                 Some(Ok(process)) => process,
                 Some(Err(error)) => return Ok(super::report::world_failure(self.effect, &error)),
             };
-            let mut report = match process_failure(self.effect, &process.end, self.request.timeout) {
+            let mut report = match process_failure(self.effect, &process.end, limit) {
                 Some(report) => report,
                 None => StepReport::of(StepStatus::Succeeded),
             };

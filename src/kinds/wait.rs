@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::not_run;
+use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
@@ -37,6 +37,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
 const ONE_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Wait {
@@ -154,6 +155,13 @@ impl Action for Wait {
         &["result"]
     }
 
+    fn origins(&self) -> Vec<String> {
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.action.origins(),
+        }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -163,6 +171,10 @@ impl Action for Wait {
 
     fn default_timeout(&self) -> Option<Duration> {
         Some(ONE_LOOK)
+    }
+
+    fn takes_timeout(&self) -> bool {
+        matches!(self, Wait::Poll(_))
     }
 
     fn takes_env(&self) -> bool {
@@ -207,7 +219,19 @@ impl Action for Wait {
                         .blocks
                         .push(Block::Field { label: "Fails when", text: fail_when.source().trim().to_owned() });
                 }
-                let every = format!("{}, at most {}", poll.interval.source(), poll.timeout.source());
+                for entry in &poll.look.expect.entries {
+                    outline.blocks.push(Block::Field { label: "Expected", text: entry.source().trim().to_owned() });
+                }
+                for capture in &poll.look.captures {
+                    let secret = if capture.secret { " (a secret)" } else { "" };
+                    let text = format!("{} = {}{secret}", capture.name.value, capture.value.source().trim());
+                    outline.blocks.push(Block::Field { label: "Keeps", text });
+                }
+                let mut every = poll.interval.source();
+                if poll.backoff > 1.0 {
+                    every.push_str(&format!(", each time × {}, up to {}", poll.backoff, poll.max_interval.source()));
+                }
+                every.push_str(&format!(", at most {}", poll.timeout.source()));
                 outline.blocks.push(Block::Field { label: "Every", text: every });
                 if let Some(held_for) = &poll.held_for {
                     outline.blocks.push(Block::Field { label: "Must hold for", text: held_for.source() });
@@ -387,7 +411,9 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    drawn.message = format!("the wait fails when {}", fail_when.source().trim());
+                    // It may be written over several lines; a message is one.
+                    let lines: Vec<&str> = fail_when.source().lines().map(str::trim).collect();
+                    drawn.message = format!("the wait fails when {}", lines.join(" ").trim());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),
@@ -395,9 +421,24 @@ impl PollTask {
         }
         match self.until.as_ref().map(|until| (until, until.eval_bool(scope, &locals))) {
             None | Some((_, Ok(Truth::True))) => Look::Holds,
-            Some((until, Ok(_))) => Look::NotYet(Failure::drawn(missed(until, result, scope))),
+            Some((until, Ok(_))) => {
+                let failure = Failure::drawn(missed(until, result, scope));
+                if refuses(result) && !self.names_status(result) { Look::Wrong(failure) } else { Look::NotYet(failure) }
+            }
             Some((_, Err(diagnostic))) => Look::Broken(diagnostic),
         }
+    }
+}
+
+impl PollTask {
+    /// An answer that the author speaks of by its number, or lets pass as expected, is never refused as such.
+    fn names_status(&self, result: &Value) -> bool {
+        let Some(Value::Int(status)) = field(result, "status") else { return false };
+        let number = status.to_string();
+        let says = |expr: &Expr| {
+            expr.source().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == number)
+        };
+        self.expect.entries.iter().any(mentions_outcome) || self.until.iter().chain(&self.fail_when).any(says)
     }
 }
 
@@ -429,7 +470,10 @@ impl Task for PollTask {
             let mut held_since: Option<Duration> = None;
             loop {
                 polls += 1;
-                let mut report = self.look.run(cx).await?;
+                let spent = cx.now().saturating_sub(began);
+                // The last look is due at the very end, and still gets a moment.
+                let limit = self.timeout.saturating_sub(spent).max(LAST_LOOK);
+                let mut report = self.look.run(&Limited { cx, limit }).await?;
                 if report.status == StepStatus::NotRun {
                     return Ok(not_run());
                 }
@@ -472,18 +516,28 @@ impl Task for PollTask {
                     }
                     Look::NotReachable(_) | Look::NotYet(_) => held_since = None,
                 }
-                let pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                let mut pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                if let Some(since) = held_since {
+                    pause = pause.min(self.held_for.saturating_sub(cx.now().saturating_sub(since)));
+                }
                 let left = self.timeout.saturating_sub(elapsed);
-                if left.is_zero() || elapsed + pause > self.timeout + self.interval {
-                    report.status = StepStatus::Failed;
+                if left.is_zero() {
+                    // A look that changes something and whose end is open leaves the whole step open.
+                    if report.status != StepStatus::Unknown {
+                        report.status = StepStatus::Failed;
+                    }
                     let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
                     report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {
                         Look::NotYet(failure) => prefixed(&format!("{gave_up}: not yet"), failure),
+                        Look::Holds => Failure::plain(format!(
+                            "{gave_up}: it held, but not for {} without a break",
+                            show_duration(self.held_for)
+                        )),
                         _ => Failure::plain(format!("{gave_up}: {answer}")),
                     });
                     return Ok(report);
                 }
-                self.pause(cx, pause.min(left.max(Duration::from_millis(1))), polls, began, &answer).await;
+                self.pause(cx, pause.min(left).max(Duration::from_millis(1)), polls, began, &answer).await;
                 if cx.cancel().level() > 0 {
                     return Ok(StepReport::failed(Failure::plain("it was interrupted")));
                 }

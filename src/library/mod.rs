@@ -12,7 +12,6 @@ use crate::text::nearest;
 
 #[derive(RustEmbed)]
 #[folder = "runbooks/"]
-#[include = "*.yaml"]
 struct BuiltIn;
 
 /// Where one runbook stands.
@@ -152,7 +151,7 @@ impl Library {
                 }
             }
         }
-        for file in BuiltIn::iter().filter(|file| !file.ends_with(SCENARIOS)) {
+        for file in built_in_files() {
             names.insert(file.trim_end_matches(".yaml").to_owned(), ());
         }
         names.into_keys().collect()
@@ -160,10 +159,7 @@ impl Library {
 
     /// Everything that is built in.
     pub fn built_in() -> Vec<Found> {
-        let mut names: Vec<String> = BuiltIn::iter()
-            .filter(|file| !file.ends_with(SCENARIOS))
-            .map(|file| file.trim_end_matches(".yaml").to_owned())
-            .collect();
+        let mut names: Vec<String> = built_in_files().map(|file| file.trim_end_matches(".yaml").to_owned()).collect();
         names.sort_unstable();
         names
             .into_iter()
@@ -173,6 +169,11 @@ impl Library {
             })
             .collect()
     }
+}
+
+/// Runbooks among what is embedded; scenarios and whatever else stands beside them are not.
+fn built_in_files() -> impl Iterator<Item = std::borrow::Cow<'static, str>> {
+    BuiltIn::iter().filter(|file| file.ends_with(".yaml") && !file.ends_with(SCENARIOS))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LibraryError> {

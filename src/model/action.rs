@@ -29,6 +29,11 @@ pub trait Action: std::fmt::Debug {
         &[]
     }
 
+    /// Origins that it names in so many words, such as `https://jenkins.example`.
+    fn origins(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn default_effect(&self) -> Effect;
 
     fn default_expect(&self) -> DefaultExpect {
@@ -53,6 +58,11 @@ pub trait Action: std::fmt::Debug {
     /// Whether the end of its one process is the end of the step, so that a supervisor's note of it can stand in.
     fn is_one_process(&self) -> bool {
         false
+    }
+
+    /// Whether a limit on one attempt means anything to it.
+    fn takes_timeout(&self) -> bool {
+        true
     }
 
     /// Whether `env` and `cwd` mean anything to it.

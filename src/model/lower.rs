@@ -376,6 +376,12 @@ impl Lowering {
                 }
             }
         }
+        if let Some(span) = fields.key_span("timeout")
+            && !action.takes_timeout()
+        {
+            let message = format!("`timeout` means nothing to this step of kind `{kind}`");
+            problems.push(Diagnostic::error("conflict", span, message));
+        }
         let default_effect = if part == Part::Step { action.default_effect() } else { Effect::Read };
         Body {
             kind,

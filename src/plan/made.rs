@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Inputs, ValueSource};
 use crate::{
+    event::Redactor,
     model::{Cycle, Graph, Names, Runbook, Step},
     syntax::{Expr, Rendered, Truth},
     text::{Diagnostic, sha256_hex},
@@ -90,7 +91,7 @@ impl Plan {
             [(&self.runbook.steps, &self.main, "steps"), (&self.runbook.finally, &self.finally, "finally")]
         {
             for (index, step) in list.iter().enumerate() {
-                let shown = step.body.action.show(&scope);
+                let shown = step.body.action.show(&step.sees(&scope));
                 steps.push(json!({
                     "id": step.path.as_str(),
                     "part": part,
@@ -117,15 +118,17 @@ impl Plan {
         })
     }
 
-    /// The bytes of `plan.json`, and their digest, which the journal's first line binds.
-    pub fn recorded(&self) -> (Vec<u8>, String) {
-        let mut bytes = serde_json::to_vec_pretty(&self.record()).unwrap_or_default();
+    /// The masked bytes of `plan.json`, and their digest, which the journal's first line binds.
+    pub fn recorded(&self, redactor: &Redactor) -> (Vec<u8>, String) {
+        let mut record = self.record();
+        redactor.json(&mut record);
+        let mut bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
         bytes.push(b'\n');
         let digest = sha256_hex(&bytes);
         (bytes, digest)
     }
 
-    /// Origins that parameters name, such as `https://jenkins.example:8443`.
+    /// Origins that requests of the file or parameters name, such as `https://jenkins.example:8443`.
     pub fn origins(&self) -> Vec<String> {
         let values = self.inputs.values.values().filter_map(|given| given.value.as_ref()?.as_str());
         let mut origins: Vec<String> = values
@@ -133,6 +136,11 @@ impl Plan {
             .filter(url::Url::has_host)
             .map(|url| url.origin().ascii_serialization())
             .collect();
+        for step in self.runbook.all_steps() {
+            for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+                origins.extend(body.action.origins());
+            }
+        }
         origins.sort_unstable();
         origins.dedup();
         origins

@@ -58,6 +58,9 @@ pub struct ExecRecord {
     pub exit: Option<i32>,
     pub signal: Option<i32>,
     pub timed_out: bool,
+    /// It was ended because somebody asked for it; what its exit status says then is not how it would have ended.
+    #[serde(default)]
+    pub cancelled: bool,
     pub duration_ms: u64,
     /// Bytes of output that came after the engine's death.
     pub lost_bytes: u64,

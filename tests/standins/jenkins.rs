@@ -333,7 +333,7 @@ impl State {
             };
         };
         let by_token = (user == USER && password == TOKEN) || (user == VIEWER && password == VIEWER_TOKEN);
-        if !by_token && !(user == USER && password == PASSWORD) {
+        if !by_token && (user != USER || password != PASSWORD) {
             let realm = "Basic realm=\"Jenkins\"";
             return page(401, &format!("Invalid password/token for user: {user}")).with("www-authenticate", realm);
         }

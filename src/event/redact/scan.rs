@@ -86,6 +86,16 @@ impl Forms {
             });
         }
         if let Some(bare) = &bare {
+            // A spelling that begins or ends inside an escape sequence takes the whole sequence along: what is left of
+            // one would swallow the mask, or show what it held, and could bring together what it kept apart.
+            for span in &mut found.spans {
+                if let Some((start, _)) = bare.escape_around(span.0) {
+                    span.0 = start;
+                }
+                if let Some((_, end)) = bare.escape_around(span.1.saturating_sub(1)) {
+                    span.1 = span.1.max(end);
+                }
+            }
             // The next look must not begin inside an escape sequence, or it would take its rest for text.
             let after = bare.escapes.partition_point(|(start, _)| *start < found.hold);
             if let Some((start, end)) = after.checked_sub(1).and_then(|index| bare.escapes.get(index))

@@ -1,3 +1,5 @@
+//! What is masked, in which spellings and across which borders; and what passes as it is.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -305,6 +307,7 @@ fn records_keep_their_form() {
             captures,
             withheld: Vec::new(),
             error: Some("it has succeeded".into()),
+            interrupted: false,
             notes: vec!["hunter2hunter2".into()],
         },
     };
@@ -371,6 +374,20 @@ const SECRETS: [&str; 5] = [
     "hunter2hunter2\n3text text",
 ];
 
+#[test]
+fn what_is_left_of_an_escape_brings_nothing_together() {
+    let redactor = redactor(&SECRETS);
+    // A mask inside an escape sequence would otherwise free, or swallow, what stands behind it.
+    for text in [
+        "long-secret-with-hunter2\u{1b}aHVudGVyMmh1bnRlcjI=hunter2-inside",
+        "\u{1b}]0;taHVudGVyMmh1bnRlcjI=ab'c\u{1b}\\/ d\"e",
+    ] {
+        let masked = redactor.bytes(text.as_bytes());
+        assert!(!current_holds(&redactor, &masked), "{text:?} became {:?}", String::from_utf8_lossy(&masked));
+        assert_eq!(streamed(&redactor, &[text.as_bytes()]), masked);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -408,4 +425,20 @@ proptest! {
 
 fn current_holds(redactor: &Redactor, bytes: &[u8]) -> bool {
     !redactor.current().find(bytes, false, true).spans.is_empty()
+}
+
+#[test]
+fn half_a_secret_in_front_of_a_cut_is_masked() {
+    let redactor = redactor(&["swordfish-7719"]);
+    for (text, masked) in [
+        ("it is swordfish-77…", "it is ***…"),
+        ("\"swordfi…\" and swor… (9 bytes)", "\"***…\" and ***… (9 bytes)"),
+        ("swordfish-7719…", "***…"),
+        ("a sword… and words…", "a ***… and words…"),
+        ("swo…", "swo…"),
+        ("swordfish", "swordfish"),
+    ] {
+        assert_eq!(redactor.text(text), masked);
+        assert_eq!(redactor.holds(text), text != masked, "{text}");
+    }
 }

@@ -95,6 +95,13 @@ impl Bare {
         View { bytes: &self.bytes, places: Some(&self.places), under: None }
     }
 
+    /// The escape sequence that a place in the buffer is part of.
+    pub fn escape_around(&self, place: usize) -> Option<(usize, usize)> {
+        let next = self.escapes.partition_point(|(start, _)| *start <= place);
+        let (start, end) = *self.escapes.get(next.checked_sub(1)?)?;
+        (place < end).then_some((start, end))
+    }
+
     /// The last byte of this view before a place in the buffer.
     pub fn before(&self, place: usize) -> Option<u8> {
         let next = self.places.0.partition_point(|(_, buffer)| *buffer < place);

@@ -254,8 +254,15 @@ mod tests {
         let sibling = Record::take(&at(dir, "one")).unwrap();
         drop(sibling);
         assert_eq!(state(), AttemptState::Running);
-        let end =
-            ExecRecord { exit: Some(3), signal: None, timed_out: false, duration_ms: 5, lost_bytes: 0, swept: vec![] };
+        let end = ExecRecord {
+            exit: Some(3),
+            signal: None,
+            timed_out: false,
+            cancelled: false,
+            duration_ms: 5,
+            lost_bytes: 0,
+            swept: vec![],
+        };
         record.write(&end, true).unwrap();
         assert_eq!(state(), AttemptState::Running);
         drop(record);

@@ -537,6 +537,7 @@ impl Watch {
                 exit,
                 signal,
                 timed_out: self.timed_out,
+                cancelled: self.cancelled,
                 duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                 lost_bytes: lost,
                 swept: swept.clone(),

@@ -247,7 +247,7 @@ impl State {
 
     pub(super) fn find_build(&self, job: usize, name: &str) -> Option<usize> {
         let runs = || self.builds.iter().enumerate().filter(|(_, build)| build.job == job);
-        let last = |wanted: fn(&Build) -> bool| runs().filter(|(_, build)| wanted(build)).map(|(at, _)| at).last();
+        let last = |wanted: fn(&Build) -> bool| runs().filter(|(_, build)| wanted(build)).map(|(at, _)| at).next_back();
         match name {
             "lastBuild" => last(|_| true),
             "lastCompletedBuild" => last(|build| !build.building()),

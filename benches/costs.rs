@@ -1,0 +1,258 @@
+//! What it costs to be there: start-up, one step, checking a large file, a step that says a lot. Measures the optimised
+//! program from outside, beside a yardstick in the same run; knows nothing of its inside.
+//!
+//! `cargo bench --bench costs`, or `cargo bench --bench costs -- version` for the parts whose name begins with a word.
+//! Every number is a median, and every ratio is between commands that took turns, so that a busy machine slows both.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_runsheet");
+const STEPS: usize = 10_000;
+const OUTPUT: u64 = 1 << 30;
+
+/// What one part may cost at most; above it the bench fails.
+const MOST_VERSION_RATIO: f64 = 4.0;
+const MOST_OUTPUT_MEMORY: u64 = 96 << 20;
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let mut missed = Vec::new();
+    println!("load at the start: {}", load());
+    let parts: [(&str, Part); 4] = [("version", version), ("step", one_step), ("check", check), ("output", output)];
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str())) {
+            part(folder.path(), &mut missed);
+        }
+    }
+    println!("load at the end: {}", load());
+    for goal in &missed {
+        println!("MISSED {goal}");
+    }
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A folder of its own, and where it tells what was too expensive.
+type Part = fn(&Path, &mut Vec<String>);
+
+fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
+}
+
+/// A program that can be started again and again.
+struct Candidate {
+    name: &'static str,
+    argv: Vec<String>,
+}
+
+fn candidate(name: &'static str, argv: &[&str]) -> Candidate {
+    Candidate { name, argv: argv.iter().map(|word| (*word).to_owned()).collect() }
+}
+
+fn command(argv: &[String]) -> Command {
+    let mut command = Command::new(&argv[0]);
+    command.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// Median times of programs that take turns.
+fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Duration> {
+    let mut times: BTreeMap<usize, Vec<Duration>> = BTreeMap::new();
+    for round in 0..rounds + 2 {
+        for (index, candidate) in candidates.iter().enumerate() {
+            let began = Instant::now();
+            let status = command(&candidate.argv).status().unwrap();
+            let took = began.elapsed();
+            assert!(status.success(), "{} ended with {status}", candidate.name);
+            // The first two rounds only fill caches.
+            if round >= 2 {
+                times.entry(index).or_default().push(took);
+            }
+        }
+    }
+    times.into_values().map(median).collect()
+}
+
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn show(candidates: &[Candidate], times: &[Duration]) {
+    for (candidate, time) in candidates.iter().zip(times) {
+        let ratio = time.as_secs_f64() / times[0].as_secs_f64();
+        println!("  {:32} {:>9.3} ms  {ratio:>7.2} x", candidate.name, time.as_secs_f64() * 1e3);
+    }
+}
+
+fn version(_: &Path, missed: &mut Vec<String>) {
+    println!("start-up");
+    let candidates = [
+        candidate("/bin/true", &["/bin/true"]),
+        candidate("sh -c true", &["/bin/sh", "-c", "true"]),
+        candidate("runsheet --version", &[PROGRAM, "--version"]),
+    ];
+    let times = race(400, &candidates);
+    show(&candidates, &times);
+    let ratio = times[2].as_secs_f64() / times[0].as_secs_f64();
+    if ratio > MOST_VERSION_RATIO {
+        missed.push(format!("--version took {ratio:.2} times as long as /bin/true; at most {MOST_VERSION_RATIO}"));
+    }
+}
+
+fn write(path: &Path, text: &str) -> String {
+    std::fs::write(path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn one_step(folder: &Path, _: &mut Vec<String>) {
+    let runbook = write(&folder.join("one.yaml"), "title: One step\nsteps:\n  - {id: only, shell: \"true\"}\n");
+    let disk = folder.join("state");
+    let disk = disk.to_str().unwrap();
+    println!("one step, with its record synced");
+    let mut candidates = vec![
+        candidate("sh -c true", &["/bin/sh", "-c", "true"]),
+        candidate("runsheet run, on this disk", &[PROGRAM, "--state-dir", disk, "run", &runbook, "--yes"]),
+        candidate("runsheet plan", &[PROGRAM, "plan", &runbook]),
+    ];
+    let memory = tempfile::tempdir_in("/dev/shm").ok();
+    if let Some(memory) = &memory {
+        let state = memory.path().join("state");
+        let argv = [PROGRAM, "--state-dir", state.to_str().unwrap(), "run", &runbook, "--yes"];
+        candidates.push(candidate("runsheet run, syncs for nothing", &argv));
+    }
+    let times = race(60, &candidates);
+    show(&candidates, &times);
+}
+
+fn check(folder: &Path, _: &mut Vec<String>) {
+    println!("check of {STEPS} steps");
+    let mut text = String::from(
+        "title: Many steps\nparams:\n  host: {type: string, default: here}\n  count: {type: integer, default: 3}\nsteps:\n",
+    );
+    for number in 0..STEPS {
+        text.push_str(&match number % 4 {
+            0 => format!("  - id: s{number}\n    shell: echo \"$host\" {number}\n    capture: {{v{number}: result.stdout}}\n"),
+            1 => format!("  - id: s{number}\n    when: count > {number} and v{} != host\n    set: {{v{number}: count * 2}}\n", number - 1),
+            2 => format!("  - {{id: s{number}, http: {{url: \"https://example.org/{{{{ host }}}}/{number}\"}}, expect: result.status == 200}}\n"),
+            _ => format!("  - {{id: s{number}, title: \"Wait {{{{ count }}}}\", wait: 1s, needs: [s{}]}}\n", number - 2),
+        });
+    }
+    let path = write(&folder.join("many.yaml"), &text);
+    println!("  {} bytes", text.len());
+    let argv: Vec<String> = [PROGRAM, "check", &path].map(str::to_owned).to_vec();
+    let mut times = Vec::new();
+    let mut peaks = Vec::new();
+    for _ in 0..5 {
+        let seen = watched(command(&argv));
+        times.push(seen.took);
+        peaks.push(seen.peak);
+    }
+    let took = median(times);
+    println!(
+        "  runsheet check                   {:>9.1} ms, {:.1} us a step, peak {:.1} MiB",
+        took.as_secs_f64() * 1e3,
+        took.as_secs_f64() * 1e6 / STEPS as f64,
+        mib(median(peaks))
+    );
+}
+
+fn output(folder: &Path, missed: &mut Vec<String>) {
+    println!("{} MiB of output through one step", OUTPUT >> 20);
+    let lines =
+        format!("yes 'a line of output as builds write it, some eighty characters in all, no more' | head -c {OUTPUT}");
+    let one_line = format!("head -c {OUTPUT} /dev/zero | tr '\\0' x");
+    for (name, script) in [("lines", &lines), ("one line without end", &one_line)] {
+        let text = format!(
+            "title: Much output\nsteps:\n  - id: much\n    shell:\n      script: |\n        set +o pipefail\n        {script}\n"
+        );
+        let runbook = write(&folder.join("much.yaml"), &text);
+        let (mut plain, mut ours, mut peak, mut helper) = (Vec::new(), Vec::new(), 0, 0);
+        for round in 0..3 {
+            let began = Instant::now();
+            let argv = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{script} | cat > /dev/null")];
+            assert!(command(&argv).status().unwrap().success());
+            plain.push(began.elapsed());
+            let state = folder.join(format!("much-{round}"));
+            let argv = [PROGRAM, "--state-dir", state.to_str().unwrap(), "run", &runbook, "--yes"].map(str::to_owned);
+            let seen = watched(command(&argv));
+            ours.push(seen.took);
+            peak = peak.max(seen.peak);
+            helper = helper.max(seen.children);
+            std::fs::remove_dir_all(&state).unwrap();
+        }
+        let (plain, ours) = (median(plain), median(ours));
+        let rate = |took: Duration| OUTPUT as f64 / took.as_secs_f64() / 1e9;
+        println!("  {name}");
+        println!("    | cat                          {:>9.0} ms, {:.2} GB/s", plain.as_secs_f64() * 1e3, rate(plain));
+        println!(
+            "    runsheet run                   {:>9.0} ms, {:.2} GB/s, {:.2} x, peak {:.1} MiB, its supervisor {:.1} MiB",
+            ours.as_secs_f64() * 1e3,
+            rate(ours),
+            ours.as_secs_f64() / plain.as_secs_f64(),
+            mib(peak),
+            mib(helper)
+        );
+        if peak > MOST_OUTPUT_MEMORY {
+            missed.push(format!(
+                "output ({name}) took {:.1} MiB of memory; at most {}",
+                mib(peak),
+                MOST_OUTPUT_MEMORY >> 20
+            ));
+        }
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+struct Seen {
+    took: Duration,
+    /// The most memory of the process itself.
+    peak: u64,
+    /// The most memory of a supervisor of its.
+    children: u64,
+}
+
+/// Runs a program and looks at its peak memory every millisecond. `ru_maxrss` would not do: it begins with what this
+/// process has at the fork, while the kernel's high-water mark begins anew with the program.
+fn watched(mut command: Command) -> Seen {
+    let began = Instant::now();
+    let mut child = command.spawn().unwrap();
+    let id = child.id();
+    let (mut peak, mut children) = (0, 0);
+    let status = loop {
+        peak = peak.max(high_water(id).unwrap_or(0));
+        for below in children_of(id) {
+            children = children.max(high_water(below).unwrap_or(0));
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    let took = began.elapsed();
+    assert!(status.success(), "it ended with {status}");
+    Seen { took, peak, children }
+}
+
+fn high_water(id: u32) -> io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("");
+    let kib: u64 = line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    Ok(kib * 1024)
+}
+
+fn children_of(id: u32) -> Vec<u32> {
+    let path = PathBuf::from(format!("/proc/{id}/task/{id}/children"));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}

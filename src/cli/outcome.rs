@@ -1,0 +1,29 @@
+//! What is said when a run ends or pauses, and the exit code.
+
+use super::{CliError, Context, error::code, say};
+use crate::{engine::RunEnd, journal::OpenRun};
+
+/// Gives up what the run held and answers with its code.
+pub fn finish(context: &Context, open: OpenRun, end: &RunEnd) -> Result<u8, CliError> {
+    let id = open.id.clone();
+    let closed = open.close();
+    match end.code {
+        code::JOURNAL => {
+            let reason = end.reason.clone().unwrap_or_default();
+            return Err(CliError::new(code::JOURNAL, reason)
+                .hint("nothing new was started; put the disk right, then look at what happened")
+                .hint(format!("go on with: runsheet resume {id}")));
+        }
+        code::FAULT => {
+            let reason = end.reason.clone().unwrap_or_default();
+            return Err(CliError::new(code::FAULT, format!("this is a mistake of ours, not yours: {reason}"))
+                .hint("please report this line")
+                .hint(format!("the run can be looked at with: runsheet report {id}")));
+        }
+        _ => {}
+    }
+    if let Err(error) = closed {
+        say(context, &format!("runsheet: could not {error}\n"));
+    }
+    Ok(end.code)
+}

@@ -1,0 +1,391 @@
+//! `plan` and `run --dry-run`: the same engine in the world that performs nothing, asked by nobody, recorded nowhere.
+
+use std::{cell::RefCell, collections::HashMap, io::IsTerminal, path::PathBuf, rc::Rc};
+
+use indexmap::IndexMap;
+use serde_json::{Value as Json, json};
+
+use super::{
+    CliError, Context,
+    args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
+    error::code,
+    inputs, print, session, source,
+};
+use crate::{
+    engine::{Engine, Options, Publisher},
+    event::{Effect, Event, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
+    journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
+    plan::{Plan, ValueSource},
+    port::{Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
+    text::{draw, one_line, printable},
+    value::Scope,
+    worlds::dry::DryWorld,
+};
+
+pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
+    show(context, &flags.inputs, flags.json)
+}
+
+pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
+    show(context, &flags.inputs, flags.json)
+}
+
+fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliError> {
+    let ready = source::ready(context, &flags.runbook)?;
+    let mut given = inputs::gather(&ready.runbook, &flags.params)?;
+    given.fill_examples(&ready.runbook.params);
+    let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
+        .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
+    let world = DryWorld::new();
+    let problems = inputs::requirements(&plan, &world);
+    let seen = session::block_on(walk(context, &ready.source, &plan, &world))??;
+    let text = if as_json {
+        format!("{}\n", to_json(&plan, &seen, &problems))
+    } else {
+        to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
+    };
+    print(context, &text)?;
+    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
+        (false, _) => code::REQUIREMENT,
+        (true, false) => code::FAILED,
+        (true, true) => 0,
+    })
+}
+
+/// What the engine came to for each step.
+#[derive(Default)]
+struct Seen {
+    steps: HashMap<StepId, State>,
+    /// With everything that could be computed.
+    scope: Scope,
+}
+
+impl Seen {
+    /// Where later steps depend on how a step that is wrong already is put right.
+    fn wrong(&self) -> Vec<String> {
+        let wrong = self.steps.iter().filter(|(_, state)| matches!(state, State::Wrong(_)));
+        let mut names: Vec<String> = wrong.map(|(step, _)| format!("{step}.status")).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+#[derive(Clone)]
+enum State {
+    Runs,
+    Asks,
+    Skipped(String),
+    Deferred(Vec<String>),
+    /// It is wrong already: an expression over known values fails.
+    Wrong(String),
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            State::Runs | State::Wrong(_) => "runs",
+            State::Asks => "asks",
+            State::Skipped(_) => "skipped",
+            State::Deferred(_) => "deferred",
+        }
+    }
+}
+
+/// Collects what the engine publishes.
+struct Collector(Rc<RefCell<Seen>>);
+
+impl Sink for Collector {
+    fn accept(&self, record: &Record) {
+        let mut seen = self.0.borrow_mut();
+        let Some(step) = record.event.step().cloned() else { return };
+        let state = match &record.event {
+            Event::StepStarted { .. } => State::Runs,
+            Event::StepSkipped { reason, .. } => State::Skipped(reason.clone()),
+            Event::StepDeferred { waiting_on, .. } => State::Deferred(waiting_on.clone()),
+            Event::QuestionAsked { about, .. } if about == "confirm" || about == "manual" => State::Asks,
+            Event::StepFinished { status: StepStatus::Failed, error, .. } => {
+                State::Wrong(error.clone().unwrap_or_default())
+            }
+            _ => return,
+        };
+        seen.steps.insert(step, state);
+    }
+}
+
+/// Nobody is asked; what hangs on an answer stays open.
+struct NobodyAsked;
+
+impl Operator for NobodyAsked {
+    fn ask<'a>(&'a self, _question: &'a Question) -> Local<'a, Reply> {
+        Box::pin(async { Reply::Unasked })
+    }
+
+    fn name(&self) -> String {
+        "plan".into()
+    }
+
+    fn attended(&self) -> bool {
+        false
+    }
+}
+
+/// Nothing is kept.
+struct Nowhere;
+
+impl Journal for Nowhere {
+    fn append<'a>(&'a self, _record: &'a Record) -> Local<'a, Result<(), JournalError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn output(&self, _step: &StepId, _attempt: u32) -> Result<Box<dyn OutputLog>, JournalError> {
+        Ok(Box::new(NoOutput))
+    }
+
+    fn step_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
+    fn scratch_dir(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+struct NoOutput;
+
+impl OutputLog for NoOutput {
+    fn write(&mut self, _bytes: &[u8]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<OutputSummary, JournalError> {
+        Ok(OutputSummary::default())
+    }
+}
+
+async fn walk(
+    context: &Context,
+    source: &crate::text::Source,
+    plan: &Plan,
+    world: &DryWorld,
+) -> Result<Seen, CliError> {
+    let seen = Rc::new(RefCell::new(Seen::default()));
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let first = Record {
+        seq: 1,
+        time: world.wall(),
+        elapsed_ms: 0,
+        event: Event::RunStarted(Box::new(RunStarted {
+            journal: JOURNAL_VERSION,
+            format: LANGUAGE_VERSION,
+            run: RunId::make(world.wall(), world.random()),
+            runbook: plan.runbook.name.clone(),
+            origin: String::new(),
+            digest: String::new(),
+            params: plan.params_json(),
+            param_sources: plan.sources_json(),
+            secrets: serde_json::Map::new(),
+            tool_version: String::new(),
+            operator: String::new(),
+            host: String::new(),
+            cwd: cwd.display().to_string(),
+            attended: false,
+            lock: None,
+        })),
+    };
+    let mut state = RunState::default();
+    state.apply(&first).map_err(|illegal| CliError::new(code::FAULT, illegal.to_string()))?;
+    let sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(Collector(Rc::clone(&seen)))];
+    let publisher = Publisher::new(world, &Nowhere, sinks, context.redactor.clone(), state);
+    let drawn = source.clone();
+    let options = Options {
+        step_mode: false,
+        base_env: Vec::new(),
+        cwd,
+        run: None,
+        signals: None,
+        secrets: IndexMap::new(),
+        decisions: IndexMap::new(),
+        draw: Rc::new(move |problem| draw(&drawn, problem, crate::text::DrawStyle::default()).trim_end().to_owned()),
+    };
+    let engine = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options);
+    let end = engine.run().await;
+    if end.code == code::FAULT {
+        return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
+    }
+    let mut seen = seen.take();
+    seen.scope = engine.scope();
+    Ok(seen)
+}
+
+struct Row<'p> {
+    step: &'p crate::model::Step,
+    needs: Vec<String>,
+    state: State,
+    last: bool,
+}
+
+fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
+    let mut rows = Vec::new();
+    for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
+    {
+        for (index, step) in list.iter().enumerate() {
+            // Whatever the walk did not come to hangs on a step that fails for certain and ends the run.
+            let state = seen.steps.get(&step.path).cloned().unwrap_or_else(|| State::Deferred(seen.wrong()));
+            rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });
+        }
+    }
+    rows
+}
+
+fn effects(rows: &[Row<'_>]) -> [usize; 3] {
+    let mut counts = [0; 3];
+    for row in rows.iter().filter(|row| !matches!(row.state, State::Skipped(_))) {
+        counts[match row.step.body.effect {
+            Effect::Read => 0,
+            Effect::Change => 1,
+            Effect::Destroy => 2,
+        }] += 1;
+    }
+    counts
+}
+
+fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
+    plan.inputs
+        .values
+        .iter()
+        .map(|(name, given)| {
+            let value = given.value.as_ref().map_or(Json::Null, crate::value::Value::to_json);
+            (name.clone(), value, given.source)
+        })
+        .collect()
+}
+
+fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
+    let scope = &seen.scope;
+    let rows = rows(plan, seen);
+    let [read, change, destroy] = effects(&rows);
+    let steps: Vec<Json> = rows
+        .iter()
+        .map(|row| {
+            let shown = row.step.body.action.show(&row.step.sees(scope));
+            let mut step = json!({
+                "id": row.step.path.as_str(),
+                "kind": row.step.body.kind,
+                "title": plan.title(row.step, scope),
+                "effect": row.step.body.effect.name(),
+                "needs": row.needs,
+                "state": row.state.name(),
+                "waiting_on": match &row.state {
+                    State::Deferred(names) => json!(names),
+                    _ => json!([]),
+                },
+                "detail": shown.detail,
+                "values": shown.values.iter().map(|(name, value)| (name.clone(), Json::from(value.clone()))).collect::<serde_json::Map<_, _>>(),
+                "part": if row.last { "finally" } else { "steps" },
+                "when": row.step.when.as_ref().map(|when| when.source().trim().to_owned()),
+            });
+            match &row.state {
+                State::Skipped(reason) => step["reason"] = reason.clone().into(),
+                State::Wrong(error) => step["problem"] = error.clone().into(),
+                _ => {}
+            }
+            step
+        })
+        .collect();
+    let (_, digest) = plan.recorded(&Redactor::new());
+    let mut all: Vec<Json> = problems.iter().map(|problem| problem.clone().into()).collect();
+    all.extend(rows.iter().filter_map(|row| match &row.state {
+        State::Wrong(error) => Some(format!("step {}: {error}", row.step.path).into()),
+        _ => None,
+    }));
+    json!({
+        "runbook": plan.runbook.name,
+        "digest": digest,
+        "params": params(plan).into_iter().map(|(name, value, source)| (name, json!({"value": value, "source": source.name()}))).collect::<serde_json::Map<_, _>>(),
+        "steps": steps,
+        "effects": {"read": read, "change": change, "destroy": destroy},
+        "lock": plan.lock,
+        "problems": all,
+    })
+}
+
+/// The plan as people read it: every command and request in full.
+fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[String], color: bool) -> String {
+    let scope = &seen.scope;
+    let rows = rows(plan, seen);
+    let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
+    let mut text = format!("plan of {}: {}\n", plan.runbook.name, one_line(&plan.runbook.title.value));
+    text.push_str(&format!("from {}; nothing is run, sent, read or asked\n", found.origin));
+    for (name, value, source) in params(plan) {
+        let value = match (&value, source) {
+            (_, ValueSource::Missing) => "‹not given›".to_owned(),
+            (Json::String(text), _) => text.clone(),
+            (other, _) => other.to_string(),
+        };
+        text.push_str(&format!("  {name} = {} ({})\n", one_line(&value), source.name()));
+    }
+    if let Some(lock) = &plan.lock {
+        text.push_str(&format!("  no other run with the lock `{}` may be under way\n", one_line(lock)));
+    }
+    for (number, row) in rows.iter().enumerate() {
+        let effect = match row.step.body.effect {
+            Effect::Read => "reads".to_owned(),
+            Effect::Change => paint("33", "CHANGES"),
+            Effect::Destroy => paint("31", "DESTROYS"),
+        };
+        let title = plan.title(row.step, scope);
+        let part = if row.last { " (finally)" } else { "" };
+        let head = format!("{}. {}", number + 1, one_line(&title));
+        text.push_str(&format!("\n{}  [{}, {effect}]{part}\n", paint("1", &head), row.step.path));
+        match &row.state {
+            State::Runs => {}
+            State::Asks => text.push_str("   asks a person\n"),
+            State::Skipped(reason) => text.push_str(&format!("   skipped: {}\n", one_line(reason))),
+            State::Deferred(names) => {
+                text.push_str(&format!("   decided later: waits for {}\n", one_line(&names.join(", "))));
+            }
+            State::Wrong(error) => {
+                for line in error.lines() {
+                    text.push_str(&format!("   {}\n", one_line(line)));
+                }
+            }
+        }
+        if let Some(when) = &row.step.when
+            && !matches!(row.state, State::Skipped(_))
+        {
+            text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
+        }
+        let shown = row.step.body.action.show(&row.step.sees(scope));
+        for line in printable(&shown.detail).lines() {
+            text.push_str(&format!("   {} {line}\n", paint("2", "│")));
+        }
+        for (name, value) in &shown.values {
+            text.push_str(&format!("     {name} = {}\n", one_line(value)));
+        }
+        for entry in &row.step.body.expect.entries {
+            text.push_str(&format!("   expects {}\n", one_line(entry.source().trim())));
+        }
+        for capture in row.step.captures() {
+            let secret = if capture.secret { " (secret)" } else { "" };
+            text.push_str(&format!(
+                "   {}{secret} = {}\n",
+                capture.name.value,
+                one_line(capture.value.source().trim())
+            ));
+        }
+        let usual = number.checked_sub(1).map(|before| rows[before].step.path.to_string());
+        if row.needs.iter().ne(usual.iter()) && !row.last {
+            let needs = if row.needs.is_empty() { "nothing".to_owned() } else { row.needs.join(", ") };
+            text.push_str(&format!("   after {needs}\n"));
+        }
+    }
+    let [read, change, destroy] = effects(&rows);
+    text.push_str(&format!("\n{} steps: {read} read, {change} change, {destroy} destroy\n", rows.len()));
+    if !problems.is_empty() {
+        text.push_str("\nit could not be run here:\n");
+        for problem in problems {
+            text.push_str(&format!("  {}\n", one_line(problem)));
+        }
+    }
+    text
+}

@@ -1,0 +1,104 @@
+//! `run`: for real.
+
+use std::rc::Rc;
+
+use super::{
+    CliError, Context,
+    args::{Mode, Run},
+    error::code,
+    inputs, outcome, session,
+    session::{Person, Session},
+    source,
+};
+use crate::{
+    event::{Event, Record, RunId, RunStarted},
+    journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
+    plan::Plan,
+    port::World,
+    worlds::real::RealWorld,
+};
+
+pub fn run(context: &Context, flags: &Run) -> Result<u8, CliError> {
+    session::block_on(start(context, flags))?
+}
+
+async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
+    let ready = source::ready(context, &flags.inputs.runbook)?;
+    let mut given = inputs::gather(&ready.runbook, &flags.inputs.params)?;
+    let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
+    if person.attended() {
+        inputs::ask_params(&ready.runbook, &mut given)?;
+    } else {
+        inputs::refuse_missing(&ready.runbook, &given)?;
+    }
+    let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
+        .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
+    session::check_answers(&plan, flags.answers.as_deref())?;
+    let world = RealWorld::new(RealWorld::own_program());
+    let missing = inputs::requirements(&plan, &world);
+    if !missing.is_empty() {
+        return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
+    }
+    let cwd = inputs::working_folder(&plan)?;
+    let secrets = inputs::ask_secrets(&ready.runbook, person.attended())?;
+    for (name, secret) in &secrets {
+        let short = ready.runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
+        context
+            .redactor
+            .add(secret, short)
+            .map_err(|_| CliError::new(code::REQUIREMENT, format!("secret `{name}` is too short to be masked")))?;
+    }
+
+    let store = context.store()?;
+    let id = RunId::make(world.wall(), world.random());
+    let who = session::who();
+    inputs::mask_variables(&plan, &world, &context.redactor);
+    let (plan_json, digest) = plan.recorded(&context.redactor);
+    let locks = inputs::locks(&plan, &context.redactor);
+    let held = store.acquire(&locks, &id, &ready.runbook.name, &who)?;
+    let began = world.wall();
+    let first = Record {
+        seq: 1,
+        time: began,
+        elapsed_ms: 0,
+        event: Event::RunStarted(Box::new(RunStarted {
+            journal: JOURNAL_VERSION,
+            format: LANGUAGE_VERSION,
+            run: id.clone(),
+            runbook: ready.runbook.name.clone(),
+            origin: source::origin_text(&ready.found.origin),
+            digest,
+            params: plan.params_json(),
+            param_sources: inputs::recorded_sources(&plan, &context.redactor),
+            secrets: ready.runbook.secrets.values().map(|s| (s.name.clone(), s.describe().into())).collect(),
+            tool_version: env!("CARGO_PKG_VERSION").into(),
+            operator: who.operator.clone(),
+            host: who.host.clone(),
+            cwd: cwd.display().to_string(),
+            attended: person.attended(),
+            lock: plan.lock.clone(),
+        })),
+    };
+    let first = context.redactor.record(first);
+    let files = [(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
+    let mut open = store.create(&id, &first, &files, &plan_json)?;
+    open.hold(held);
+    let end = Session {
+        context,
+        plan: &plan,
+        source: &ready.source,
+        world: &world,
+        person: &person,
+        open: &open,
+        began,
+        operator: who.operator.clone(),
+        cwd,
+        step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        json: flags.json,
+        secrets,
+        decisions: indexmap::IndexMap::new(),
+    }
+    .go(std::slice::from_ref(&first), None)
+    .await;
+    outcome::finish(context, open, &end)
+}

@@ -1,0 +1,278 @@
+//! What a run and a resume have in common: who answers, which world, what is shown, and the engine between them.
+
+use std::{collections::HashMap, io::IsTerminal, path::Path, rc::Rc};
+
+use indexmap::IndexMap;
+
+use super::{CliError, Context, error::code};
+use crate::{
+    engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
+    event::{Record, RunId, StepId},
+    journal::{OpenRun, Who},
+    operators::{Given, Terminal, Unattended},
+    plan::Plan,
+    port::{Operator, Sink},
+    sinks::{JsonLines, LineOptions, Lines},
+    syntax::{NodeKind, decode, yaml},
+    text::{Diagnostic, Source, draw},
+    value::{Secret, Value},
+    worlds::real::RealWorld,
+};
+
+/// Who answers.
+pub enum Person {
+    Terminal(Box<Terminal>),
+    Nobody(Unattended),
+}
+
+impl Person {
+    /// A person, if this is a terminal and nothing said otherwise.
+    pub fn find(context: &Context, yes: bool, answers: Option<&Path>) -> Result<Person, CliError> {
+        let name = whoami();
+        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if terminal && !yes && answers.is_none() {
+            let color = context.color(true);
+            if let Ok(terminal) = Terminal::open(name.clone(), color) {
+                return Ok(Person::Terminal(Box::new(terminal)));
+            }
+        }
+        let answers = answers.map(read_answers).transpose()?.unwrap_or_default();
+        Ok(Person::Nobody(Unattended::new(name, yes, answers)))
+    }
+
+    pub fn operator(&self) -> &dyn Operator {
+        match self {
+            Person::Terminal(terminal) => terminal.as_ref(),
+            Person::Nobody(unattended) => unattended,
+        }
+    }
+
+    pub fn attended(&self) -> bool {
+        matches!(self, Person::Terminal(_))
+    }
+}
+
+/// A map from full step id to an answer, or to a map with `answer`, `reason` or evidence.
+fn read_answers(path: &Path) -> Result<IndexMap<String, Given>, CliError> {
+    let bytes = std::fs::read(path)
+        .map_err(|why| CliError::usage(format!("could not read the answers in {}: {why}", path.display())))?;
+    let wrong = |source: &Source, problems: &[Diagnostic]| {
+        let drawn = crate::text::draw_all(source, problems, crate::text::DrawStyle::default());
+        CliError::usage(format!("{drawn}\nthe answers could not be read"))
+    };
+    let source = match decode(path.display().to_string(), bytes) {
+        Ok(source) => source,
+        Err((source, problem)) => return Err(wrong(&source, &[problem])),
+    };
+    let root = yaml::parse(&source).map_err(|problems| wrong(&source, &problems))?;
+    let refuse = |span, what: &str| {
+        Err(wrong(&source, &[Diagnostic::error("wrong-type", span, format!("{what} is expected here"))]))
+    };
+    let NodeKind::Map(entries) = &root.kind else {
+        return refuse(root.span, "a map from step id to answer");
+    };
+    let mut answers = IndexMap::new();
+    for entry in entries {
+        let given = match &entry.value.kind {
+            NodeKind::Text(text) | NodeKind::Plain(_, text) => Given::Word(text.text.clone()),
+            NodeKind::Map(inner) => {
+                let mut map = IndexMap::new();
+                for entry in inner {
+                    match &entry.value.kind {
+                        NodeKind::Text(text) | NodeKind::Plain(_, text) => {
+                            map.insert(entry.key.text.clone(), text.text.clone());
+                        }
+                        _ => return refuse(entry.value.span, "a text"),
+                    }
+                }
+                Given::Map(map)
+            }
+            _ => return refuse(entry.value.span, "an answer, or a map with `answer` and `reason`"),
+        };
+        answers.insert(entry.key.text.clone(), given);
+    }
+    Ok(answers)
+}
+
+/// Answers for steps that do not exist are slips that would otherwise pass unseen.
+pub fn check_answers(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
+    let Some(path) = answers else { return Ok(()) };
+    for id in read_answers(path)?.keys() {
+        if !plan.names.has_step(id) {
+            let near = crate::text::nearest(id, plan.names.step_ids());
+            let error =
+                CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
+            return Err(match near {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The operator's name for the record; it proves nothing.
+pub fn whoami() -> String {
+    ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+pub fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+pub fn who() -> Who {
+    Who { operator: whoami(), host: hostname(), since: jiff::Timestamp::now() }
+}
+
+/// What steps see of the operator's environment.
+pub fn base_env(plan: &Plan) -> Vec<(String, String)> {
+    let fixed = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
+    let named = plan.runbook.requires.env.iter().map(|name| name.value.as_str());
+    fixed
+        .into_iter()
+        .chain(named)
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect::<IndexMap<_, _>>()
+        .into_iter()
+        .collect()
+}
+
+/// What is told to programs and people while a run goes on.
+pub struct Shown<'a> {
+    pub json: bool,
+    pub attended: bool,
+    pub plan: &'a Plan,
+}
+
+/// Everything the engine needs that a run and a resume find in different ways.
+pub struct Session<'a> {
+    pub context: &'a Context,
+    pub plan: &'a Plan,
+    pub source: &'a Source,
+    pub world: &'a RealWorld,
+    pub person: &'a Person,
+    pub open: &'a OpenRun,
+    pub began: jiff::Timestamp,
+    pub operator: String,
+    pub cwd: std::path::PathBuf,
+    pub step_mode: bool,
+    pub json: bool,
+    pub secrets: IndexMap<String, Secret>,
+    pub decisions: IndexMap<String, Decision>,
+}
+
+impl Session<'_> {
+    /// Runs to an end or a pause. `first` are records that are durable already and only need to be shown.
+    pub async fn go(self, first: &[Record], resumed: Option<crate::event::Event>) -> RunEnd {
+        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan };
+        let sinks = sinks(self.context, &shown);
+        let journal = self.open.journal.clone();
+        let publisher =
+            Publisher::new(self.world, journal.as_ref(), sinks, self.context.redactor.clone(), self.open.state.clone());
+        for record in first {
+            publisher.show(record);
+        }
+        for event in self.open.recovered.iter().cloned().chain(resumed) {
+            if let Err(error) = publisher.publish(event).await {
+                return RunEnd {
+                    outcome: crate::event::Outcome::Unknown,
+                    code: code::JOURNAL,
+                    reason: Some(error.to_string()),
+                };
+            }
+        }
+        let source = self.source.clone();
+        let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
+        let options = Options {
+            step_mode: self.step_mode,
+            base_env: base_env(self.plan),
+            cwd: self.cwd,
+            run: Some(run_value(&self.open.id, self.began, &self.operator, dir)),
+            signals: Some(signals()),
+            secrets: self.secrets,
+            decisions: self.decisions,
+            // For the record: plain, whatever the terminal can show.
+            draw: Rc::new(move |diagnostic| {
+                draw(&source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
+            }),
+        };
+        Engine::new(self.plan, self.world, self.person.operator(), journal.as_ref(), publisher, options).run().await
+    }
+}
+
+fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<String>) -> Value {
+    let mut run = IndexMap::new();
+    run.insert("id".to_owned(), Value::text(id.as_str()));
+    run.insert("started".to_owned(), Value::text(began.to_string()));
+    run.insert("operator".to_owned(), Value::text(operator));
+    run.insert("dir".to_owned(), dir.map_or(Value::None, Value::text));
+    Value::map(run)
+}
+
+fn sinks<'a>(context: &Context, shown: &Shown<'_>) -> Vec<Rc<dyn Sink + 'a>> {
+    let scope = shown.plan.scope();
+    let titles: HashMap<StepId, String> =
+        shown.plan.runbook.all_steps().map(|step| (step.path.clone(), shown.plan.title(step, &scope))).collect();
+    let terminal = std::io::stderr().is_terminal();
+    let options = LineOptions {
+        color: context.color(terminal),
+        width: width(),
+        terminal,
+        quiet: context.global.quiet,
+        verbose: context.global.verbose,
+        interactive: shown.attended,
+    };
+    let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(Lines::new(Box::new(std::io::stderr()), options, titles))];
+    if shown.json {
+        sinks.push(Rc::new(JsonLines::new(Box::new(std::io::stdout()))));
+    }
+    sinks
+}
+
+pub fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map(|size| usize::from(size.ws_col))
+        .ok()
+        .filter(|columns| *columns > 0)
+        .unwrap_or(100)
+}
+
+/// Signals of this process, as the engine understands them.
+fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let kinds = [
+        (SignalKind::interrupt(), Signal::Interrupt),
+        (SignalKind::terminate(), Signal::Terminate),
+        (SignalKind::hangup(), Signal::Terminate),
+    ];
+    for (kind, meaning) in kinds {
+        // A signal that cannot be listened to keeps its own meaning.
+        let Ok(mut stream) = signal(kind) else { continue };
+        let sender = sender.clone();
+        tokio::task::spawn_local(async move {
+            while stream.recv().await.is_some() {
+                if sender.send(meaning).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+/// One thread, on which everything of a run happens.
+pub fn block_on<T>(work: impl std::future::Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| CliError::new(code::FAULT, format!("could not start: {why}")))?;
+    let local = tokio::task::LocalSet::new();
+    let result = local.block_on(&runtime, work);
+    // A thread that still waits at a prompt must not keep the program.
+    runtime.shutdown_background();
+    Ok(result)
+}

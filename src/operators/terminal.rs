@@ -1,0 +1,349 @@
+//! A person at a terminal. Knows nothing of what a question is about; how it looks is `draw`'s.
+//!
+//! Fails closed: Esc, Ctrl-C, Ctrl-D, the end of input and a lost terminal are no answers, Enter alone chooses nothing, and keys
+//! typed before a question was shown are thrown away.
+
+use std::{
+    cell::RefCell,
+    fs::{File, OpenOptions},
+    io::{self, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    sync::Once,
+};
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    draw::{draw_menu, draw_question},
+    keys::{Key, Keys},
+    read_evidence, restore_terminal,
+};
+use crate::{
+    port::{Answer, Choice, Evidence, Local, Operator, Question, QuestionKind, Reply},
+    text::{one_line, printable},
+    value::Secret,
+};
+
+/// Asks at the keyboard and shows on standard error.
+pub struct Terminal {
+    name: String,
+    tty: File,
+    out: RefCell<Box<dyn Write>>,
+    color: bool,
+}
+
+/// A value that is typed or chosen.
+#[derive(Clone, Copy, Debug, Default)]
+struct Field<'a> {
+    label: &'a str,
+    /// Chosen by their number or their text.
+    choices: &'a [String],
+}
+
+impl Terminal {
+    /// The terminal that controls this process. `name` is who sits there, for the record.
+    pub fn open(name: impl Into<String>, color: bool) -> io::Result<Terminal> {
+        static HOOK: Once = Once::new();
+        // Opened anew, so that not blocking is a matter of this file alone and not of everybody's standard input.
+        let tty = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open("/dev/tty")?;
+        let out: Box<dyn Write> = if io::stderr().is_terminal() {
+            Box::new(io::stderr())
+        } else {
+            Box::new(OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open("/dev/tty")?)
+        };
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                restore_terminal();
+                before(panic);
+            }));
+        });
+        Ok(Terminal::on(name, tty, out, color))
+    }
+
+    /// Any terminal; the file must not block.
+    pub fn on(name: impl Into<String>, tty: File, out: Box<dyn Write>, color: bool) -> Terminal {
+        Terminal { name: name.into(), tty, out: RefCell::new(out), color }
+    }
+
+    fn screen(&self) -> Result<Screen<'_>, String> {
+        let keys = Keys::take(&self.tty).map_err(|why| format!("the terminal is gone: {why}"))?;
+        let width = rustix::termios::tcgetwinsize(&self.tty).map_or(0, |size| usize::from(size.ws_col));
+        Ok(Screen { keys, out: &self.out, width: if width == 0 { 80 } else { width }, color: self.color })
+    }
+
+    async fn put(&self, question: &Question) -> Result<Answer, String> {
+        let mut screen = self.screen()?;
+        screen.say(&draw_question(question, screen.width, screen.color))?;
+        match &question.kind {
+            QuestionKind::Confirm { type_back, .. } => screen.confirm(type_back.as_deref(), &question.choices).await,
+            QuestionKind::Manual { evidence, .. } => screen.manual(evidence, &question.choices).await,
+            QuestionKind::Withheld { name } => {
+                let secret = screen.secret(name).await?;
+                Ok(Answer { secret: Some(secret), ..Answer::word("given") })
+            }
+            QuestionKind::BeforeStep { .. }
+            | QuestionKind::Failure
+            | QuestionKind::Unknown
+            | QuestionKind::Interrupt
+            | QuestionKind::Run => {
+                if question.choices.is_empty() {
+                    screen.confirm(None, &[]).await
+                } else {
+                    screen.menu(&question.choices).await
+                }
+            }
+        }
+    }
+}
+
+impl Operator for Terminal {
+    fn ask<'a>(&'a self, question: &'a Question) -> Local<'a, Reply> {
+        Box::pin(async move { self.put(question).await.map_or_else(|why| Reply::Closed { why }, Reply::Answer) })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn attended(&self) -> bool {
+        true
+    }
+}
+
+/// A line as it was typed, or nothing: Esc.
+enum Typed {
+    Line(String),
+    Escape,
+}
+
+const ESCAPED: &str = "nothing was chosen";
+
+/// The terminal while one question is open.
+struct Screen<'t> {
+    keys: Keys<'t>,
+    out: &'t RefCell<Box<dyn Write>>,
+    width: usize,
+    color: bool,
+}
+
+impl Screen<'_> {
+    /// Shows a text that is sanitised already.
+    fn say(&self, text: &str) -> Result<(), String> {
+        let mut out = self.out.borrow_mut();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|why| format!("the terminal is gone: {why}"))
+    }
+
+    fn complain(&self, why: &str) -> Result<(), String> {
+        self.say(&format!("  {}\n", printable(why)))
+    }
+
+    async fn confirm(&mut self, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, String> {
+        let prompt = if type_back.is_some() { "  text, or no: " } else { "  yes or no: " };
+        loop {
+            let Typed::Line(line) = self.line(prompt, true).await? else { return Err(ESCAPED.into()) };
+            let word = line.trim().to_lowercase();
+            match type_back {
+                Some(expected) if line == expected && !line.is_empty() => return Ok(Answer::word("yes")),
+                None if word == "y" || word == "yes" => return Ok(Answer::word("yes")),
+                _ if word == "no" || (type_back.is_none() && word == "n") => return Ok(Answer::word("no")),
+                _ => {}
+            }
+            // A confirm may offer more than its two answers, such as a pause; by name or by letter.
+            let chosen = choices.iter().find(|choice| {
+                let by_key = line.chars().eq([choice.key]);
+                !matches!(choice.name, "yes" | "no") && !word.is_empty() && (by_key || choice.name == word)
+            });
+            if let Some(choice) = chosen {
+                if let Some(answer) = self.chosen(choice).await? {
+                    return Ok(answer);
+                }
+                continue;
+            }
+            match type_back {
+                Some(expected) => {
+                    self.complain(&format!("that is not `{}`; type it exactly, or no to decline", one_line(expected)))?
+                }
+                None => self.complain("please type yes or no")?,
+            }
+        }
+    }
+
+    async fn manual(&mut self, evidence: &[Evidence], choices: &[Choice]) -> Result<Answer, String> {
+        let mut choices = choices.to_vec();
+        if !choices.iter().any(|choice| choice.name == "done") {
+            let free = |key: &char| choices.iter().all(|choice| choice.key != *key);
+            // There are far fewer choices than letters.
+            let key = ['d', 'k', 'y'].into_iter().chain('a'..='z').find(free).unwrap_or('!');
+            let consequence = match evidence.len() {
+                0 => "it is done".into(),
+                _ => "it is done; you are asked for what shows it".to_owned(),
+            };
+            choices.insert(0, Choice { key, name: "done", consequence, needs_reason: false });
+            self.say(&draw_menu(&choices[..1], self.width, self.color))?;
+        }
+        'menu: loop {
+            let mut answer = self.menu(&choices).await?;
+            if answer.word != "done" {
+                return Ok(answer);
+            }
+            for wanted in evidence {
+                let prompt = Field {
+                    label: if wanted.prompt.is_empty() { &wanted.name } else { &wanted.prompt },
+                    choices: &wanted.choices,
+                };
+                let value = RefCell::new(None);
+                let check = |text: &str| {
+                    *value.borrow_mut() = Some(read_evidence(wanted, text)?);
+                    Ok(())
+                };
+                match self.ask(&prompt, &check).await? {
+                    Typed::Line(_) => answer.values.extend(value.take().map(|value| (wanted.name.clone(), value))),
+                    Typed::Escape => {
+                        self.say(&draw_menu(&choices, self.width, self.color))?;
+                        continue 'menu;
+                    }
+                }
+            }
+            return Ok(answer);
+        }
+    }
+
+    /// One key chooses; nothing else does.
+    async fn menu(&mut self, choices: &[Choice]) -> Result<Answer, String> {
+        let keys: Vec<String> = choices.iter().map(|choice| choice.key.to_string()).collect();
+        let prompt = format!("  press {}: ", one_line(&keys.join(", ")));
+        self.say(&prompt)?;
+        loop {
+            let chosen = match self.keys.alone().await? {
+                Key::Char(c) => choices.iter().find(|choice| choice.key == c),
+                Key::Enter => continue,
+                Key::Redraw => {
+                    self.say(&format!("\n{}{prompt}", draw_menu(choices, self.width, self.color)))?;
+                    continue;
+                }
+                Key::Escape => return self.give_up(ESCAPED),
+                Key::End => return self.give_up("input ended"),
+                Key::Interrupt => return self.give_up("interrupted"),
+                Key::Erase | Key::EraseWord | Key::EraseLine | Key::Other => None,
+            };
+            match chosen {
+                None => self.say(&format!("\n  that is none of the choices\n{prompt}"))?,
+                Some(choice) => {
+                    self.say("\n")?;
+                    if let Some(answer) = self.chosen(choice).await? {
+                        return Ok(answer);
+                    }
+                    self.say(&format!("{}{prompt}", draw_menu(choices, self.width, self.color)))?;
+                }
+            }
+        }
+    }
+
+    fn give_up<T>(&self, why: &str) -> Result<T, String> {
+        // What it says there is of no use to a terminal that is gone.
+        let _ = self.say("\n");
+        Err(why.into())
+    }
+
+    /// A choice with its reason, if it needs one; none if the person thought better of it.
+    async fn chosen(&mut self, choice: &Choice) -> Result<Option<Answer>, String> {
+        self.say(&format!("  › {}\n", choice.name.replace('_', " ")))?;
+        let mut answer = Answer::word(choice.name);
+        while choice.needs_reason && answer.reason.is_none() {
+            match self.line("  reason: ", true).await? {
+                Typed::Escape => return Ok(None),
+                Typed::Line(line) if line.trim().is_empty() => self.complain("this needs a reason; Esc goes back")?,
+                Typed::Line(line) => answer.reason = Some(line.trim().to_owned()),
+            }
+        }
+        Ok(Some(answer))
+    }
+
+    async fn ask(&mut self, prompt: &Field<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Typed, String> {
+        for (at, choice) in prompt.choices.iter().enumerate() {
+            self.complain(&format!("{}) {}", at + 1, one_line(choice)))?;
+        }
+        let line = format!("  {}: ", one_line(prompt.label));
+        loop {
+            let Typed::Line(typed) = self.line(&line, true).await? else { return Ok(Typed::Escape) };
+            // A number chooses, unless it is itself the text of a choice.
+            let number =
+                typed.trim().parse::<usize>().ok().and_then(|number| prompt.choices.get(number.checked_sub(1)?));
+            let typed = match number {
+                Some(choice) if !prompt.choices.contains(&typed) => choice.clone(),
+                _ => typed,
+            };
+            match check(&typed) {
+                Ok(()) => return Ok(Typed::Line(typed)),
+                Err(why) => self.complain(&why)?,
+            }
+        }
+    }
+
+    async fn secret(&mut self, label: &str) -> Result<Secret, String> {
+        let prompt = format!("  {} (not shown): ", one_line(label));
+        loop {
+            match self.line(&prompt, false).await? {
+                Typed::Escape => return Err(format!("no value was given for {label}")),
+                Typed::Line(line) if line.is_empty() => self.complain("a value is needed; Esc gives up")?,
+                Typed::Line(line) => return Ok(Secret::new(line)),
+            }
+        }
+    }
+
+    /// A line up to Enter.
+    async fn line(&mut self, prompt: &str, echo: bool) -> Result<Typed, String> {
+        let mut text = String::new();
+        self.say(prompt)?;
+        loop {
+            let before = text.len();
+            let columns = prompt.width() + one_line(&text).width();
+            match self.keys.key().await? {
+                Key::Char(c) => {
+                    text.push(c);
+                    if echo {
+                        self.say(&one_line(&text[before..]))?;
+                    }
+                    continue;
+                }
+                Key::Enter => {
+                    self.say("\n")?;
+                    return Ok(Typed::Line(text));
+                }
+                Key::Escape => {
+                    self.say("\n")?;
+                    return Ok(Typed::Escape);
+                }
+                Key::End if text.is_empty() => return self.give_up("input ended"),
+                Key::Interrupt => return self.give_up("interrupted"),
+                Key::Erase => drop(text.pop()),
+                Key::EraseLine => text.clear(),
+                Key::EraseWord => text.truncate(text.trim_end().rfind(' ').map_or(0, |space| space + 1)),
+                Key::Redraw => {
+                    self.say(&format!("\n{prompt}{}", if echo { one_line(&text) } else { "".into() }))?;
+                    continue;
+                }
+                Key::End | Key::Other => continue,
+            }
+            if echo && text.len() != before {
+                self.redraw(prompt, &text, columns)?;
+            }
+        }
+    }
+
+    /// Shows a line again that became shorter; what it was may have gone over several rows.
+    fn redraw(&self, prompt: &str, text: &str, columns: usize) -> Result<(), String> {
+        let rows = columns.saturating_sub(1) / self.width;
+        let shown = one_line(text);
+        let up = if rows > 0 { format!("\x1b[{rows}A") } else { String::new() };
+        self.say(&format!("\r{up}\x1b[J{prompt}{shown}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

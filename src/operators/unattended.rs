@@ -1,0 +1,317 @@
+//! Answers without a person: `--yes` and a map of answers by step. Knows nothing of files; whoever reads one hands it over.
+
+use std::{cell::RefCell, collections::HashSet};
+
+use indexmap::IndexMap;
+
+use super::read_evidence;
+use crate::{
+    event::Effect,
+    port::{Answer, Choice, Evidence, Local, Operator, Question, QuestionKind, Reply},
+};
+
+/// An answer as a file gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// `promote: yes`
+    Word(String),
+    /// `build: {number: 17, reason: …}` or `deploy: {answer: skip, reason: …}`
+    Map(IndexMap<String, String>),
+}
+
+/// Fails closed: what no answer fits is a question that nobody answers.
+pub struct Unattended {
+    name: String,
+    yes: bool,
+    answers: IndexMap<String, Given>,
+    /// Steps whose answer to a menu was used: a file that says `retry` must not do so for ever.
+    used: RefCell<HashSet<String>>,
+}
+
+impl Unattended {
+    /// `name` is who started this, for the record; answers are by full step id.
+    pub fn new(name: impl Into<String>, yes: bool, answers: IndexMap<String, Given>) -> Unattended {
+        Unattended { name: name.into(), yes, answers, used: RefCell::default() }
+    }
+
+    fn reply(&self, question: &Question) -> Result<Answer, String> {
+        let given = question.step.as_ref().and_then(|step| Some((step.as_str(), self.answers.get(step.as_str())?)));
+        let Some((step, given)) = given else { return self.without(question) };
+        let fits = match &question.kind {
+            QuestionKind::Confirm { type_back, .. } => confirm(given, type_back.as_deref(), &question.choices),
+            QuestionKind::Manual { evidence, .. } => manual(given, evidence, &question.choices),
+            QuestionKind::Withheld { .. } => Err("it cannot stand in a file of answers".into()),
+            QuestionKind::BeforeStep { .. }
+            | QuestionKind::Failure
+            | QuestionKind::Unknown
+            | QuestionKind::Interrupt
+            | QuestionKind::Run => menu(given, &question.choices).and_then(|answer| {
+                let first = self.used.borrow_mut().insert(step.to_owned());
+                if first { Ok(answer) } else { Err("it was used once already".into()) }
+            }),
+        };
+        fits.map_err(|why| format!("the answer given for {step} does not do: {why}"))
+    }
+
+    /// What is said where no answer is given.
+    fn without(&self, question: &Question) -> Result<Answer, String> {
+        let nobody = |hint: &str| Err(format!("nobody is at the keyboard{hint}"));
+        match &question.kind {
+            QuestionKind::Confirm { effect, type_back } if self.yes => match type_back {
+                Some(_) => nobody(", and --yes does not answer a confirm that wants a text typed back"),
+                None if *effect == Effect::Destroy => {
+                    nobody(", and --yes does not answer a confirm before something is destroyed")
+                }
+                None => Ok(Answer::word("yes")),
+            },
+            QuestionKind::Confirm { .. } => nobody(" to confirm this"),
+            QuestionKind::Manual { .. } => nobody(" to do this by hand"),
+            QuestionKind::Withheld { name } => nobody(&format!(" to type {name}, which is not on record")),
+            QuestionKind::Unknown => nobody(" to say whether it took effect"),
+            QuestionKind::BeforeStep { .. } | QuestionKind::Failure | QuestionKind::Interrupt | QuestionKind::Run => {
+                nobody(" to decide this")
+            }
+        }
+    }
+}
+
+impl Operator for Unattended {
+    fn ask<'a>(&'a self, question: &'a Question) -> Local<'a, Reply> {
+        let reply = self.reply(question).map_or_else(|why| Reply::Nobody { why }, Reply::Answer);
+        Box::pin(async move { reply })
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn attended(&self) -> bool {
+        false
+    }
+}
+
+/// The word and the reason of an answer.
+fn word(given: &Given) -> Result<(&str, Option<String>), String> {
+    match given {
+        Given::Word(word) => Ok((word, None)),
+        Given::Map(map) => {
+            if let Some(other) = map.keys().find(|key| !matches!(key.as_str(), "answer" | "reason")) {
+                return Err(format!("`{other}` is not asked for; only answer and reason are"));
+            }
+            let word = map.get("answer").ok_or("it has no `answer`")?;
+            Ok((word, map.get("reason").cloned()))
+        }
+    }
+}
+
+fn confirm(given: &Given, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, String> {
+    let (text, reason) = word(given)?;
+    let plain = |word: &str| Ok(Answer { reason: reason.clone(), ..Answer::word(word) });
+    match type_back {
+        Some(expected) if text == expected && !expected.is_empty() => return plain("yes"),
+        None if text == "yes" => return plain("yes"),
+        _ if text == "no" => return plain("no"),
+        _ => {}
+    }
+    if text != "yes" && choices.iter().any(|choice| choice.name == text) {
+        return menu(given, choices);
+    }
+    Err(match type_back {
+        Some(_) => "it is not the text that has to be typed back".into(),
+        None => format!("a confirm is answered by the text yes or no, not by `{text}`"),
+    })
+}
+
+fn manual(given: &Given, evidence: &[Evidence], choices: &[Choice]) -> Result<Answer, String> {
+    let asked = |name: &str| evidence.iter().any(|evidence| evidence.name == name);
+    let complete = |missing: Vec<&str>| {
+        if missing.is_empty() { Ok(()) } else { Err(format!("it lacks {}", missing.join(", "))) }
+    };
+    match given {
+        Given::Word(word) if word == "done" => {
+            complete(evidence.iter().map(|evidence| evidence.name.as_str()).collect())?;
+            Ok(Answer::word("done"))
+        }
+        Given::Word(_) => menu(given, choices),
+        // `answer` and `reason` are ours unless evidence has that name.
+        Given::Map(map) if map.get("answer").is_some_and(|word| word != "done") && !asked("answer") => {
+            menu(given, choices)
+        }
+        Given::Map(map) => {
+            let mut answer = Answer::word("done");
+            for (name, text) in map {
+                if let Some(evidence) = evidence.iter().find(|evidence| evidence.name == *name) {
+                    let value = read_evidence(evidence, text).map_err(|why| format!("{name}: {why}"))?;
+                    answer.values.insert(name.clone(), value);
+                } else if name == "reason" {
+                    answer.reason = Some(text.clone());
+                } else if name != "answer" {
+                    return Err(format!("`{name}` is not asked for"));
+                }
+            }
+            let names = evidence.iter().map(|evidence| evidence.name.as_str());
+            complete(names.filter(|name| !map.contains_key(*name)).collect())?;
+            Ok(answer)
+        }
+    }
+}
+
+fn menu(given: &Given, choices: &[Choice]) -> Result<Answer, String> {
+    let (text, reason) = word(given)?;
+    let Some(choice) = choices.iter().find(|choice| choice.name == text) else {
+        let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+        return Err(format!("`{text}` is none of {}", names.join(", ")));
+    };
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    if choice.needs_reason && reason.is_none() {
+        return Err(format!("{text} needs a reason: write {{answer: {text}, reason: …}}"));
+    }
+    Ok(Answer { reason, ..Answer::word(choice.name) })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::{
+        event::StepId,
+        value::{Type, Value},
+    };
+
+    const REFUSED: &str = "nobody: the answer given for a/b does not do: ";
+
+    fn question(kind: QuestionKind) -> Question {
+        let choice = |key, name, needs_reason| Choice { key, name, consequence: String::new(), needs_reason };
+        Question {
+            step: Some(StepId::new("a/b")),
+            title: "A step".into(),
+            message: "What now?".into(),
+            context: Vec::new(),
+            kind,
+            choices: vec![choice('r', "retry", false), choice('s', "skip", true)],
+        }
+    }
+
+    fn ask(yes: bool, given: Option<Given>, kind: QuestionKind) -> String {
+        let answers = given.map(|given| ("a/b".to_owned(), given)).into_iter().collect();
+        show(&Unattended::new("ci", yes, answers), kind)
+    }
+
+    fn show(operator: &Unattended, kind: QuestionKind) -> String {
+        // An answer without a person is there at once.
+        match operator.ask(&question(kind)).now_or_never().unwrap() {
+            Reply::Answer(answer) => {
+                let values: Vec<String> =
+                    answer.values.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
+                let reason = answer.reason.map(|reason| format!(" because {reason}")).unwrap_or_default();
+                format!("{}{}{reason}", answer.word, values.concat())
+            }
+            Reply::Nobody { why } => format!("nobody: {why}"),
+            Reply::Closed { why } => format!("closed: {why}"),
+            Reply::Unasked => "unasked".into(),
+        }
+    }
+
+    fn word(text: &str) -> Option<Given> {
+        Some(Given::Word(text.into()))
+    }
+
+    fn map(entries: &[(&str, &str)]) -> Option<Given> {
+        Some(Given::Map(entries.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()))
+    }
+
+    fn confirm(effect: Effect, type_back: Option<&str>) -> QuestionKind {
+        QuestionKind::Confirm { effect, type_back: type_back.map(str::to_owned) }
+    }
+
+    #[test]
+    fn yes_answers_plain_confirms_only() {
+        assert_eq!(ask(true, None, confirm(Effect::Read, None)), "yes");
+        assert_eq!(ask(true, None, confirm(Effect::Change, None)), "yes");
+        for (yes, kind) in [
+            (false, confirm(Effect::Read, None)),
+            (true, confirm(Effect::Destroy, None)),
+            (true, confirm(Effect::Read, Some("v1"))),
+            (true, QuestionKind::Manual { open: None, evidence: Vec::new() }),
+            (true, QuestionKind::Failure),
+            (true, QuestionKind::Unknown),
+            (true, QuestionKind::BeforeStep { effect: Effect::Change }),
+            (true, QuestionKind::Run),
+            (true, QuestionKind::Interrupt),
+            (true, QuestionKind::Withheld { name: "token".into() }),
+        ] {
+            assert!(ask(yes, None, kind).starts_with("nobody: nobody is at the keyboard"));
+        }
+    }
+
+    #[test]
+    fn confirms_take_the_texts_yes_and_no() {
+        assert_eq!(ask(false, word("yes"), confirm(Effect::Destroy, None)), "yes");
+        assert_eq!(ask(true, word("no"), confirm(Effect::Read, None)), "no");
+        assert_eq!(ask(false, word("v1"), confirm(Effect::Read, Some("v1"))), "yes");
+        assert_eq!(ask(false, word("no"), confirm(Effect::Read, Some("v1"))), "no");
+        let reasoned = map(&[("answer", "yes"), ("reason", "it is quiet")]);
+        assert_eq!(ask(false, reasoned, confirm(Effect::Read, None)), "yes because it is quiet");
+        for (given, kind) in [
+            (word("true"), confirm(Effect::Read, None)),
+            (word("y"), confirm(Effect::Read, None)),
+            (word("YES"), confirm(Effect::Read, None)),
+            (word("yes "), confirm(Effect::Read, None)),
+            (word("yes"), confirm(Effect::Read, Some("v1"))),
+            (word("v1"), confirm(Effect::Read, None)),
+            (word(""), confirm(Effect::Read, Some(""))),
+            (map(&[("answer", "yes"), ("resaon", "x")]), confirm(Effect::Read, None)),
+        ] {
+            // Not even together with --yes.
+            let reply = ask(true, given, kind);
+            assert!(reply.starts_with(REFUSED), "{reply}");
+        }
+    }
+
+    #[test]
+    fn manual_steps_take_done_or_their_evidence() {
+        let kind = || QuestionKind::Manual {
+            open: None,
+            evidence: vec![Evidence {
+                name: "build".into(),
+                ty: Type::Integer,
+                prompt: String::new(),
+                choices: Vec::new(),
+                pattern: None,
+            }],
+        };
+        let bare = || QuestionKind::Manual { open: None, evidence: Vec::new() };
+        assert_eq!(ask(false, word("done"), bare()), "done");
+        let full = map(&[("build", "7"), ("reason", "r")]);
+        assert_eq!(ask(false, full, kind()), format!("done build={:?} because r", Value::Int(7)));
+        assert_eq!(ask(false, map(&[("answer", "skip"), ("reason", "r")]), kind()), "skip because r");
+        for (given, why) in [
+            (word("done"), "it lacks build"),
+            (word("yes"), "`yes` is none of retry, skip"),
+            (map(&[("build", "x")]), "build: `x` is not a whole number"),
+            (map(&[("build", "7"), ("other", "1")]), "`other` is not asked for"),
+            (map(&[("reason", "r")]), "it lacks build"),
+        ] {
+            assert_eq!(ask(true, given, kind()), format!("{REFUSED}{why}"));
+        }
+    }
+
+    #[test]
+    fn menus_take_names_and_each_answer_once() {
+        assert_eq!(ask(false, word("retry"), QuestionKind::Failure), "retry");
+        assert_eq!(ask(false, map(&[("answer", "skip"), ("reason", "r")]), QuestionKind::Unknown), "skip because r");
+        for (given, why) in [
+            (word("r"), "`r` is none of retry, skip"),
+            (word("skip"), "skip needs a reason: write {answer: skip, reason: …}"),
+            (map(&[("answer", "skip"), ("reason", " ")]), "skip needs a reason: write {answer: skip, reason: …}"),
+            (map(&[("reason", "r")]), "it has no `answer`"),
+        ] {
+            assert_eq!(ask(true, given, QuestionKind::Failure), format!("{REFUSED}{why}"));
+        }
+        let answers = [("a/b".to_owned(), Given::Word("retry".into()))].into_iter().collect();
+        let operator = Unattended::new("ci", false, answers);
+        assert_eq!(show(&operator, QuestionKind::Failure), "retry");
+        assert!(show(&operator, QuestionKind::Failure).contains("used once already"));
+    }
+}

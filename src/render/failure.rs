@@ -1,0 +1,136 @@
+//! What an operator is to do when a step does not end well, in words: the rules of a run, told before it. Runs nothing.
+
+use super::page::{Block, Line, Page};
+use crate::{
+    event::Effect,
+    model::{OnFailure, Runbook, Step},
+};
+
+/// What the answers mean, once for all steps.
+pub(super) fn rules(runbook: &Runbook, page: &mut Page) {
+    let asks = |step: &Step| step.on_failure == OnFailure::Ask && !step.body.action.is_gate();
+    if !runbook.all_steps().any(asks) {
+        return;
+    }
+    page.push(Line::of("When a step fails").heading(2));
+    page.push(
+        Line::of("Each step says below what happens then. Where the run stops and asks, these are the answers:")
+            .paragraph(),
+    );
+    page.lines(vec![
+        Line::label("retry:").text(" run the step again"),
+        Line::label("skip,").text(" with a reason: leave it; later steps go on without its values"),
+        Line::label("done,").text(" with a reason: you have done it by hand"),
+        Line::label("output:").text(" see the end of what it wrote"),
+        Line::label("pause:").text(" stop here; ").code("runsheet resume last").text(" asks again"),
+        Line::label("quit:").text(" end the run as declined; it cannot be resumed"),
+    ]);
+    page.push(
+        Line::of("With nobody at the keyboard nothing new starts then, and the run closes as failed (exit code 1).")
+            .paragraph(),
+    );
+}
+
+/// The part of a step's description that is read at three in the morning.
+pub(super) fn describe(step: &Step, page: &mut Page) {
+    let action = &step.body.action;
+    if action.is_gate() {
+        return gate(step, page);
+    }
+    let mut lines = Vec::new();
+    if action.is_asked() {
+        let mut line = Line::of("You are asked. Say ").strong("done").text(" when it is, ");
+        if !step.critical {
+            line = line.strong("skip").text(" with a reason to leave it out, ");
+        }
+        lines.push(
+            line.strong("failed")
+                .text(" with a reason if it cannot be done, ")
+                .strong("pause")
+                .text(" to go on later with ")
+                .code("runsheet resume last")
+                .text(", or ")
+                .strong("quit")
+                .text(". If nobody answers, the run pauses."),
+        );
+    }
+    lines.push(policy(step));
+    if step.critical {
+        lines.push(Line::label("Critical:").text(" it cannot be skipped."));
+    }
+    if step.body.effect != Effect::Read && !action.is_asked() {
+        lines.push(unclear(step));
+    }
+    page.push(Line::label(if action.is_asked() { "Your answer:" } else { "When it fails:" }).paragraph());
+    page.push(Block::List { start: None, items: lines.into_iter().map(|line| vec![line.paragraph()]).collect() });
+}
+
+fn gate(step: &Step, page: &mut Page) {
+    let unattended = match step.body.effect {
+        Effect::Destroy => " A yes to all questions does not answer this one.",
+        _ => "",
+    };
+    page.push(Line::label("Your answer:").paragraph());
+    page.lines(vec![
+        Line::label("Yes:").text(" the steps after this one go on."),
+        Line::label("No:")
+            .text(" the run ends as declined (exit code 5), no later step runs but those at the end, and it cannot be resumed."),
+        Line::label("None:")
+            .text(" the run pauses (exit code 11); ")
+            .code("runsheet resume last")
+            .text(format!(" asks again.{unattended}")),
+    ]);
+}
+
+fn policy(step: &Step) -> Line {
+    let attempts = step.retry.as_ref().map_or(1, |retry| retry.attempts);
+    let begin = |text: &str| match (attempts > 1, step.body.action.is_asked()) {
+        (true, _) => Line::of(format!("After at most {attempts} attempts {text}")),
+        (false, true) => Line::of(format!("If it failed, {text}")),
+        (false, false) => {
+            let mut chars = text.chars();
+            let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+            Line::of(format!("{first}{}", chars.as_str()))
+        }
+    };
+    match step.on_failure {
+        OnFailure::Stop => begin("nothing new starts, and the run closes as failed, without a question (")
+            .code("on_failure: stop")
+            .text(")."),
+        OnFailure::Continue => begin("the run goes on, without its values, and may still succeed (")
+            .code("on_failure: continue")
+            .text(")."),
+        OnFailure::Ask => {
+            let mut line = begin("the run stops here and asks: ").strong("retry").text(", ");
+            if !step.critical {
+                line = line.strong("skip").text(", ");
+            }
+            line = line.strong("done").text(" by hand");
+            if step.verify.is_some() {
+                line = line.text(" (which the look-up above must not deny)");
+            }
+            line.text(", ").strong("output").text(", ").strong("pause").text(" or ").strong("quit").text(".")
+        }
+    }
+}
+
+/// It ran out of time, was killed, or the machine went down.
+fn unclear(step: &Step) -> Line {
+    let mut line = Line::label("If its end is unclear").text(" (time limit, killed, connection lost, machine down): ");
+    if step.verify.is_some() {
+        line = line.text("the look-up above decides; if it cannot tell, ");
+    }
+    if step.idempotent {
+        line = line.text(if step.retry.is_some() {
+            "it is repeated within its attempts, then you are asked; "
+        } else {
+            "you are asked; "
+        });
+        return line.code("runsheet resume last").text(" runs it again, as it may safely run twice.");
+    }
+    line.text("nobody knows whether it took effect. It is not repeated by itself: you are asked, with what it was about to do in view. With nobody at the keyboard the run stays open (exit code 7), to be decided with ")
+        .code(format!("runsheet resume last --step {} --as done", step.path))
+        .text(" or ")
+        .code("not-done")
+        .text(", and a reason.")
+}

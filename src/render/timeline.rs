@@ -1,0 +1,127 @@
+//! The records of a run as a table of what happened when. Knows nothing of what followed from it.
+
+use jiff::Timestamp;
+
+use super::{
+    page::{Block, Line, Page},
+    report::millis,
+};
+use crate::event::{Effect, Event, Record};
+
+/// Characters of a text in a cell; all of it stands elsewhere in the report.
+const LONGEST: usize = 160;
+
+struct Row<'a> {
+    first: &'a Record,
+    last: Timestamp,
+    line: Line,
+    times: usize,
+}
+
+pub(super) fn table(records: &[Record], page: &mut Page) {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for record in records {
+        let Some(line) = in_words(&record.event) else { continue };
+        // A wait looks a hundred times in the same words.
+        if let Some(row) = rows.last_mut()
+            && same(&row.first.event, &record.event)
+        {
+            row.times += 1;
+            row.last = record.time;
+            continue;
+        }
+        rows.push(Row { first: record, last: record.time, line, times: 1 });
+    }
+    if rows.is_empty() {
+        return;
+    }
+    page.push(Line::of("Timeline").heading(2));
+    let header = ["Time (UTC)", "Step", "What happened"].map(|title| Line::of(title).done()).to_vec();
+    let rows = rows.into_iter().map(|row| {
+        let line = match row.times {
+            1 => row.line,
+            times => row.line.text(format!(" ({times} times, until {})", clock(row.last))),
+        };
+        let step = match row.first.event.step() {
+            Some(step) => Line::new().code(step.as_str()),
+            None => Line::new(),
+        };
+        vec![Line::of(clock(row.first.time)).done(), step.done(), line.done()]
+    });
+    page.push(Block::Table { header, rows: rows.collect() });
+}
+
+fn clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn same(one: &Event, other: &Event) -> bool {
+    match (one, other) {
+        (
+            Event::EffectIntended { step, attempt, effect, detail, .. },
+            Event::EffectIntended {
+                step: other_step,
+                attempt: other_attempt,
+                effect: other_effect,
+                detail: other_detail,
+                ..
+            },
+        ) => (step, attempt, effect, detail) == (other_step, other_attempt, other_effect, other_detail),
+        (Event::Sample { step, probe, .. }, Event::Sample { step: other_step, probe: other_probe, .. }) => {
+            (step, probe) == (other_step, other_probe)
+        }
+        _ => false,
+    }
+}
+
+fn in_words(event: &Event) -> Option<Line> {
+    Some(match event {
+        Event::RunStarted(header) => {
+            Line::of("the run began, with ").code(&header.runbook).text(", by ").code(&header.operator)
+        }
+        Event::RunResumed { by, .. } => Line::of("resumed by ").code(by),
+        Event::StepStarted { attempt: 1, .. } => Line::of("started"),
+        Event::StepStarted { attempt, .. } => Line::of(format!("started, attempt {attempt}")),
+        Event::EffectIntended { effect, detail, .. } => {
+            let what = if *effect == Effect::Read { "looks: " } else { "does: " };
+            Line::of(what).code(head(detail))
+        }
+        Event::StepRetried { wait_ms, .. } => Line::of(format!("is repeated in {}", millis(*wait_ms))),
+        Event::StepFinished { status, error, .. } => {
+            let line = Line::new().strong(status.name().replace('_', " "));
+            match error {
+                Some(error) => line.text(": ").code(head(error)),
+                None => line,
+            }
+        }
+        Event::StepSkipped { reason, .. } => Line::new().strong("skipped").text(": ").code(head(reason)),
+        Event::StepDeferred { waiting_on, .. } => Line::of("waits for ").codes(waiting_on),
+        Event::QuestionAsked { question, message, .. } => {
+            Line::of(format!("question {question}: ")).code(head(message))
+        }
+        Event::QuestionAnswered { question, answer, by, .. } => {
+            Line::of(format!("answer to question {question}: ")).code(head(answer)).text(", by ").code(by)
+        }
+        Event::Sample { probe, .. } => Line::of("a sample of ").code(probe),
+        // Every piece of output has one.
+        Event::OutputCommit { .. } => return None,
+        Event::Recovered { .. } => Line::of("the journal was repaired after an interruption"),
+        Event::UndoStarted {} => Line::of("the undo began"),
+        Event::RunPaused { reason } => Line::new().strong("paused").text(": ").code(head(reason)),
+        Event::RunFinished { outcome, code, .. } => {
+            Line::of("the run ended: ").strong(outcome.name().replace('_', " ")).text(format!(", exit code {code}"))
+        }
+        Event::Unrecognised => Line::of("an event that this version does not know"),
+    })
+}
+
+/// The first line that says something, shortened.
+fn head(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
+    let more = text.trim().lines().count() > 1;
+    let mut head: String = line.chars().take(LONGEST).collect();
+    if more || line.chars().count() > LONGEST {
+        head.push_str(" …");
+    }
+    head
+}

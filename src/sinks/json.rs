@@ -1,0 +1,79 @@
+//! One record a line, for programs. Knows nothing of people.
+
+use std::{cell::RefCell, io::Write};
+
+use crate::{event::Record, port::Sink};
+
+/// Writes every record as a flat JSON object on a line of its own. A reader that has gone silences it.
+pub struct JsonLines(RefCell<Option<Box<dyn Write>>>);
+
+impl JsonLines {
+    pub fn new(out: Box<dyn Write>) -> JsonLines {
+        JsonLines(RefCell::new(Some(out)))
+    }
+}
+
+impl Sink for JsonLines {
+    fn accept(&self, record: &Record) {
+        let mut slot = self.0.borrow_mut();
+        let Some(out) = slot.as_mut() else { return };
+        // A record is maps of texts and numbers; that it cannot be written as JSON cannot happen, and a sink must not end a run.
+        let Ok(mut line) = serde_json::to_vec(record) else { return };
+        line.push(b'\n');
+        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
+            *slot = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, rc::Rc};
+
+    use super::*;
+    use crate::event::Event;
+
+    struct Pipe(Rc<RefCell<Vec<u8>>>, usize);
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.0.borrow().len() >= self.1 {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            self.0.borrow_mut().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn record(seq: u64, reason: &str) -> Record {
+        let event = Event::RunPaused { reason: reason.into() };
+        Record { seq, time: jiff::Timestamp::UNIX_EPOCH, elapsed_ms: 7, event }
+    }
+
+    #[test]
+    fn one_flat_object_a_line() {
+        let out = Rc::new(RefCell::new(Vec::new()));
+        let sink = JsonLines::new(Box::new(Pipe(out.clone(), usize::MAX)));
+        sink.accept(&record(1, "two\nlines"));
+        sink.accept(&record(2, "ü"));
+        assert_eq!(
+            String::from_utf8(out.take()).unwrap(),
+            "{\"seq\":1,\"time\":\"1970-01-01T00:00:00Z\",\"elapsed_ms\":7,\"event\":\"run_paused\",\"reason\":\"two\\nlines\"}\n\
+             {\"seq\":2,\"time\":\"1970-01-01T00:00:00Z\",\"elapsed_ms\":7,\"event\":\"run_paused\",\"reason\":\"ü\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_silences_it() {
+        let out = Rc::new(RefCell::new(Vec::new()));
+        let sink = JsonLines::new(Box::new(Pipe(out.clone(), 1)));
+        for seq in 1..5 {
+            sink.accept(&record(seq, "r"));
+        }
+        assert_eq!(out.borrow().iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+}

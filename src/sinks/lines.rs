@@ -1,0 +1,499 @@
+//! A run as lines for people. Knows nothing of terminals but what it is told: colour, width, and whether a line can be
+//! written anew.
+
+use std::{cell::RefCell, collections::HashMap, io::Write, time::Duration};
+
+use anstyle::{AnsiColor, Style};
+use indexmap::IndexMap;
+use serde_json::Value as Json;
+use unicode_width::UnicodeWidthChar;
+
+use super::output::Partial;
+use crate::{
+    event::{Effect, Event, Outcome, Progress, Record, RunId, RunStarted, SkipCause, StepId, StepStatus, Stream},
+    port::Sink,
+    text::{one_line, printable},
+    value::show_duration,
+};
+
+/// While a question is open, so many lines wait to be shown; the log has all.
+const WAITING: usize = 500;
+
+#[derive(Clone, Copy, Debug)]
+pub struct LineOptions {
+    pub color: bool,
+    pub width: usize,
+    /// The writer is a terminal: a wait is one line that is written anew.
+    pub terminal: bool,
+    /// Only what went wrong, what is asked, and how it ended.
+    pub quiet: bool,
+    /// Also what each step is about to do, its captures and samples.
+    pub verbose: bool,
+    /// Somebody else draws questions; nothing is shown while one is open.
+    pub interactive: bool,
+}
+
+impl Default for LineOptions {
+    fn default() -> LineOptions {
+        LineOptions { color: false, width: 80, terminal: false, quiet: false, verbose: false, interactive: false }
+    }
+}
+
+/// Shows events as they come. A writer that fails silences it.
+pub struct Lines {
+    options: LineOptions,
+    titles: HashMap<StepId, String>,
+    state: RefCell<State>,
+}
+
+struct State {
+    /// None after a failed write.
+    out: Option<Box<dyn Write>>,
+    run: Option<RunId>,
+    running: Vec<StepId>,
+    partial: IndexMap<(StepId, u8), Partial>,
+    /// A line that will be written anew is on the screen.
+    live: bool,
+    /// Steps that only look: their answer is told by one line, and what each look wrote is in the log.
+    looking: Vec<StepId>,
+    /// The last answer of each wait, so that the same one is not told again.
+    answers: HashMap<StepId, String>,
+    /// Lines that wait for an answer, and how many more there were.
+    held: Option<(Vec<String>, u64)>,
+}
+
+impl Lines {
+    pub fn new(out: Box<dyn Write>, options: LineOptions, titles: HashMap<StepId, String>) -> Lines {
+        let state = State {
+            out: Some(out),
+            run: None,
+            running: Vec::new(),
+            partial: IndexMap::new(),
+            live: false,
+            looking: Vec::new(),
+            answers: HashMap::new(),
+            held: None,
+        };
+        Lines { options, titles, state: RefCell::new(state) }
+    }
+
+    fn paint(&self, style: Style, text: &str) -> String {
+        if self.options.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    fn red(&self, text: &str) -> String {
+        self.paint(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), text)
+    }
+
+    fn yellow(&self, text: &str) -> String {
+        self.paint(Style::new().fg_color(Some(AnsiColor::Yellow.into())), text)
+    }
+
+    fn green(&self, text: &str) -> String {
+        self.paint(Style::new().fg_color(Some(AnsiColor::Green.into())), text)
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.paint(Style::new().dimmed(), text)
+    }
+
+    fn header(&self, started: &RunStarted) -> Vec<String> {
+        let mut lines = vec![
+            format!("{}  ({})", self.bold(&one_line(&started.runbook)), one_line(&started.origin)),
+            self.dim(&format!(
+                "run {}  by {} on {}  in {}",
+                started.run,
+                one_line(&started.operator),
+                one_line(&started.host),
+                one_line(&started.cwd)
+            )),
+        ];
+        let longest = started.params.keys().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in &started.params {
+            let source = match started.param_sources.get(name).and_then(Json::as_str) {
+                Some(source) => self.dim(&format!("  ({})", one_line(source))),
+                None => String::new(),
+            };
+            lines.push(format!("  {:longest$} = {}{source}", one_line(name), show(value)));
+        }
+        for (name, source) in &started.secrets {
+            lines.push(format!("  {:longest$} = *** {}", one_line(name), self.dim(&format!("({})", show(source)))));
+        }
+        lines.push(String::new());
+        lines
+    }
+
+    /// The lines of an event. `quiet` is the caller's.
+    fn event(&self, state: &State, record: &Record) -> Vec<String> {
+        let id = |step: &StepId| one_line(step.as_str()).into_owned();
+        let verbose = self.options.verbose;
+        match &record.event {
+            Event::RunStarted(started) => self.header(started),
+            Event::RunResumed { by, host, .. } => {
+                vec![self.dim(&format!("resumed by {} on {}", one_line(by), one_line(host)))]
+            }
+            Event::StepStarted { step, attempt, effect, title, .. } => {
+                // What stands in the plan may wait for values that are known by now.
+                let title = title.as_ref().or_else(|| self.titles.get(step));
+                let title = title.map(|title| format!("  {}", one_line(title))).unwrap_or_default();
+                let effect = match effect {
+                    Effect::Read => self.dim("[read]"),
+                    Effect::Change => self.yellow("[change]"),
+                    Effect::Destroy => self.red("[destroy]"),
+                };
+                let again = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                vec![format!("▶ {}{title} {effect}{again}", self.bold(&id(step)))]
+            }
+            Event::EffectIntended { detail, .. } if verbose => {
+                printable(detail).lines().map(|line| self.dim(&format!("  $ {line}"))).collect()
+            }
+            Event::StepRetried { attempt, reason, wait_ms, .. } => vec![format!(
+                "  ↻ attempt {attempt} in {}: {}",
+                show_duration(Duration::from_millis(*wait_ms)),
+                one_line(reason)
+            )],
+            Event::StepFinished {
+                step,
+                status,
+                exit,
+                signal,
+                http_status,
+                duration_ms,
+                captures,
+                withheld,
+                error,
+                notes,
+                ..
+            } => {
+                let how = match (exit, signal, http_status) {
+                    (_, Some(signal), _) => format!("signal {signal}"),
+                    (Some(exit), ..) if *exit != 0 => format!("exit {exit}"),
+                    (_, _, Some(status)) => format!("HTTP {status}"),
+                    _ => String::new(),
+                };
+                self.finished(&id(step), *status, &how, *duration_ms, error.as_deref())
+                    .into_iter()
+                    .chain(notes.iter().flat_map(|note| {
+                        let note = printable(note).into_owned();
+                        note.lines().map(|line| self.yellow(&format!("  ! {line}"))).collect::<Vec<_>>()
+                    }))
+                    .chain(
+                        captures
+                            .iter()
+                            .filter(|_| verbose)
+                            .map(|(name, value)| self.dim(&format!("  {} = {}", one_line(name), show(value)))),
+                    )
+                    .chain(
+                        withheld
+                            .iter()
+                            .filter(|_| verbose)
+                            .map(|name| self.dim(&format!("  {} = (not on record)", one_line(name)))),
+                    )
+                    .collect()
+            }
+            Event::StepSkipped { step, cause, reason } => {
+                let by = match cause {
+                    SkipCause::Condition => "skipped",
+                    SkipCause::Operator => "skipped by the operator",
+                };
+                vec![self.dim(&format!("– {} {by}: {}", id(step), one_line(reason)))]
+            }
+            Event::StepDeferred { step, waiting_on, detail } => {
+                let mut lines = vec![format!("… {} waits for {}", id(step), one_line(&waiting_on.join(", ")))];
+                lines.extend(printable(detail).lines().map(|line| self.dim(&format!("  $ {line}"))));
+                lines
+            }
+            Event::QuestionAsked { step, message, .. } if !self.options.interactive => {
+                let step = step.as_ref().map(|step| format!("{}: ", id(step))).unwrap_or_default();
+                // A question may be of several lines, and is read before it is answered.
+                let mut lines = message.trim_end().lines();
+                let first = self.yellow(&format!("? {step}{}", one_line(lines.next().unwrap_or_default())));
+                let rest = lines.map(|line| self.yellow(&format!("  {}", one_line(line))));
+                std::iter::once(first).chain(rest).collect()
+            }
+            Event::QuestionAnswered { answer, reason, by, .. } => {
+                let reason = reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
+                vec![self.dim(&format!("  › {} by {}{reason}", one_line(answer), one_line(by)))]
+            }
+            Event::Sample { probe, value, .. } if verbose => {
+                vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
+            }
+            Event::Recovered { cut_bytes, saved_as } => vec![self.yellow(&format!(
+                "! the last record was torn; its {cut_bytes} bytes are saved as {}",
+                one_line(saved_as)
+            ))],
+            Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
+            Event::RunPaused { reason } => {
+                let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
+                lines.extend(self.resume(state));
+                lines
+            }
+            Event::RunFinished { outcome, reason, .. } => {
+                self.outcome(state, *outcome, reason.as_deref(), record.elapsed_ms)
+            }
+            Event::EffectIntended { .. }
+            | Event::QuestionAsked { .. }
+            | Event::Sample { .. }
+            | Event::OutputCommit { .. }
+            | Event::Unrecognised => Vec::new(),
+        }
+    }
+
+    fn finished(&self, id: &str, status: StepStatus, how: &str, duration_ms: u64, error: Option<&str>) -> Vec<String> {
+        let took = seconds(duration_ms);
+        let error = error.map(|error| printable(error).into_owned()).unwrap_or_default();
+        let mut rest = error.lines();
+        // The first line says what, what follows is drawn and keeps its lines.
+        let why = match (rest.next().unwrap_or_default(), how) {
+            ("", how) => how.to_owned(),
+            (why, "") => why.to_owned(),
+            (why, how) if why.contains(how) => why.to_owned(),
+            (why, how) => format!("{why} ({how})"),
+        };
+        let colon = if why.is_empty() { "" } else { ": " };
+        let mut lines = vec![match status {
+            StepStatus::Succeeded => format!("{} {id} {}", self.green("✔"), self.dim(&took)),
+            StepStatus::Failed => format!("{} {}", self.red(&format!("✘ {id} failed{colon}{why}")), self.dim(&took)),
+            StepStatus::Unknown => {
+                format!("{} {}", self.yellow(&format!("? {id} unknown{colon}{why}")), self.dim(&took))
+            }
+            StepStatus::Skipped => self.dim(&format!("– {id} skipped{colon}{why}")),
+            StepStatus::DoneByHand => format!("{} {id} done by hand", self.green("✔")),
+            StepStatus::Undone => format!("{} {id} undone {}", self.yellow("↶"), self.dim(&took)),
+            StepStatus::NotRun => self.dim(&format!("– {id} not run")),
+        }];
+        lines.extend(rest.map(|line| format!("  {line}")));
+        lines
+    }
+
+    fn outcome(&self, state: &State, outcome: Outcome, reason: Option<&str>, elapsed_ms: u64) -> Vec<String> {
+        let reason = reason.map(|reason| printable(reason).into_owned()).unwrap_or_default();
+        let mut rest = reason.lines();
+        let why = rest.next().map(|why| format!(": {why}")).unwrap_or_default();
+        let said = match outcome {
+            Outcome::Succeeded => self.green(&format!("✔ succeeded{why}")),
+            Outcome::Failed => self.red(&format!("✘ failed{why}")),
+            Outcome::Declined => self.yellow(&format!("■ declined{why}")),
+            Outcome::Undone => self.yellow(&format!("↶ failed and undone{why}")),
+            Outcome::UndoFailed => self.red(&format!("✘ the undo failed{why}")),
+            Outcome::Paused => self.yellow(&format!("‖ paused{why}")),
+            Outcome::Unknown => self.yellow(&format!("? the outcome is unknown{why}")),
+        };
+        let mut lines = vec![format!("{said} {}", self.dim(&seconds(elapsed_ms)))];
+        lines.extend(rest.map(|line| format!("  {line}")));
+        if !outcome.closes() {
+            lines.extend(self.resume(state));
+        }
+        lines
+    }
+
+    fn resume(&self, state: &State) -> Option<String> {
+        state.run.as_ref().map(|run| format!("  go on with: {}", self.bold(&format!("runsheet resume {run}"))))
+    }
+
+    /// Whether an event is shown even when little is to be said.
+    fn matters(event: &Event) -> bool {
+        match event {
+            Event::StepFinished { status, notes, .. } => {
+                matches!(status, StepStatus::Failed | StepStatus::Unknown) || !notes.is_empty()
+            }
+            Event::QuestionAsked { .. }
+            | Event::Recovered { .. }
+            | Event::UndoStarted {}
+            | Event::RunPaused { .. }
+            | Event::RunFinished { .. } => true,
+            _ => false,
+        }
+    }
+
+    fn gutter(&self, state: &State, step: &StepId) -> String {
+        // Who says it is plain while only one step runs.
+        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        self.dim(&format!("  {name}│ "))
+    }
+
+    fn output(&self, state: &mut State, step: &StepId, stream: Stream, bytes: &[u8]) {
+        let mut lines = Vec::new();
+        state.partial.entry((step.clone(), stream as u8)).or_default().push(bytes, |line| lines.push(line));
+        let gutter = self.gutter(state, step);
+        state.write(lines.into_iter().map(|line| format!("{gutter}{line}")).collect());
+    }
+
+    /// Shows what steps have written without a line feed at its end.
+    fn finish_output(&self, state: &mut State, of: &StepId) {
+        let gutter = self.gutter(state, of);
+        let mut lines = Vec::new();
+        state.partial.retain(|(step, _), partial| {
+            if step == of {
+                lines.extend(partial.finish().map(|line| format!("{gutter}{line}")));
+            }
+            step != of
+        });
+        state.write(lines);
+    }
+
+    fn poll(&self, state: &mut State, step: &StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: &str) {
+        let answer = one_line(answer.lines().next().unwrap_or_default()).into_owned();
+        let of = if limit_ms > 0 {
+            format!(" of {}", show_duration(Duration::from_millis(limit_ms)))
+        } else {
+            String::new()
+        };
+        let elapsed = show_duration(Duration::from_secs(elapsed_ms / 1000));
+        let name = one_line(step.as_str());
+        if self.options.terminal {
+            if state.held.is_none() {
+                let line = format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}");
+                state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
+            }
+        } else if state.answers.get(step) != Some(&answer) {
+            let line = self.dim(&format!("  ⧖ {name}  {elapsed}{of}: {answer}"));
+            state.answers.insert(step.clone(), answer);
+            state.write(vec![line]);
+        }
+    }
+}
+
+impl Sink for Lines {
+    fn accept(&self, record: &Record) {
+        let mut state = self.state.borrow_mut();
+        let state = &mut *state;
+        match &record.event {
+            Event::RunStarted(started) => state.run = Some(started.run.clone()),
+            Event::StepStarted { step, kind, .. } => {
+                state.running.push(step.clone());
+                if kind == "wait" {
+                    state.looking.push(step.clone());
+                }
+            }
+            Event::StepFinished { step, .. } => {
+                self.finish_output(state, step);
+                state.looking.retain(|looking| looking != step);
+                state.running.retain(|running| running != step);
+                state.answers.remove(step);
+            }
+            // Whatever the answer was, or that there was none: the question is over.
+            Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),
+            _ => {}
+        }
+        if !self.options.quiet || Lines::matters(&record.event) {
+            let lines = self.event(state, record);
+            state.write(lines);
+        }
+        if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
+            state.clear();
+            state.held.get_or_insert_default();
+        }
+    }
+
+    fn progress(&self, progress: &Progress) {
+        if self.options.quiet {
+            return;
+        }
+        let mut state = self.state.borrow_mut();
+        match progress {
+            Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
+            Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
+            Progress::Poll { step, polls, elapsed_ms, limit_ms, answer } => {
+                self.poll(&mut state, step, *polls, *elapsed_ms, *limit_ms, answer);
+            }
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        state.clear();
+        state.release();
+    }
+}
+
+impl State {
+    fn write(&mut self, lines: Vec<String>) {
+        if lines.is_empty() {
+            return;
+        }
+        if let Some((held, more)) = &mut self.held {
+            let room = WAITING.saturating_sub(held.len());
+            *more += lines.len().saturating_sub(room) as u64;
+            held.extend(lines.into_iter().take(room));
+            return;
+        }
+        self.clear();
+        let mut text = lines.join("\n");
+        text.push('\n');
+        self.put(&text);
+    }
+
+    fn live(&mut self, line: &str) {
+        self.put(&format!("\r\x1b[2K{line}"));
+        self.live = true;
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.live) {
+            self.put("\r\x1b[2K");
+        }
+    }
+
+    fn release(&mut self) {
+        if let Some((mut lines, more)) = self.held.take() {
+            if more > 0 {
+                lines.push(format!("  … {more} more lines are in the log"));
+            }
+            self.write(lines);
+        }
+    }
+
+    fn put(&mut self, text: &str) {
+        if let Some(out) = &mut self.out
+            && out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
+        {
+            // Nobody reads any more; that is no reason to stop a run.
+            self.out = None;
+        }
+    }
+}
+
+/// A value of a record on one line.
+fn show(value: &Json) -> String {
+    match value {
+        Json::String(text) => one_line(text).into_owned(),
+        other => one_line(&other.to_string()).into_owned(),
+    }
+}
+
+/// A time that has passed, as precise as people want it.
+fn seconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
+        _ => show_duration(Duration::from_secs(ms / 1000)),
+    }
+}
+
+/// As much of a line as fits.
+fn fit(line: &str, width: usize) -> String {
+    let mut used = 0;
+    let over = line.char_indices().find(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used > width
+    });
+    match over {
+        None => line.to_owned(),
+        Some((at, _)) => {
+            let mut kept: String = line[..at].to_owned();
+            kept.pop();
+            kept.push('…');
+            kept
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

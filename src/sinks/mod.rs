@@ -1,0 +1,8 @@
+//! What shows a run while it happens: lines for people, JSON for programs. Knows nothing of who makes the events.
+
+mod json;
+mod lines;
+mod output;
+
+pub use json::JsonLines;
+pub use lines::{LineOptions, Lines};

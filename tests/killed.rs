@@ -1,0 +1,6 @@
+//! `kill -9` at every kind of moment, through the real binary: nothing runs twice unasked, nothing that was told is
+//! lost, and a resume comes to the end that the run would have come to.
+
+mod everywhere;
+mod moments;
+mod unknown;
