@@ -59,6 +59,10 @@ impl Lab {
         Lab { temp, state }
     }
 
+    pub fn home(&self) -> &Path {
+        self.temp.path()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
     }
@@ -131,13 +135,18 @@ impl Lab {
         self.state.join("runsheet/runs")
     }
 
-    /// The folder of the only run.
-    #[track_caller]
-    pub fn run_dir(&self) -> PathBuf {
+    fn run_dirs(&self) -> Vec<PathBuf> {
         let mut runs: Vec<PathBuf> = std::fs::read_dir(self.runs_dir())
             .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
             .unwrap_or_default();
         runs.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
+        runs
+    }
+
+    /// The folder of the only run.
+    #[track_caller]
+    pub fn run_dir(&self) -> PathBuf {
+        let mut runs = self.run_dirs();
         assert_eq!(runs.len(), 1, "{runs:?}");
         runs.remove(0)
     }
@@ -149,7 +158,7 @@ impl Lab {
 
     /// Waits for a record of the only run.
     pub fn until_record(&self, what: &str, wanted: impl Fn(&Json) -> bool) {
-        until(what, || self.journal().iter().any(&wanted));
+        until(what, || !self.run_dirs().is_empty() && self.journal().iter().any(&wanted));
     }
 
     /// The outcomes that `history` shows, newest first.
@@ -174,6 +183,11 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// One that was made before.
+    pub fn at(path: &Path) -> Gate {
+        Gate { path: path.to_owned() }
+    }
+
     /// Resolves when somebody waits at it.
     pub fn reached(&self) -> Open {
         let mut opened = None;

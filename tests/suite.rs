@@ -1,17 +1,24 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
+mod balrog;
+mod contract;
+mod edits;
 mod fields;
 mod floors;
 mod journal;
 mod killed;
 mod lab;
 mod language;
+mod library;
 mod masking;
 mod plan;
 mod processes;
 mod render;
 mod standins;
 mod support;
+mod thread_dump;
 mod tour;
 mod unattended;
+mod values;
 mod yaml;

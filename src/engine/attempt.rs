@@ -67,7 +67,10 @@ impl Engine<'_> {
                     if names.is_empty() {
                         return self.unperformed(step).await;
                     }
-                    return self.defer(step, names).await;
+                    match self.unmet(names) {
+                        Ok(names) => return self.defer(step, names).await,
+                        Err(failure) => self.fail_unstarted(step, failure).await?,
+                    }
                 }
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
@@ -118,8 +121,8 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, diagnostic: Diagnostic, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, Failure::drawn(diagnostic)).await?;
+    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+        let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
             Next::Over(standing) => Ok(standing),
@@ -143,7 +146,7 @@ impl Engine<'_> {
                 return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
             }
         }
-        Ok(self.resolve(&step.body).map_err(Failure::drawn))
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -173,8 +176,8 @@ impl Engine<'_> {
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = self.scope.borrow();
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
@@ -316,6 +319,10 @@ impl Engine<'_> {
         match self.take(body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
+                Err(StepError::Paused(why)) => {
+                    status = StepStatus::Failed;
+                    report.failure = Some(Failure::plain(why));
+                }
                 Err(error) => {
                     status = StepStatus::Failed;
                     report.failure = Some(Failure::plain(error.to_string()));
@@ -345,7 +352,7 @@ impl Engine<'_> {
         match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
-            Verdict::Broken(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+            Verdict::Broken(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             Verdict::Deferred(names) => {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
@@ -374,7 +381,7 @@ impl Engine<'_> {
                 Ok(Eval::Deferred(names)) => {
                     return Err(Failure::plain(format!("`{}` waits for {}", capture.name.value, names.join(", "))));
                 }
-                Err(diagnostic) => return Err(Failure::drawn(truncation_hint(diagnostic, result))),
+                Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
         Ok(values)
@@ -392,8 +399,8 @@ impl Engine<'_> {
                 for text in texts {
                     redactor.add(&Secret::new(text), false).map_err(|_| {
                         StepError::Paused(format!(
-                            "step {}: the secret `{}` is shorter than 8 bytes and could not be masked",
-                            step.path, capture.name.value
+                            "the captured secret `{}` is shorter than 8 bytes and could not be masked",
+                            capture.name.value
                         ))
                     })?;
                 }
@@ -465,7 +472,7 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
-        let task = match self.resolve(body) {
+        let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {
                 return Ok(Verified::Undecided(format!("it uses {}", names.join(", "))));
@@ -485,9 +492,7 @@ impl Engine<'_> {
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
             // An answer that says "ask me later" or "you may not know" says nothing about the effect.
-            Verdict::Misses(failure) if body.expect.default_in_force() != DefaultExpect::Nothing && !tells(&report) => {
-                Ok(Verified::Undecided(failure.message))
-            }
+            Verdict::Misses(failure) if !tells(&report) => Ok(Verified::Undecided(failure.message)),
             Verdict::Misses(failure) => Ok(Verified::NotInPlace(failure.message)),
             Verdict::Broken(diagnostic) => Ok(Verified::Undecided(diagnostic.message)),
             Verdict::Deferred(names) => Ok(Verified::Undecided(format!("it uses {}", names.join(", ")))),
@@ -521,13 +526,20 @@ impl Engine<'_> {
             })
             .await?;
         let cancel = crate::port::Cancel::new();
-        self.guarded(&cancel, self.world.sleep(wait, &cancel)).await?;
+        // Between two attempts nothing runs that would need a grace.
+        let pause = async {
+            tokio::select! {
+                () = self.world.sleep(wait, &cancel) => {}
+                _ = self.signals.stopped() => {}
+            }
+        };
+        self.guarded(&cancel, std::pin::pin!(pause)).await?;
         Ok(true)
     }
 
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&self.scope.borrow());
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
@@ -736,11 +748,12 @@ pub(super) fn why(report: &StepReport) -> String {
     }
 }
 
-/// Whether a missed default says something about the effect: a plain "no" does, an outage does not.
+/// Whether an answer says something about the effect: what was looked at, or that it is not there, does; an outage, a
+/// refusal and a command that could not be run do not.
 fn tells(report: &StepReport) -> bool {
     match (report.http_status, report.exit) {
-        (Some(status), _) => matches!(status, 404 | 410),
-        (None, Some(exit)) => (1..126).contains(&exit),
+        (Some(status), _) => matches!(status, 200..=299 | 404 | 410),
+        (None, Some(exit)) => (0..126).contains(&exit),
         (None, None) => false,
     }
 }
@@ -754,11 +767,20 @@ fn texts_of(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// An expression that reads cut output fails; this says why.
-fn truncation_hint(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
-    match crate::model::field(result, "truncated") {
-        Some(Value::Bool(true)) => diagnostic
-            .hint("the output was longer than is kept for expressions; raise `max_output`, or write it to a file"),
-        _ => diagnostic,
+/// An expression that reads what is not there fails; this says why it is not.
+fn say_why_missing(diagnostic: Diagnostic, result: &Value) -> Diagnostic {
+    let has = |name| crate::model::field(result, name).is_some();
+    if crate::model::field(result, "truncated") == Some(&Value::Bool(true)) {
+        return diagnostic.hint(if has("status") {
+            "the answer was longer than is kept for expressions; raise `max_body`, or `save` it to a file"
+        } else {
+            "the output was longer than is kept for expressions; raise `max_output`, or write it to a file"
+        });
     }
+    if diagnostic.code == "no-value" && diagnostic.message == "`result` has no `json`" && !has("json") {
+        let what = if has("body") { "the answer" } else { "the output" };
+        return Diagnostic { message: format!("{what} is not JSON, so there is no `result.json`"), ..diagnostic }
+            .hint("`is defined` asks whether it is");
+    }
+    diagnostic
 }

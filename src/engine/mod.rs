@@ -26,7 +26,7 @@ use crate::{
     event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     plan::Plan,
-    port::{Answer, Journal, JournalError, Operator, Question, Reply, StepError, World},
+    port::{Answer, Failure, Journal, JournalError, Operator, Question, Reply, StepError, World},
     syntax::Truth,
     text::Diagnostic,
     value::{Scope, Slot, Value},
@@ -310,16 +310,28 @@ impl<'a> Engine<'a> {
                     self.settle(step, StepStatus::Skipped, &IndexMap::new());
                     return Ok(Standing::Satisfied);
                 }
-                Ok(Truth::Deferred(waiting_on)) => return self.defer(step, waiting_on).await,
-                Err(diagnostic) => return self.broken(step, diagnostic, last).await,
+                Ok(Truth::Deferred(waiting_on)) => match self.unmet(waiting_on) {
+                    Ok(waiting_on) => return self.defer(step, waiting_on).await,
+                    Err(failure) => return self.broken(step, failure, last).await,
+                },
+                Err(diagnostic) => return self.broken(step, Failure::drawn(diagnostic), last).await,
             }
         }
         self.attempts(step, last).await
     }
 
+    /// Only where nothing is run may a step wait for ever: in a run everything it uses is known or absent by now, so what
+    /// is not is a failure, and never a step that was left out in silence.
+    pub(crate) fn unmet(&self, waiting_on: Vec<String>) -> Result<Vec<String>, Failure> {
+        if self.options.run.is_none() {
+            return Ok(waiting_on);
+        }
+        Err(Failure::plain(format!("it uses {}, which nothing has set", waiting_on.join(", "))))
+    }
+
     /// The step is shown as written: it uses values that are not there.
     async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
-        let detail = step.body.action.show(&self.scope.borrow()).detail;
+        let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
     }

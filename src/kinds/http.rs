@@ -8,7 +8,7 @@ use crate::{
     model::{
         Action, Block, Declared, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
     },
-    syntax::{Given, NodeKind, Reference, Template},
+    syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
     value::{Scope, Value},
 };
@@ -45,16 +45,16 @@ const METHODS: [(&str, &str); 7] = [
 ];
 const BODIES: [&str; 4] = ["json", "form", "body", "upload"];
 /// Words of other tools.
-const FOREIGN: [(&str, &str); 7] = [
-    ("uri", "url"),
-    ("params", "query"),
-    ("data", "body"),
-    ("payload", "json"),
-    ("content", "body"),
-    ("verb", "method"),
-    ("header", "headers"),
+const FOREIGN: [Foreign; 7] = [
+    ("uri", "url", true),
+    ("params", "query", true),
+    ("data", "body", false),
+    ("payload", "json", true),
+    ("content", "body", true),
+    ("verb", "method", true),
+    ("header", "headers", true),
 ];
-const AUTH_FOREIGN: [(&str, &str); 1] = [("token", "bearer")];
+const AUTH_FOREIGN: [Foreign; 1] = [("token", "bearer", true)];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const MAX_BODY: u64 = 10 * 1024 * 1024;
 
@@ -98,7 +98,13 @@ pub(super) enum JsonTemplate {
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let problems = given.problems();
-    let mut fields = given.fields("`http`")?.closed(KIND.keys()).foreign(&FOREIGN);
+    let mut fields = given
+        .clone()
+        .like("{url: \"https://example.org\"}")
+        .fields("`http`")?
+        .closed(KIND.keys())
+        .foreign(&FOREIGN)
+        .outer(Lowering::AROUND);
     let method_at = fields.take_entry("method");
     let method =
         method_at.map(|entry| Given::field(&entry.value, "method", problems).one_of(&METHODS)).unwrap_or(Some("GET"));
@@ -165,18 +171,22 @@ fn headers(given: &Given<'_>, lowering: &Lowering) -> Vec<(String, Template)> {
         let token = !name.text.is_empty()
             && name.text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token {
-            given.problems().push(Diagnostic::error(
-                "bad-name",
-                name.span,
-                format!("`{}` cannot be the name of a header", name.text),
-            ));
+            given.problems().push(
+                Diagnostic::error("bad-name", name.span, format!("`{}` cannot be the name of a header", name.text))
+                    .label("letters, digits and `-`, without blanks"),
+            );
         }
     }
     pairs(given, lowering)
 }
 
 fn auth(given: &Given<'_>, lowering: &Lowering) -> Option<Auth> {
-    let mut fields = given.fields("`auth`")?.closed(["basic", "bearer"]).foreign(&AUTH_FOREIGN);
+    let mut fields = given
+        .clone()
+        .like("{bearer: name_of_the_secret}")
+        .fields("`auth`")?
+        .closed(["basic", "bearer"])
+        .foreign(&AUTH_FOREIGN);
     let (basic, bearer) = (fields.get("basic"), fields.get("bearer"));
     let keys = [fields.key_span("basic"), fields.key_span("bearer")];
     let slip = fields.has_slip_of(&["basic", "bearer"]);
@@ -283,6 +293,31 @@ impl Http {
         }
     }
 
+    /// Whether the file and its parameters alone decide where this request goes, whatever was captured.
+    pub(super) fn says_origin(&self, is_capture: &dyn Fn(&str) -> bool) -> bool {
+        if !self.url.references().iter().any(|reference| is_capture(&reference.name)) {
+            return true;
+        }
+        // The authority has to be complete before the first captured value: what follows a slash changes no origin.
+        let source = self.url.source();
+        let mut literal = String::new();
+        for (number, piece) in source.split("{{").enumerate() {
+            let text = match (number, piece.split_once("}}")) {
+                (0, _) => piece,
+                (_, Some((inner, rest))) => {
+                    let mut words = inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                    if words.any(is_capture) {
+                        break;
+                    }
+                    rest
+                }
+                (_, None) => break,
+            };
+            literal.push_str(text);
+        }
+        literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']))
+    }
+
     /// The request in words; `text` shows one template.
     fn describe(&self, text: &dyn Fn(&Template) -> String, json: &dyn Fn(&JsonTemplate) -> String) -> String {
         let mut shown = format!("{} {}", self.method, text(&self.url));
@@ -342,6 +377,15 @@ impl Action for Http {
 
     fn outputs(&self) -> &'static [&'static str] {
         &["status", "headers", "body", "json", "url", "elapsed"]
+    }
+
+    fn origins(&self) -> Vec<String> {
+        // Only where the authority is written out: `https://host/…`.
+        let literal = self.url.source().trim().split("{{").next().unwrap_or("");
+        let complete =
+            self.url.is_literal() || literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
+        let parsed = complete.then(|| url::Url::parse(literal).ok()).flatten();
+        parsed.into_iter().filter(url::Url::has_host).map(|url| url.origin().ascii_serialization()).collect()
     }
 
     fn default_effect(&self) -> Effect {

@@ -156,18 +156,7 @@ fn check_origin(http: &Http, setting: &Setting<'_>, url: &url::Url) -> Result<()
     let secret = references.iter().find(|r| matches!(setting.names.get(&r.name), Some(Declared::Secret(_))));
     let Some(secret) = secret else { return Ok(()) };
     let origin = url.origin().ascii_serialization();
-    if setting.origins.contains(&origin) {
-        return Ok(());
-    }
-    // A literal start names the origin in the file itself, provided the authority is complete before any value.
-    let source = http.url.source().trim_start();
-    let literal = source.split("{{").next().unwrap_or("");
-    if let Some(rest) = literal.split_once("://").map(|(_, rest)| rest)
-        && rest.contains('/')
-    {
-        return Ok(());
-    }
-    if http.url.is_literal() {
+    if setting.origins.contains(&origin) || http.says_origin(&|name| is_capture(setting, name)) {
         return Ok(());
     }
     Err(Diagnostic::error(
@@ -177,6 +166,10 @@ fn check_origin(http: &Http, setting: &Setting<'_>, url: &url::Url) -> Result<()
     )
     .related(secret.span, "the secret")
     .hint("begin the URL with a parameter, and take only the path from a captured value"))
+}
+
+fn is_capture(setting: &Setting<'_>, name: &str) -> bool {
+    matches!(setting.names.get(name), Some(Declared::Capture { .. }))
 }
 
 fn add_header(headers: &mut Vec<(String, String)>, name: &str, value: &str) {
@@ -194,7 +187,9 @@ struct HttpTask {
 impl Task for HttpTask {
     fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
         Box::pin(async move {
-            let answered = cx.perform_http(self.effect, self.request.clone(), self.detail.clone()).await?;
+            let mut request = self.request.clone();
+            request.timeout = cx.limit().map_or(request.timeout, |limit| request.timeout.min(limit));
+            let answered = cx.perform_http(self.effect, request, self.detail.clone()).await?;
             let reply = match answered {
                 None => return Ok(not_run()),
                 Some(Ok(reply)) => reply,

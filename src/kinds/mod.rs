@@ -3,6 +3,7 @@
 mod ask_person;
 mod http;
 mod http_task;
+mod limited;
 mod report;
 mod set;
 mod shell;

@@ -9,7 +9,7 @@ use crate::{
     event::{Effect, StepId, StepStatus},
     model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
-    syntax::{Eval, Given, NodeKind, Problems, Reference, Template, Text},
+    syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Template, Text},
     text::{Diagnostic, Span},
     value::{Scope, Slot, Value},
 };
@@ -30,8 +30,13 @@ pub const KIND: Kind = Kind {
 
 const LATER: [&str; 2] = ["daemon", "via"];
 /// Words of other tools.
-const FOREIGN: [(&str, &str); 5] =
-    [("command", "script"), ("cmd", "script"), ("run", "script"), ("args", "exec"), ("argv", "exec")];
+const FOREIGN: [Foreign; 5] = [
+    ("command", "script", true),
+    ("cmd", "script", true),
+    ("run", "script", true),
+    ("args", "exec", false),
+    ("argv", "exec", true),
+];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
@@ -58,8 +63,15 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
         return Some(Box::new(plain(what)));
     }
+    if !matches!(given.node().kind, NodeKind::Map(_)) {
+        let hint = match given.node().kind {
+            NodeKind::List(_) => "a program without a shell is {exec: [program, argument]}",
+            _ => "write it like this: shell: echo hello",
+        };
+        return given.refuse("a script", Some(hint.to_owned()));
+    }
     let fields = given.fields("`shell`")?;
-    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN);
+    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN).outer(Lowering::AROUND);
     let mut part = |key| {
         let entry = fields.take_entry(key)?;
         Some((entry.key.span, Given::field(&entry.value, key, given.problems())))
@@ -98,12 +110,9 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
                 .and_then(|text| script(text, given.problems()))
                 .map(|text| What::Script { text, interpreter: words })
         }
-        (None, Some((_, given))) => given.list().and_then(|items| {
-            if items.is_empty() {
-                return given.report("wrong-value", "`exec` is empty; it needs a program", None);
-            }
-            Some(What::Exec(items.iter().filter_map(|item| lowering.template(item)).collect()))
-        }),
+        (None, Some((_, given))) => {
+            given.command().map(|items| What::Exec(items.iter().filter_map(|item| lowering.template(item)).collect()))
+        }
         (None, None) => {
             if !fields.has_slip_of(&["script", "exec"]) {
                 given.problems().push(
@@ -126,7 +135,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
 
 fn script(text: &Text, problems: &Problems) -> Option<Text> {
     if text.text.trim().is_empty() {
-        problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty"));
+        problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty").label("expected a script"));
         return None;
     }
     if text.text.len() + 1 >= ONE_STRING_LIMIT {
@@ -140,6 +149,8 @@ fn script(text: &Text, problems: &Problems) -> Option<Text> {
     if let Some(comment) = text.cut_by_comment {
         problems.push(
             Diagnostic::error("comment-cuts-text", comment, "YAML cut the script here: ` #` begins a comment")
+                .label("not part of the script")
+                .related(text.span, "all that is left of it")
                 .hint("write the script as a block: `shell: |` and the script on the next lines"),
         );
     }
@@ -404,14 +415,16 @@ struct ShellTask {
 impl Task for ShellTask {
     fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
         Box::pin(async move {
-            let performed =
-                cx.perform_process(self.effect, self.request.clone(), self.max_output, self.detail.clone()).await?;
+            let mut request = self.request.clone();
+            request.timeout = request.timeout.into_iter().chain(cx.limit()).min();
+            let limit = request.timeout;
+            let performed = cx.perform_process(self.effect, request, self.max_output, self.detail.clone()).await?;
             let process = match performed {
                 None => return Ok(not_run()),
                 Some(Ok(process)) => process,
                 Some(Err(error)) => return Ok(super::report::world_failure(self.effect, &error)),
             };
-            let mut report = match process_failure(self.effect, &process.end, self.request.timeout) {
+            let mut report = match process_failure(self.effect, &process.end, limit) {
                 Some(report) => report,
                 None => StepReport::of(StepStatus::Succeeded),
             };

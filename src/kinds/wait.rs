@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::report::not_run;
+use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
         Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
@@ -37,6 +37,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(600);
 const ONE_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Wait {
@@ -60,7 +61,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
     }
-    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS));
+    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS)).outer(Lowering::AROUND);
     let until = fields.get("until").map(|given| lowering.expr(&given));
     let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
     let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
@@ -69,7 +70,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let held_for = fields.get("held_for").and_then(|given| lowering.duration(&given));
     // Inside a wait this is the limit of the whole; a single look is limited by the step's own `timeout`.
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
-    let look = lowering.body(&mut fields, true);
+    let look = lowering.body(&mut fields, Part::Look);
     fields.finish();
     if !matches!(look.kind, "shell" | "http" | "") {
         given.problems().push(
@@ -152,6 +153,13 @@ impl Action for Wait {
 
     fn locals(&self) -> &'static [&'static str] {
         &["result"]
+    }
+
+    fn origins(&self) -> Vec<String> {
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.action.origins(),
+        }
     }
 
     fn default_effect(&self) -> Effect {
@@ -411,9 +419,24 @@ impl PollTask {
         }
         match self.until.as_ref().map(|until| (until, until.eval_bool(scope, &locals))) {
             None | Some((_, Ok(Truth::True))) => Look::Holds,
-            Some((until, Ok(_))) => Look::NotYet(Failure::drawn(missed(until, result, scope))),
+            Some((until, Ok(_))) => {
+                let failure = Failure::drawn(missed(until, result, scope));
+                if refuses(result) && !self.names_status(result) { Look::Wrong(failure) } else { Look::NotYet(failure) }
+            }
             Some((_, Err(diagnostic))) => Look::Broken(diagnostic),
         }
+    }
+}
+
+impl PollTask {
+    /// An answer that the author speaks of by its number, or lets pass as expected, is never refused as such.
+    fn names_status(&self, result: &Value) -> bool {
+        let Some(Value::Int(status)) = field(result, "status") else { return false };
+        let number = status.to_string();
+        let says = |expr: &Expr| {
+            expr.source().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == number)
+        };
+        self.expect.entries.iter().any(mentions_outcome) || self.until.iter().chain(&self.fail_when).any(says)
     }
 }
 
@@ -445,7 +468,10 @@ impl Task for PollTask {
             let mut held_since: Option<Duration> = None;
             loop {
                 polls += 1;
-                let mut report = self.look.run(cx).await?;
+                let spent = cx.now().saturating_sub(began);
+                // The last look is due at the very end, and still gets a moment.
+                let limit = self.timeout.saturating_sub(spent).max(LAST_LOOK);
+                let mut report = self.look.run(&Limited { cx, limit }).await?;
                 if report.status == StepStatus::NotRun {
                     return Ok(not_run());
                 }
@@ -488,18 +514,28 @@ impl Task for PollTask {
                     }
                     Look::NotReachable(_) | Look::NotYet(_) => held_since = None,
                 }
-                let pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                let mut pause = backoff(self.interval, self.backoff, self.max_interval, polls);
+                if let Some(since) = held_since {
+                    pause = pause.min(self.held_for.saturating_sub(cx.now().saturating_sub(since)));
+                }
                 let left = self.timeout.saturating_sub(elapsed);
-                if left.is_zero() || elapsed + pause > self.timeout + self.interval {
-                    report.status = StepStatus::Failed;
+                if left.is_zero() {
+                    // A look that changes something and whose end is open leaves the whole step open.
+                    if report.status != StepStatus::Unknown {
+                        report.status = StepStatus::Failed;
+                    }
                     let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
                     report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {
                         Look::NotYet(failure) => prefixed(&format!("{gave_up}: not yet"), failure),
+                        Look::Holds => Failure::plain(format!(
+                            "{gave_up}: it held, but not for {} without a break",
+                            show_duration(self.held_for)
+                        )),
                         _ => Failure::plain(format!("{gave_up}: {answer}")),
                     });
                     return Ok(report);
                 }
-                self.pause(cx, pause.min(left.max(Duration::from_millis(1))), polls, began, &answer).await;
+                self.pause(cx, pause.min(left).max(Duration::from_millis(1)), polls, began, &answer).await;
                 if cx.cancel().level() > 0 {
                     return Ok(StepReport::failed(Failure::plain("it was interrupted")));
                 }

@@ -29,6 +29,11 @@ pub trait Action: std::fmt::Debug {
         &[]
     }
 
+    /// Origins that it names in so many words, such as `https://jenkins.example`.
+    fn origins(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn default_effect(&self) -> Effect;
 
     fn default_expect(&self) -> DefaultExpect {

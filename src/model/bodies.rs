@@ -108,7 +108,7 @@ pub enum Verdict {
 impl Expectations {
     /// The default, unless an entry speaks of exit or status itself.
     pub fn default_in_force(&self) -> DefaultExpect {
-        let spoken = self.entries.iter().any(|entry| mentions_outcome(entry));
+        let spoken = self.entries.iter().any(mentions_outcome);
         if spoken { DefaultExpect::Nothing } else { self.default.unwrap_or(DefaultExpect::Nothing) }
     }
 

@@ -20,7 +20,7 @@ pub use bodies::{
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
 pub use input::{Param, SecretPlace, SecretSpec};
-pub use lower::{Loaded, Lowering, load, number};
+pub use lower::{Loaded, Lowering, Part, load, number};
 pub use names::{Declared, Names};
 pub use registry::{FieldDoc, Kind, Registry};
 pub use runbook::{Requires, Runbook};

@@ -7,6 +7,7 @@ use crate::{
     event::StepId,
     syntax::{Expr, Template},
     text::{Span, Spanned},
+    value::Scope,
 };
 
 #[derive(Debug)]
@@ -41,6 +42,16 @@ impl Step {
         let mut names: Vec<_> = self.body.captures.iter().map(|capture| capture.name.clone()).collect();
         names.extend(self.body.action.gives());
         names
+    }
+
+    /// The scope as the step itself sees it: what it sets is not something it uses. A variable of its own script may
+    /// well have the name under which the result is captured.
+    pub fn sees(&self, scope: &Scope) -> Scope {
+        let mut scope = scope.clone();
+        for name in self.gives() {
+            scope.forget(&name.value);
+        }
+        scope
     }
 }
 

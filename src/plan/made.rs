@@ -91,7 +91,7 @@ impl Plan {
             [(&self.runbook.steps, &self.main, "steps"), (&self.runbook.finally, &self.finally, "finally")]
         {
             for (index, step) in list.iter().enumerate() {
-                let shown = step.body.action.show(&scope);
+                let shown = step.body.action.show(&step.sees(&scope));
                 steps.push(json!({
                     "id": step.path.as_str(),
                     "part": part,
@@ -128,7 +128,7 @@ impl Plan {
         (bytes, digest)
     }
 
-    /// Origins that parameters name, such as `https://jenkins.example:8443`.
+    /// Origins that requests of the file or parameters name, such as `https://jenkins.example:8443`.
     pub fn origins(&self) -> Vec<String> {
         let values = self.inputs.values.values().filter_map(|given| given.value.as_ref()?.as_str());
         let mut origins: Vec<String> = values
@@ -136,6 +136,11 @@ impl Plan {
             .filter(url::Url::has_host)
             .map(|url| url.origin().ascii_serialization())
             .collect();
+        for step in self.runbook.all_steps() {
+            for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+                origins.extend(body.action.origins());
+            }
+        }
         origins.sort_unstable();
         origins.dedup();
         origins

@@ -43,6 +43,12 @@ pub trait StepContext {
         detail: String,
     ) -> Local<'a, Result<Option<Result<HttpReply, SendError>>, StepError>>;
 
+    /// What is left of a limit that spans more than one process or request, such as that of a whole wait. Tasks keep
+    /// to it.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// A question to a person, on record before and after.
     fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>>;
 

@@ -209,7 +209,11 @@ impl Lines {
             }
             Event::QuestionAsked { step, message, .. } if !self.options.interactive => {
                 let step = step.as_ref().map(|step| format!("{}: ", id(step))).unwrap_or_default();
-                vec![self.yellow(&format!("? {step}{}", one_line(message)))]
+                // A question may be of several lines, and is read before it is answered.
+                let mut lines = message.trim_end().lines();
+                let first = self.yellow(&format!("? {step}{}", one_line(lines.next().unwrap_or_default())));
+                let rest = lines.map(|line| self.yellow(&format!("  {}", one_line(line))));
+                std::iter::once(first).chain(rest).collect()
             }
             Event::QuestionAnswered { answer, reason, by, .. } => {
                 let reason = reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();

@@ -6,7 +6,6 @@ use crate::text::{Diagnostic, Source, Span};
 /// Reads the bytes of a file as UTF-8 text without control characters; a byte order mark at its start is left out.
 ///
 /// In an error, the source holds the text as far as it can be shown, and the diagnostic points into it.
-#[expect(clippy::result_large_err, reason = "the caller draws both at once, and there is one such error in a file")]
 pub fn decode(name: impl Into<String>, bytes: Vec<u8>) -> Result<Source, (Source, Diagnostic)> {
     let name = name.into();
     if bytes.len() > MAX_BYTES {

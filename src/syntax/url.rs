@@ -64,7 +64,12 @@ pub(super) fn check(pieces: &[Piece], source: &str) -> Caught<()> {
         None => Err(Fault::new(CODE, 0..source.len(), "a URL is missing here")),
         Some(Piece::Raw(text)) if scheme(text).is_none() => {
             let end = source.find("{{").unwrap_or(source.len());
-            Err(Fault::new(CODE, 0..end, "a URL begins with https:// or http://, or with a value that does"))
+            let fault = Fault::new(CODE, 0..end, "a URL begins with https:// or http://, or with a value that does");
+            // `www.example.org/api` lacks one thing only.
+            let host = source.split('/').next().is_some_and(|host| host.contains('.') && !host.contains(':'));
+            Err(fault
+                .label("no absolute address")
+                .hint_opt((host && end == source.len()).then(|| format!("write https://{source}"))))
         }
         Some(Piece::Raw(text)) if pieces.len() == 1 => {
             whole(text).map_err(|why| Fault::new(CODE, 0..source.len(), why))

@@ -44,6 +44,11 @@ impl Scope {
         self.names.get(name)
     }
 
+    /// As if this name had never been declared.
+    pub fn forget(&mut self, name: &str) {
+        self.names.shift_remove(name);
+    }
+
     /// The status of a step, under `steps["id"].status`.
     pub fn set_step(&mut self, id: &str, slot: Slot) {
         self.names.insert(Scope::step_key(id), slot);
