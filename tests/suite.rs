@@ -2,7 +2,9 @@
 
 mod bad;
 mod balrog;
+mod bytes;
 mod contract;
+mod docs;
 mod edits;
 mod fields;
 mod floors;
@@ -16,6 +18,7 @@ mod plan;
 mod processes;
 mod render;
 mod standins;
+mod supervised;
 mod support;
 mod thread_dump;
 mod tour;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::report::{not_run, process_failure};
+use super::{
+    report::{not_run, process_failure},
+    script::{Suspicion, suspicions},
+};
 use crate::{
     event::{Effect, StepId, StepStatus},
     model::{
@@ -13,7 +16,7 @@ use crate::{
     },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Template, Text},
-    text::{Diagnostic, Span},
+    text::{Diagnostic, Span, nearest},
     value::{Scope, Slot, Value},
 };
 
@@ -249,8 +252,14 @@ impl Action for Shell {
         true
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         let What::Script { text, .. } = &self.what else { return };
+        if self.reads_variables() {
+            let set = |word: &str| variables.contains(&word);
+            for suspicion in suspicions(&text.text, &|word| names.contains(word), &set) {
+                problems.push(warning(suspicion, text, names));
+            }
+        }
         for (start, _) in text.text.match_indices("{{") {
             let rest = &text.text[start + 2..];
             let inner = rest.split("}}").next().unwrap_or("");
@@ -382,6 +391,25 @@ impl Action for Shell {
                 record_dir: None,
             },
         })))
+    }
+}
+
+fn warning(suspicion: Suspicion, text: &Text, names: &Names) -> Diagnostic {
+    match suspicion {
+        Suspicion::Unset { word, at } => {
+            let message = format!("`{word}` is neither declared nor set in this script");
+            let warning = Diagnostic::warning("unset-variable", text.map.span(at), message).label("nobody sets it");
+            match nearest(&word, names.words()) {
+                Some(near) => warning.hint(format!("did you mean `${near}`?")),
+                None => warning.hint("scripts see declared names, `env` and what `requires: {env: [...]}` lists"),
+            }
+        }
+        Suspicion::Code { word, by, at } => {
+            let message = format!("`{by}` reads the value of `{word}` as code");
+            Diagnostic::warning("value-as-code", text.map.span(at), message)
+                .label("a quote or a `;` in it would be obeyed")
+                .hint("pass it as an argument or a variable of its own, or on standard input")
+        }
     }
 }
 

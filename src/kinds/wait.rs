@@ -182,9 +182,11 @@ impl Action for Wait {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
-            poll.look.action.check(names, problems);
+            let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
+            let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
+            poll.look.action.check(names, &variables, problems);
             let captures = poll.look.captures.iter().map(|capture| &capture.value);
             for expr in poll.look.expect.entries.iter().chain(captures).chain(&poll.until).chain(&poll.fail_when) {
                 problems.extend(unknown_fields(expr, poll.look.kind, poll.look.action.outputs()));
@@ -417,7 +419,9 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    drawn.message = format!("the wait fails when {}", fail_when.source().trim());
+                    // It may be written over several lines; a message is one.
+                    let lines: Vec<&str> = fail_when.source().lines().map(str::trim).collect();
+                    drawn.message = format!("the wait fails when {}", lines.join(" ").trim());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),

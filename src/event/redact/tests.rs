@@ -307,6 +307,7 @@ fn records_keep_their_form() {
             captures,
             withheld: Vec::new(),
             error: Some("it has succeeded".into()),
+            interrupted: false,
             notes: vec!["hunter2hunter2".into()],
         },
     };
