@@ -2,6 +2,7 @@
 
 mod bad;
 mod balrog;
+mod bytes;
 mod contract;
 mod docs;
 mod edits;

@@ -7,7 +7,8 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable, mentions_outcome, missed,
+        unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -270,7 +271,12 @@ impl Action for Wait {
         let mut env = setting.env.clone();
         for (name, template) in &poll.look.env {
             match template.eval(setting.scope, &[])? {
-                Eval::Value(value) => env.extend(value.to_env().map(|text| (name.value.clone(), text))),
+                Eval::Value(value) => {
+                    if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
+                        env.push((name.value.clone(), text));
+                    }
+                }
                 Eval::Deferred(names) => waiting.extend(names),
             }
         }
