@@ -26,8 +26,7 @@ fn main() -> ExitCode {
     let folder = tempfile::tempdir().unwrap();
     let mut missed = Vec::new();
     println!("load at the start: {}", load());
-    let parts: [(&str, fn(&Path, &mut Vec<String>)); 4] =
-        [("version", version), ("step", one_step), ("check", check), ("output", output)];
+    let parts: [(&str, Part); 4] = [("version", version), ("step", one_step), ("check", check), ("output", output)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str())) {
             part(folder.path(), &mut missed);
@@ -39,6 +38,9 @@ fn main() -> ExitCode {
     }
     if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// A folder of its own, and where it tells what was too expensive.
+type Part = fn(&Path, &mut Vec<String>);
 
 fn load() -> String {
     std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
@@ -75,7 +77,7 @@ fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Duration> {
             }
         }
     }
-    times.into_values().map(|times| median(times)).collect()
+    times.into_values().map(median).collect()
 }
 
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Options, Publisher},
-    event::{Effect, Event, Record, RunId, RunStarted, RunState, StepId, StepStatus},
+    event::{Effect, Event, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
     journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
     plan::{Plan, ValueSource},
     port::{Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
@@ -292,7 +292,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
             step
         })
         .collect();
-    let (_, digest) = plan.recorded();
+    let (_, digest) = plan.recorded(&Redactor::new());
     let mut all: Vec<Json> = problems.iter().map(|problem| problem.clone().into()).collect();
     all.extend(rows.iter().filter_map(|row| match &row.state {
         State::Wrong(error) => Some(format!("step {}: {error}", row.step.path).into()),

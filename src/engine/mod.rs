@@ -142,6 +142,7 @@ impl<'a> Engine<'a> {
         let end = match result {
             Ok(list) => self.judge(&list),
             Err(StepError::Paused(why)) => return self.interrupted(why).await,
+            Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
             Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
@@ -151,7 +152,7 @@ impl<'a> Engine<'a> {
         }
         match self.final_part(end).await {
             Ok(end) => self.close(end).await,
-            Err(StepError::Paused(why) | StepError::Declined(why)) => self.pause(why).await,
+            Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
             Err(StepError::Journal(error)) => journal_lost(&error),
             Err(StepError::Fault(why)) => fault(why),
         }

@@ -83,7 +83,10 @@ impl Engine<'_> {
                         .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
                     self.scope.borrow_mut().know(name, Value::text(text));
                 }
-                Reply::Nobody { why } | Reply::Closed { why } => {
+                Reply::Nobody { why } => {
+                    return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
+                }
+                Reply::Closed { why } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -101,7 +104,8 @@ impl Engine<'_> {
             Some(StepPhase::Finished {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
-                if status == StepStatus::Unknown && step.idempotent {
+                let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
+                if step.idempotent && (status == StepStatus::Unknown || interrupted) {
                     return Ok(None);
                 }
                 Ended {
