@@ -2,6 +2,7 @@
 
 mod balrog;
 mod contract;
+mod disk;
 mod fields;
 mod floors;
 mod journal;
@@ -9,12 +10,14 @@ mod killed;
 mod lab;
 mod language;
 mod library;
+mod locked;
 mod plan;
 mod processes;
 mod render;
 mod standins;
 mod supervised;
 mod support;
+mod tampered;
 mod thread_dump;
 mod tour;
 mod unattended;
