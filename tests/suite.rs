@@ -2,7 +2,9 @@
 
 mod bad;
 mod balrog;
+mod bytes;
 mod contract;
+mod disk;
 mod docs;
 mod edits;
 mod fields;
@@ -12,6 +14,7 @@ mod killed;
 mod lab;
 mod language;
 mod library;
+mod locked;
 mod masking;
 mod plan;
 mod processes;
@@ -19,6 +22,7 @@ mod render;
 mod standins;
 mod supervised;
 mod support;
+mod tampered;
 mod thread_dump;
 mod tour;
 mod unattended;

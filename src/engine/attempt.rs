@@ -6,7 +6,7 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict, fits_variable},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
@@ -188,6 +188,7 @@ impl Engine<'_> {
             match template.eval(&scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

@@ -31,10 +31,11 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
             only_inputs(template.references(), &names, why, problems);
         }
     }
+    let variables: Vec<&str> = runbook.requires.env.iter().map(|name| name.value.as_str()).collect();
     for steps in [&runbook.steps, &runbook.finally] {
         check_needs(steps, &names, problems);
         for step in steps {
-            check_step(step, &names, problems);
+            check_step(step, &names, &variables, problems);
         }
         check_cycles(runbook, steps, &names, problems);
     }
@@ -115,6 +116,10 @@ fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
             let problem =
                 Diagnostic::error("unknown-step", need.step.span, format!("there is no step `{wanted}` in this list"))
                     .label("no such step");
+            if problems.are_many() {
+                problems.push(problem);
+                continue;
+            }
             let others = steps.iter().map(|other| other.id.value.as_str()).filter(|id| *id != step.id.value);
             problems.push(match did_you_mean(wanted, others.filter(|id| Names::is_id(id))) {
                 Some(hint) => problem.hint(hint),
@@ -143,14 +148,14 @@ fn ids_of(steps: &[Step], but: &str) -> String {
     }
 }
 
-fn check_step(step: &Step, names: &Names, problems: &Problems) {
+fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problems) {
     if let Some(when) = &step.when {
         references(when.references(), names, &[], problems);
     }
     check_own(step, names, problems);
-    check_body(&step.body, names, problems);
+    check_body(&step.body, names, variables, problems);
     if let Some(verify) = &step.verify {
-        check_body(verify, names, problems);
+        check_body(verify, names, variables, problems);
         for capture in &verify.captures {
             if !step.body.captures.iter().any(|of| of.name.value == capture.name.value) {
                 let near = slip_of(&capture.name.value, step).map(|name| format!("did you mean `{name}`?"));
@@ -255,11 +260,13 @@ fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
     }
 }
 
-fn check_body(body: &Body, names: &Names, problems: &Problems) {
+fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problems) {
     check_has_result(body, problems);
     references(&body.action.references(names), names, body.action.locals(), problems);
     let mut found = Vec::new();
-    body.action.check(names, &mut found);
+    let own = body.env.iter().map(|(name, _)| name.value.as_str());
+    let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
+    body.action.check(names, &variables, &mut found);
     problems.extend(found);
     for expr in body.expect.entries.iter().chain(body.captures.iter().map(|capture| &capture.value)) {
         references(expr.references(), names, &["result"], problems);
@@ -332,7 +339,8 @@ fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &P
     let at = reference.step_span.unwrap_or(reference.span);
     if !names.has_step(step) {
         let problem = Diagnostic::error("unknown-step", at, format!("there is no step `{step}`")).label("no such step");
-        let ids = names.step_ids().filter(|id| Names::is_id(id));
+        let few = !problems.are_many();
+        let ids = names.step_ids().filter(|_| few).filter(|id| Names::is_id(id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
     }
     match reference.path.first() {
@@ -354,6 +362,9 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
         "no" | "off" | "n" => Some("false"),
         _ => None,
     };
+    if problems.are_many() {
+        return problems.push(problem);
+    }
     let candidates = names.words().chain(locals.iter().copied()).chain(["steps", "run"]);
     problems.push(match (did_you_mean(name, candidates), boolean) {
         (_, Some(boolean)) => problem.hint(format!("a boolean is written `{boolean}`")),
