@@ -20,6 +20,7 @@ mod render;
 mod standins;
 mod supervised;
 mod support;
+mod terminal;
 mod thread_dump;
 mod tour;
 mod unattended;
