@@ -9,7 +9,7 @@ use std::{
 
 use runsheet::{
     kinds,
-    model::{Loaded, load},
+    model::load,
     syntax::decode,
     text::{Diagnostic, DrawStyle, Source, draw_all},
 };
@@ -96,4 +96,66 @@ fn every_error_is_placed_and_says_what_to_do() {
         places.dedup();
         assert_eq!(places.len(), problems.len(), "{name} says the same twice");
     }
+}
+
+/// The codes of what is said about a text; whatever is said can be drawn.
+fn codes(name: &str, text: String) -> Vec<&'static str> {
+    let (source, problems) = problems(name, text.into_bytes());
+    draw_all(&source, &problems, DrawStyle::default());
+    let mut codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
+    codes.dedup();
+    codes
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut text = String::from("title: a\nlinks: {a: b}\nx0: &a0 [lol, lol]\n");
+    for level in 1..40 {
+        let _ = writeln!(text, "x{level}: &a{level} [{}]", vec![format!("*a{}", level - 1); 9].join(", "));
+    }
+    assert_eq!(codes("bomb.yaml", text), ["alias-budget"]);
+}
+
+#[test]
+fn a_text_meant_fifty_thousand_times_is_refused() {
+    let text = format!("title: &t {}\ntags: [{}]\n", "a".repeat(100_000), vec!["*t"; 50_000].join(", "));
+    assert_eq!(codes("aliases.yaml", text), ["alias-budget"]);
+}
+
+#[test]
+fn depth_is_bounded() {
+    assert_eq!(codes("lists.yaml", format!("title: {}", "[".repeat(100_000))), ["too-deep"]);
+    assert_eq!(codes("maps.yaml", format!("title: {}", "{a: ".repeat(100_000))), ["too-deep"]);
+    let mut blocks = String::new();
+    for level in 0..3_000 {
+        let _ = writeln!(blocks, "{}a:", " ".repeat(level));
+    }
+    assert_eq!(codes("blocks.yaml", blocks), ["too-deep"]);
+    let deep = format!("title: a\nsteps: [{{id: a, shell: a, when: '{}a'}}]", "(".repeat(100_000));
+    assert_eq!(codes("expression.yaml", deep), ["bad-expression"]);
+    let deep = format!("title: a\nsteps: [{{id: a, shell: a, when: '{}a'}}]", "not ".repeat(100_000));
+    assert_eq!(codes("expression.yaml", deep), ["bad-expression"]);
+}
+
+#[test]
+fn a_large_file_is_refused_before_it_is_read() {
+    let (source, problems) = problems("large.yaml", vec![b'a'; 50 * 1024 * 1024]);
+    assert_eq!(problems[0].code, "too-large");
+    assert!(problems[0].message.contains("50.0 MiB"), "{}", problems[0].message);
+    assert!(source.text().is_empty());
+}
+
+#[test]
+fn ten_thousand_errors_are_all_told() {
+    let mut text = String::from("title: a\nsteps:\n");
+    for step in 0..5_000 {
+        let _ = writeln!(
+            text,
+            "  - {{id: s{step}, tilte: a, needs: [nothing-{step}], when: no_name_{step}, shell: a, capture: {{name_{step}: result.exit}}}}"
+        );
+    }
+    let (source, problems) = problems("many.yaml", text.into_bytes());
+    assert_eq!(problems.len(), 15_000);
+    let drawn = draw_all(&source, &problems, DrawStyle::default());
+    assert_eq!(drawn.matches("did you mean `title`?").count(), 5_000);
 }

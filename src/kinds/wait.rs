@@ -112,10 +112,10 @@ impl Poll {
         };
         let mut words = Vec::new();
         if let Some(until) = &self.until {
-            words.push(format!("until {}", until.source().trim()));
+            words.push(format!("until {}", until.on_one_line()));
         }
         if let Some(fail_when) = &self.fail_when {
-            words.push(format!("fails when {}", fail_when.source().trim()));
+            words.push(format!("fails when {}", fail_when.on_one_line()));
         }
         words.push(format!("every {}, at most {}", duration(&self.interval), duration(&self.timeout)));
         if let Some(held_for) = &self.held_for {
@@ -419,9 +419,7 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    // It may be written over several lines; a message is one.
-                    let lines: Vec<&str> = fail_when.source().lines().map(str::trim).collect();
-                    drawn.message = format!("the wait fails when {}", lines.join(" ").trim());
+                    drawn.message = format!("the wait fails when {}", fail_when.on_one_line());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),

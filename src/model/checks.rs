@@ -116,6 +116,10 @@ fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
             let problem =
                 Diagnostic::error("unknown-step", need.step.span, format!("there is no step `{wanted}` in this list"))
                     .label("no such step");
+            if problems.are_many() {
+                problems.push(problem);
+                continue;
+            }
             let others = steps.iter().map(|other| other.id.value.as_str()).filter(|id| *id != step.id.value);
             problems.push(match did_you_mean(wanted, others.filter(|id| Names::is_id(id))) {
                 Some(hint) => problem.hint(hint),
@@ -335,7 +339,8 @@ fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &P
     let at = reference.step_span.unwrap_or(reference.span);
     if !names.has_step(step) {
         let problem = Diagnostic::error("unknown-step", at, format!("there is no step `{step}`")).label("no such step");
-        let ids = names.step_ids().filter(|id| Names::is_id(id));
+        let few = !problems.are_many();
+        let ids = names.step_ids().filter(|_| few).filter(|id| Names::is_id(id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
     }
     match reference.path.first() {
@@ -357,6 +362,9 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
         "no" | "off" | "n" => Some("false"),
         _ => None,
     };
+    if problems.are_many() {
+        return problems.push(problem);
+    }
     let candidates = names.words().chain(locals.iter().copied()).chain(["steps", "run"]);
     problems.push(match (did_you_mean(name, candidates), boolean) {
         (_, Some(boolean)) => problem.hint(format!("a boolean is written `{boolean}`")),

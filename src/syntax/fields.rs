@@ -45,6 +45,11 @@ impl Problems {
         self.kept.borrow().list.is_empty()
     }
 
+    /// There are so many that nobody reads a suggestion for each, and looking for them would take long.
+    pub fn are_many(&self) -> bool {
+        self.kept.borrow().list.len() > 500
+    }
+
     pub fn has_errors(&self) -> bool {
         self.kept.borrow().list.iter().any(Diagnostic::is_error)
     }
@@ -184,7 +189,12 @@ impl<'a> Fields<'a> {
 
     fn in_our_words(&self, key: &str) -> Option<String> {
         let word = self.foreign.iter().find(|word| word.0 == key)?;
-        Some(format!("here it is called `{}`", word.1))
+        let free = self.known.iter().chain(&self.keys).copied().filter(|known| !self.has_exactly(known));
+        Some(match one_of(&equally_near(key, free.filter(|known| *known != word.1))) {
+            // `if` is a word of others, and one slip away from `id`.
+            Some(slip) => format!("here it is called `{}`; or {slip}", word.1),
+            None => format!("here it is called `{}`", word.1),
+        })
     }
 
     fn unknown(&self, entry: &Entry) -> Diagnostic {

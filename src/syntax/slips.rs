@@ -334,11 +334,12 @@ impl Scene<'_> {
             .label("the quoted text ended before this");
         let Some(open) = self.opening_quote() else { return problem };
         let whole = self.source.slice(extent(self.source, open, !self.flows.is_empty()));
-        let inside = self.text()[open + 1..self.at].trim_end();
+        // The parser may stop at the quote itself.
+        let inside = self.text().get(open + 1..self.at).unwrap_or("").trim_end();
         let rest = whole.get(self.at - open..).unwrap_or("");
         // Quotes around a template are YAML's; around a word of an expression they are the expression's.
         if let Some(inside) = inside.strip_suffix(&whole[..1]).filter(|inside| inside.contains("{{")) {
-            let gap = &self.text()[open + 2 + inside.len()..self.at];
+            let gap = self.text().get(open + 2 + inside.len()..self.at).unwrap_or("");
             return problem.hint(quote_it(&format!("{inside}{gap}{rest}")));
         }
         problem.hint(format!("quote the whole: '{}'", whole.replace('\'', "''")))
