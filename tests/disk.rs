@@ -87,7 +87,7 @@ fn fail_at(call: &str, error: &str, most: usize, least_noticed: usize) {
 
 #[test]
 fn a_sync_that_fails_once_stops_the_run() {
-    fail_at("fdatasync", "EIO", 16, 12);
+    fail_at("fdatasync", "EIO", 40, 18);
     fail_at("fsync", "EIO", 4, 3);
 }
 
