@@ -6,6 +6,7 @@ mod disk;
 mod fields;
 mod floors;
 mod journal;
+mod kept;
 mod killed;
 mod lab;
 mod language;
