@@ -1,8 +1,12 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
 mod balrog;
+mod bytes;
 mod contract;
 mod disk;
+mod docs;
+mod edits;
 mod fields;
 mod floors;
 mod journal;
@@ -12,6 +16,7 @@ mod lab;
 mod language;
 mod library;
 mod locked;
+mod masking;
 mod plan;
 mod processes;
 mod render;

@@ -142,6 +142,7 @@ impl<'a> Engine<'a> {
         let end = match result {
             Ok(list) => self.judge(&list),
             Err(StepError::Paused(why)) => return self.interrupted(why).await,
+            Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
             Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
@@ -151,7 +152,7 @@ impl<'a> Engine<'a> {
         }
         match self.final_part(end).await {
             Ok(end) => self.close(end).await,
-            Err(StepError::Paused(why) | StepError::Declined(why)) => self.pause(why).await,
+            Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
             Err(StepError::Journal(error)) => journal_lost(&error),
             Err(StepError::Fault(why)) => fault(why),
         }
@@ -305,7 +306,7 @@ impl<'a> Engine<'a> {
             match truth {
                 Ok(Truth::True) => {}
                 Ok(Truth::False) => {
-                    let reason = format!("`when` is false: {}", when.source().trim());
+                    let reason = format!("`when` is false: {}", when.on_one_line());
                     let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
                     self.publisher.publish(event).await?;
                     self.settle(step, StepStatus::Skipped, &IndexMap::new());
@@ -331,7 +332,9 @@ impl<'a> Engine<'a> {
     }
 
     /// The step is shown as written: it uses values that are not there.
-    async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
+    async fn defer(&self, step: &Step, names: Vec<String>) -> Result<Standing, StepError> {
+        // A script may mention one value many times.
+        let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
         let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)

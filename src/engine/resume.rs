@@ -83,7 +83,10 @@ impl Engine<'_> {
                         .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
                     self.scope.borrow_mut().know(name, Value::text(text));
                 }
-                Reply::Nobody { why } | Reply::Closed { why } => {
+                Reply::Nobody { why } => {
+                    return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
+                }
+                Reply::Closed { why } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),

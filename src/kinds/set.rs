@@ -24,7 +24,7 @@ struct Set {
 }
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
-    let pairs = given.entries()?;
+    let pairs = given.clone().like("{name: expression}").entries()?;
     if pairs.is_empty() {
         return given.report("wrong-value", "`set` is empty", Some("set: {name: expression}".into()));
     }
@@ -60,7 +60,7 @@ impl Action for Set {
         false
     }
 
-    fn check(&self, _names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, _names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
         for (at, (name, expr)) in self.entries.iter().enumerate() {
             for reference in expr.references() {
                 let Some(given) = self.entries[at..].iter().find(|(given, _)| given.value == reference.name) else {

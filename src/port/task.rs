@@ -140,6 +140,9 @@ pub enum StepError {
     /// A question that nobody can answer, or a request to pause.
     #[error("paused: {0}")]
     Paused(String),
+    /// Only a person can say what the run needs to go on, and nobody is there.
+    #[error("undecided: {0}")]
+    Undecided(String),
     /// The operator said no.
     #[error("declined: {0}")]
     Declined(String),
