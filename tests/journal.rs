@@ -93,6 +93,7 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             captures: serde_json::from_str(r#"{"sha":"añb\n"}"#).unwrap(),
             withheld: Vec::new(),
             error: None,
+            interrupted: false,
             notes: Vec::new(),
         },
     )

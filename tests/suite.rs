@@ -1,7 +1,12 @@
 //! The one integration binary: each topic is a module.
 
+mod bad;
 mod balrog;
+mod bytes;
 mod contract;
+mod disk;
+mod docs;
+mod edits;
 mod fields;
 mod floors;
 mod journal;
@@ -9,11 +14,15 @@ mod killed;
 mod lab;
 mod language;
 mod library;
+mod locked;
+mod masking;
 mod plan;
 mod processes;
 mod render;
 mod standins;
+mod supervised;
 mod support;
+mod tampered;
 mod thread_dump;
 mod tour;
 mod unattended;

@@ -371,10 +371,10 @@ fn all_that_can_be_told_is_told_at_once() {
         said,
         [
             "2:4 tag: tags are not part of the language | write the value without it; if it is a text, quote it: \"!foo x\"",
-            "4:11 duplicate-key: duplicate key `d`",
-            "4:17 duplicate-key: duplicate key `d`",
-            "5:4 tag: tags are not part of the language | write the value without it",
-            "3:1 duplicate-key: duplicate key `a`",
+            "4:11 duplicate-key: duplicate key `d` | remove one of them",
+            "4:17 duplicate-key: duplicate key `d` | remove one of them",
+            "5:4 tag: tags are not part of the language | quote it: \"5\"",
+            "3:1 duplicate-key: duplicate key `a` | remove one of them",
         ]
     );
     assert_eq!(source.slice(problems[4].related[0].0), "a");
@@ -389,7 +389,7 @@ fn all_that_can_be_told_is_told_at_once() {
 fn duplicates_are_found_in_large_mappings() {
     let mut text: String = (0..5_000).map(|i| format!("k{i}: {i}\n")).collect();
     text.push_str("k17: again\n");
-    assert_eq!(only(&text), "5001:1 duplicate-key: duplicate key `k17`");
+    assert_eq!(only(&text), "5001:1 duplicate-key: duplicate key `k17` | remove one of them");
 }
 
 #[test]
@@ -406,6 +406,8 @@ error[duplicate-key]: duplicate key `title`
 2 | steps: []
 3 | title: Again
   | ^^^^^ given again here
+  |
+  = help: remove one of them
 "
     );
 }

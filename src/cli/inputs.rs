@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code};
 use crate::{
     engine::secret_sources,
+    event::Redactor,
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
     plan::{Inputs, Plan, ValueSource, resolve, variable_for},
@@ -14,6 +15,9 @@ use crate::{
     syntax::Rendered,
     value::Secret,
 };
+
+/// The source of a parameter on record that holds a secret: whoever goes on with the run gives it again.
+pub const WITHHELD: &str = "withheld";
 
 /// `--param name=value` as a map; the last of a name wins, as on any command line.
 pub fn flags(params: &[String]) -> Result<IndexMap<String, String>, CliError> {
@@ -140,6 +144,38 @@ pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String,
         secrets.insert(spec.name.clone(), secret);
     }
     Ok(secrets)
+}
+
+/// Secrets that stand in variables are known to the process from the start, so they are masked from the start: in
+/// parameters, in titles, in what steps print before the first of them asks for the secret.
+pub fn mask_variables(plan: &Plan, world: &dyn World, redactor: &Redactor) {
+    for (name, source) in secret_sources(plan) {
+        if let Ok(Some(SecretSource::Env(variable))) = source
+            && let Some(text) = world.variable(&variable).filter(|text| !text.is_empty())
+        {
+            let short = plan.runbook.secrets.get(&name).is_some_and(|spec| spec.allow_short);
+            // One that is too short is refused by the step that uses it.
+            let _ = redactor.add(&Secret::new(text), short);
+        }
+    }
+}
+
+/// The sources of the parameters for the record; one that holds a secret is not on record.
+pub fn recorded_sources(plan: &Plan, redactor: &Redactor) -> serde_json::Map<String, serde_json::Value> {
+    let mut sources = plan.sources_json();
+    for (name, value) in plan.params_json() {
+        let mut masked = value.clone();
+        redactor.json(&mut masked);
+        if masked != value {
+            sources.insert(name, WITHHELD.into());
+        }
+    }
+    sources
+}
+
+/// The lock's name as others may read it.
+pub fn locks(plan: &Plan, redactor: &Redactor) -> Vec<String> {
+    plan.lock.iter().map(|lock| redactor.text(lock).into_owned()).collect()
 }
 
 /// Where steps run: the runbook's `cwd`, or where the operator stands.

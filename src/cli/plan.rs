@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{Engine, Options, Publisher},
-    event::{Effect, Event, Record, RunId, RunStarted, RunState, StepId, StepStatus},
+    event::{Effect, Event, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
     journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
     plan::{Plan, ValueSource},
     port::{Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
@@ -292,7 +292,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
             step
         })
         .collect();
-    let (_, digest) = plan.recorded();
+    let (_, digest) = plan.recorded(&Redactor::new());
     let mut all: Vec<Json> = problems.iter().map(|problem| problem.clone().into()).collect();
     all.extend(rows.iter().filter_map(|row| match &row.state {
         State::Wrong(error) => Some(format!("step {}: {error}", row.step.path).into()),
@@ -353,7 +353,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         if let Some(when) = &row.step.when
             && !matches!(row.state, State::Skipped(_))
         {
-            text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
+            text.push_str(&format!("   only when {}\n", one_line(&when.on_one_line())));
         }
         let shown = row.step.body.action.show(&row.step.sees(scope));
         for line in printable(&shown.detail).lines() {
@@ -363,14 +363,14 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
             text.push_str(&format!("     {name} = {}\n", one_line(value)));
         }
         for entry in &row.step.body.expect.entries {
-            text.push_str(&format!("   expects {}\n", one_line(entry.source().trim())));
+            text.push_str(&format!("   expects {}\n", one_line(&entry.on_one_line())));
         }
         for capture in row.step.captures() {
             let secret = if capture.secret { " (secret)" } else { "" };
             text.push_str(&format!(
                 "   {}{secret} = {}\n",
                 capture.name.value,
-                one_line(capture.value.source().trim())
+                one_line(&capture.value.on_one_line())
             ));
         }
         let usual = number.checked_sub(1).map(|before| rows[before].step.path.to_string());

@@ -15,8 +15,8 @@ use crate::{
     engine::Decision,
     event::{Event, StepPhase, StepStatus},
     kinds::registry,
-    model::load,
-    plan::{Inputs, Plan, ValueSource},
+    model::{Runbook, load},
+    plan::{Given, Inputs, Plan, ValueSource, variable_for},
     port::{Choice, Question, QuestionKind, Reply},
     syntax::decode,
     worlds::real::RealWorld,
@@ -63,10 +63,18 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
             .hint("the run began with a version of this tool that took this file"));
     };
     let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
+    let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
     let mut given = Inputs::default();
+    let mut withheld = Vec::new();
     for (name, param) in &runbook.params {
         let Some(json) = header.params.get(name) else { continue };
         let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
+        if header.param_sources.get(name).and_then(|source| source.as_str()) == Some(inputs::WITHHELD) {
+            // Its place is kept: the order of the parameters is part of the plan.
+            given.values.insert(name.clone(), Given { value: None, source: ValueSource::Missing });
+            withheld.push(name.clone());
+            continue;
+        }
         let value =
             param.read(&text).map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
         let source = match header.param_sources.get(name).and_then(|source| source.as_str()) {
@@ -77,14 +85,12 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         };
         given.set(name, value, source);
     }
+    for name in &withheld {
+        give_again(&runbook, &mut given, name, person.attended())?;
+    }
     let plan = Plan::make(Rc::clone(&runbook), names, given)
         .map_err(|problems| CliError::invalid(&source, &problems, context.style()))?;
-    let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
     session::check_answers(&plan, flags.answers.as_deref())?;
-    let (plan_json, digest) = plan.recorded();
-    if digest != header.digest {
-        same_plan(&person, &frozen.plan, &plan_json).await?;
-    }
     let decisions = decisions(flags, &open.state)?;
     let world = RealWorld::new(RealWorld::own_program());
     let missing = inputs::requirements(&plan, &world);
@@ -104,7 +110,12 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
             .add(secret, short)
             .map_err(|_| CliError::new(code::REQUIREMENT, format!("secret `{name}` is too short to be masked")))?;
     }
-    let locks: Vec<String> = plan.lock.iter().cloned().collect();
+    inputs::mask_variables(&plan, &world, &context.redactor);
+    let (plan_json, digest) = plan.recorded(&context.redactor);
+    if digest != header.digest {
+        same_plan(&person, &frozen.plan, &plan_json).await?;
+    }
+    let locks = inputs::locks(&plan, &context.redactor);
     let held = store.acquire(&locks, &id, &runbook.name, &who)?;
     open.hold(held);
     let began = open.records.first().map_or_else(jiff::Timestamp::now, |record| record.time);
@@ -132,6 +143,23 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     .go(&[], Some(resumed))
     .await;
     outcome::finish(context, open, &end)
+}
+
+/// A parameter that held a secret is not on record; a mask must never take its place.
+fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool) -> Result<(), CliError> {
+    let Some(param) = runbook.params.get(name) else { return Ok(()) };
+    let variable = variable_for(name);
+    if let Some(text) = Context::variable(&variable) {
+        let value =
+            param.read(&text).map_err(|why| CliError::usage(format!("parameter `{name}` ({variable}): {why}")))?;
+        given.set(name, value, ValueSource::Environment);
+        return Ok(());
+    }
+    if !attended {
+        let message = format!("parameter `{name}` held a secret and is not on record");
+        return Err(CliError::new(code::REQUIREMENT, message).hint(format!("give it again in {variable}")));
+    }
+    inputs::ask_params(runbook, given)
 }
 
 /// The frozen bytes run; an operator who edited the file should know.

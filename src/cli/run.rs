@@ -52,8 +52,9 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let store = context.store()?;
     let id = RunId::make(world.wall(), world.random());
     let who = session::who();
-    let (plan_json, digest) = plan.recorded();
-    let locks: Vec<String> = plan.lock.iter().cloned().collect();
+    inputs::mask_variables(&plan, &world, &context.redactor);
+    let (plan_json, digest) = plan.recorded(&context.redactor);
+    let locks = inputs::locks(&plan, &context.redactor);
     let held = store.acquire(&locks, &id, &ready.runbook.name, &who)?;
     let began = world.wall();
     let first = Record {
@@ -68,7 +69,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
             origin: source::origin_text(&ready.found.origin),
             digest,
             params: plan.params_json(),
-            param_sources: plan.sources_json(),
+            param_sources: inputs::recorded_sources(&plan, &context.redactor),
             secrets: ready.runbook.secrets.values().map(|s| (s.name.clone(), s.describe().into())).collect(),
             tool_version: env!("CARGO_PKG_VERSION").into(),
             operator: who.operator.clone(),

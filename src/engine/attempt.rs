@@ -6,7 +6,7 @@ use serde_json::Map;
 use super::{Engine, Standing, context::Attempt, menu, publish::millis};
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict},
+    model::{Body, DefaultExpect, OnFailure, Resolution, SecretPlace, Setting, Step, Verdict, fits_variable},
     plan::Plan,
     port::{Answer, Failure, Reply, SecretSource, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Truth},
@@ -131,22 +131,27 @@ impl Engine<'_> {
 
     /// Reads the secrets a step uses and puts every value in place.
     async fn prepare(&self, step: &Step) -> Result<Result<Resolution, Failure>, StepError> {
-        let mut names: Vec<String> = Vec::new();
         for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
-            names.extend(crate::model::body_references(body, &self.plan.names).into_iter().map(|r| r.name));
+            if let Err(why) = self.read_secrets_of(body).await {
+                return Ok(Err(Failure::plain(why)));
+            }
         }
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
+    }
+
+    /// Reads those secrets of a body that were not read before.
+    async fn read_secrets_of(&self, body: &Body) -> Result<(), String> {
+        let references = crate::model::body_references(body, &self.plan.names);
+        let mut names: Vec<String> = references.into_iter().map(|reference| reference.name).collect();
         names.retain(|name| self.plan.runbook.secrets.contains_key(name));
         names.sort_unstable();
         names.dedup();
         for name in names {
-            if !matches!(self.scope.borrow().get(&name), Some(Slot::Hidden)) {
-                continue;
-            }
-            if let Err(why) = self.read_secret(&name).await {
-                return Ok(Err(Failure::plain(format!("could not read secret `{name}`: {why}"))));
+            if self.is_hidden(&name) {
+                self.read_secret(&name).await.map_err(|why| format!("could not read secret `{name}`: {why}"))?;
             }
         }
-        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
+        Ok(())
     }
 
     async fn read_secret(&self, name: &str) -> Result<(), String> {
@@ -183,6 +188,7 @@ impl Engine<'_> {
             match template.eval(&scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }
@@ -456,6 +462,7 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
             })
             .await
@@ -472,6 +479,10 @@ impl Engine<'_> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
+        // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
+        if let Err(why) = self.read_secrets_of(body).await {
+            return Ok(Verified::Undecided(why));
+        }
         let task = match self.resolve(step, body) {
             Ok(Resolution::Task(task)) => task,
             Ok(Resolution::Deferred(names)) => {

@@ -350,7 +350,7 @@ impl<'a> Engine<'a> {
             match truth {
                 Ok(Truth::True) => {}
                 Ok(Truth::False) => {
-                    let reason = format!("`when` is false: {}", when.source().trim());
+                    let reason = format!("`when` is false: {}", when.on_one_line());
                     let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
                     self.publisher.publish(event).await?;
                     self.settle(step, StepStatus::Skipped, &IndexMap::new());
@@ -376,7 +376,9 @@ impl<'a> Engine<'a> {
     }
 
     /// The step is shown as written: it uses values that are not there.
-    async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
+    async fn defer(&self, step: &Step, names: Vec<String>) -> Result<Standing, StepError> {
+        // A script may mention one value many times.
+        let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
         let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)

@@ -104,7 +104,8 @@ impl Engine<'_> {
             Some(StepPhase::Finished {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
-                if status == StepStatus::Unknown && step.idempotent {
+                let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
+                if step.idempotent && (status == StepStatus::Unknown || interrupted) {
                     return Ok(None);
                 }
                 Ended {

@@ -65,6 +65,9 @@ pub enum Event {
         /// Why it did not succeed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
+        /// It was cut short by a signal or by the operator, so that how it ended says nothing about what it does.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        interrupted: bool,
         /// Processes that were left over and ended by us, and what else a reader should know.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,

@@ -38,6 +38,8 @@ pub struct StepState {
     pub kind: String,
     pub effect: Effect,
     pub idempotent: bool,
+    /// The latest attempt was cut short.
+    pub interrupted: bool,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
 }
@@ -69,6 +71,7 @@ impl StepState {
             kind: String::new(),
             effect: Effect::Change,
             idempotent: false,
+            interrupted: false,
             answers: Vec::new(),
         }
     }
@@ -132,6 +135,7 @@ impl RunState {
                 state.effect = *effect;
                 state.idempotent = *idempotent;
                 state.effects.clear();
+                state.interrupted = false;
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -150,7 +154,7 @@ impl RunState {
                     return Err(illegal(format!("step {step} has not failed")));
                 }
             }
-            Event::StepFinished { step, attempt, status, captures, withheld, error, .. } => {
+            Event::StepFinished { step, attempt, status, captures, withheld, error, interrupted, .. } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 let decided = matches!(status, StepStatus::DoneByHand | StepStatus::Succeeded | StepStatus::Failed);
                 match &state.phase {
@@ -160,6 +164,7 @@ impl RunState {
                     StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } if decided => {}
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
+                state.interrupted = *interrupted;
                 state.phase = StepPhase::Finished {
                     status: *status,
                     captures: captures.clone(),

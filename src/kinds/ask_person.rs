@@ -4,7 +4,7 @@ use crate::{
     event::{Effect, StepStatus},
     model::{Action, Block, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
     port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
-    syntax::{Given, NodeKind, Reference, Rendered, Template},
+    syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::{Diagnostic, Spanned},
     value::{Scope, Type},
 };
@@ -32,6 +32,14 @@ pub const MANUAL: Kind = Kind {
 
 const CONFIRM_LATER: [&str; 3] = ["not_before", "not_after", "approvers"];
 
+const FOREIGN: [Foreign; 5] = [
+    ("text", "message", true),
+    ("question", "message", true),
+    ("prompt", "message", true),
+    ("instruction", "message", true),
+    ("fields", "evidence", true),
+];
+
 #[derive(Debug)]
 struct Confirm {
     message: Template,
@@ -49,7 +57,11 @@ fn lower_confirm(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Confirm { message: lowering.prose(&given)?, type_back: None }));
     }
-    let mut fields = given.fields("`confirm`")?.closed(CONFIRM.keys().chain(CONFIRM_LATER));
+    let mut fields = given
+        .fields("`confirm`")?
+        .closed(CONFIRM.keys().chain(CONFIRM_LATER))
+        .foreign(&FOREIGN)
+        .outer(Lowering::AROUND);
     let message = fields.need("message").and_then(|given| lowering.prose(&given));
     let type_back = fields.get("type_back").map(|given| lowering.template(&given));
     for later in CONFIRM_LATER {
@@ -64,7 +76,7 @@ fn lower_manual(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Manual { message: lowering.prose(&given)?, open: None, evidence: Vec::new() }));
     }
-    let mut fields = given.fields("`manual`")?.closed(MANUAL.keys());
+    let mut fields = given.fields("`manual`")?.closed(MANUAL.keys()).foreign(&FOREIGN).outer(Lowering::AROUND);
     let message = fields.need("message").and_then(|given| lowering.prose(&given));
     let open = fields.get("open").and_then(|given| lowering.url(&given));
     let mut evidence = Vec::new();
@@ -102,7 +114,7 @@ impl Action for Confirm {
     }
 
     fn show(&self, scope: &Scope) -> Shown {
-        let message = self.message.show(scope, &[]);
+        let message = self.message.show(scope, &[]).trim_end().to_owned();
         let detail = match &self.type_back {
             Some(text) => format!("{message}\n(type {} to go on)", text.show(scope, &[])),
             None => message.clone(),
@@ -120,7 +132,7 @@ impl Action for Confirm {
 
     fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
         let message = match self.message.render(setting.scope, &[])? {
-            Rendered::Text(text) => text,
+            Rendered::Text(text) => text.trim_end().to_owned(),
             Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
         };
         let type_back = match self.type_back.as_ref().map(|text| text.render(setting.scope, &[])).transpose()? {
@@ -190,7 +202,7 @@ impl Action for Manual {
     }
 
     fn show(&self, scope: &Scope) -> Shown {
-        let message = self.message.show(scope, &[]);
+        let message = self.message.show(scope, &[]).trim_end().to_owned();
         let mut detail = message.clone();
         if let Some(open) = &self.open {
             detail.push_str(&format!("\nopen {}", open.show(scope, &[])));
@@ -214,7 +226,7 @@ impl Action for Manual {
 
     fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
         let message = match self.message.render(setting.scope, &[])? {
-            Rendered::Text(text) => text,
+            Rendered::Text(text) => text.trim_end().to_owned(),
             Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
         };
         let open = match self.open.as_ref().map(|open| open.render_url(setting.scope, &[])).transpose()? {

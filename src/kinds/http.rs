@@ -8,7 +8,7 @@ use crate::{
     model::{
         Action, Block, Declared, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
     },
-    syntax::{Given, NodeKind, Reference, Template},
+    syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
     value::{Scope, Value},
 };
@@ -45,16 +45,16 @@ const METHODS: [(&str, &str); 7] = [
 ];
 const BODIES: [&str; 4] = ["json", "form", "body", "upload"];
 /// Words of other tools.
-const FOREIGN: [(&str, &str); 7] = [
-    ("uri", "url"),
-    ("params", "query"),
-    ("data", "body"),
-    ("payload", "json"),
-    ("content", "body"),
-    ("verb", "method"),
-    ("header", "headers"),
+const FOREIGN: [Foreign; 7] = [
+    ("uri", "url", true),
+    ("params", "query", true),
+    ("data", "body", false),
+    ("payload", "json", true),
+    ("content", "body", true),
+    ("verb", "method", true),
+    ("header", "headers", true),
 ];
-const AUTH_FOREIGN: [(&str, &str); 1] = [("token", "bearer")];
+const AUTH_FOREIGN: [Foreign; 1] = [("token", "bearer", true)];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const MAX_BODY: u64 = 10 * 1024 * 1024;
 
@@ -98,7 +98,13 @@ pub(super) enum JsonTemplate {
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let problems = given.problems();
-    let mut fields = given.fields("`http`")?.closed(KIND.keys()).foreign(&FOREIGN);
+    let mut fields = given
+        .clone()
+        .like("{url: \"https://example.org\"}")
+        .fields("`http`")?
+        .closed(KIND.keys())
+        .foreign(&FOREIGN)
+        .outer(Lowering::AROUND);
     let method_at = fields.take_entry("method");
     let method =
         method_at.map(|entry| Given::field(&entry.value, "method", problems).one_of(&METHODS)).unwrap_or(Some("GET"));
@@ -165,18 +171,22 @@ fn headers(given: &Given<'_>, lowering: &Lowering) -> Vec<(String, Template)> {
         let token = !name.text.is_empty()
             && name.text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token {
-            given.problems().push(Diagnostic::error(
-                "bad-name",
-                name.span,
-                format!("`{}` cannot be the name of a header", name.text),
-            ));
+            given.problems().push(
+                Diagnostic::error("bad-name", name.span, format!("`{}` cannot be the name of a header", name.text))
+                    .label("letters, digits and `-`, without blanks"),
+            );
         }
     }
     pairs(given, lowering)
 }
 
 fn auth(given: &Given<'_>, lowering: &Lowering) -> Option<Auth> {
-    let mut fields = given.fields("`auth`")?.closed(["basic", "bearer"]).foreign(&AUTH_FOREIGN);
+    let mut fields = given
+        .clone()
+        .like("{bearer: name_of_the_secret}")
+        .fields("`auth`")?
+        .closed(["basic", "bearer"])
+        .foreign(&AUTH_FOREIGN);
     let (basic, bearer) = (fields.get("basic"), fields.get("bearer"));
     let keys = [fields.key_span("basic"), fields.key_span("bearer")];
     let slip = fields.has_slip_of(&["basic", "bearer"]);

@@ -24,7 +24,7 @@ struct Set {
 }
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
-    let pairs = given.entries()?;
+    let pairs = given.clone().like("{name: expression}").entries()?;
     if pairs.is_empty() {
         return given.report("wrong-value", "`set` is empty", Some("set: {name: expression}".into()));
     }

@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     event::{Effect, StepId, StepStatus},
-    model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{
+        Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution, Setting,
+        Shown, fits_argument, fits_variable,
+    },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
-    syntax::{Eval, Given, NodeKind, Problems, Reference, Template, Text},
+    syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Template, Text},
     text::{Diagnostic, Span, nearest},
     value::{Scope, Slot, Value},
 };
@@ -33,13 +36,16 @@ pub const KIND: Kind = Kind {
 
 const LATER: [&str; 2] = ["daemon", "via"];
 /// Words of other tools.
-const FOREIGN: [(&str, &str); 5] =
-    [("command", "script"), ("cmd", "script"), ("run", "script"), ("args", "exec"), ("argv", "exec")];
+const FOREIGN: [Foreign; 5] = [
+    ("command", "script", true),
+    ("cmd", "script", true),
+    ("run", "script", true),
+    ("args", "exec", false),
+    ("argv", "exec", true),
+];
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
-/// Linux's `MAX_ARG_STRLEN`: one argument or variable, with its name, `=` and the closing NUL.
-pub const ONE_STRING_LIMIT: usize = 128 * 1024;
 
 #[derive(Debug)]
 struct Shell {
@@ -61,8 +67,15 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
         return Some(Box::new(plain(what)));
     }
+    if !matches!(given.node().kind, NodeKind::Map(_)) {
+        let hint = match given.node().kind {
+            NodeKind::List(_) => "a program without a shell is {exec: [program, argument]}",
+            _ => "write it like this: shell: echo hello",
+        };
+        return given.refuse("a script", Some(hint.to_owned()));
+    }
     let fields = given.fields("`shell`")?;
-    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN);
+    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN).outer(Lowering::AROUND);
     let mut part = |key| {
         let entry = fields.take_entry(key)?;
         Some((entry.key.span, Given::field(&entry.value, key, given.problems())))
@@ -101,12 +114,9 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
                 .and_then(|text| script(text, given.problems()))
                 .map(|text| What::Script { text, interpreter: words })
         }
-        (None, Some((_, given))) => given.list().and_then(|items| {
-            if items.is_empty() {
-                return given.report("wrong-value", "`exec` is empty; it needs a program", None);
-            }
-            Some(What::Exec(items.iter().filter_map(|item| lowering.template(item)).collect()))
-        }),
+        (None, Some((_, given))) => {
+            given.command().map(|items| What::Exec(items.iter().filter_map(|item| lowering.template(item)).collect()))
+        }
         (None, None) => {
             if !fields.has_slip_of(&["script", "exec"]) {
                 given.problems().push(
@@ -129,7 +139,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
 
 fn script(text: &Text, problems: &Problems) -> Option<Text> {
     if text.text.trim().is_empty() {
-        problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty"));
+        problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty").label("expected a script"));
         return None;
     }
     if text.text.len() + 1 >= ONE_STRING_LIMIT {
@@ -143,6 +153,8 @@ fn script(text: &Text, problems: &Problems) -> Option<Text> {
     if let Some(comment) = text.cut_by_comment {
         problems.push(
             Diagnostic::error("comment-cuts-text", comment, "YAML cut the script here: ` #` begins a comment")
+                .label("not part of the script")
+                .related(text.span, "all that is left of it")
                 .hint("write the script as a block: `shell: |` and the script on the next lines"),
         );
     }
@@ -325,7 +337,7 @@ impl Action for Shell {
                         match setting.scope.get(&word) {
                             Some(Slot::Known(value)) => {
                                 if let Some(exported) = value.to_env() {
-                                    fits(&word, &exported, text.map.span(range))?;
+                                    fits_variable(&word, &exported, text.map.span(range))?;
                                     env.insert(word, exported);
                                 }
                             }
@@ -343,7 +355,7 @@ impl Action for Shell {
                     match template.eval(setting.scope, &[])? {
                         Eval::Value(value) => {
                             let text = value.to_env().unwrap_or_default();
-                            fits("an argument", &text, template.span())?;
+                            fits_argument(&text, template.span())?;
                             argv.push(text);
                         }
                         Eval::Deferred(names) => waiting.extend(names),
@@ -399,20 +411,6 @@ fn warning(suspicion: Suspicion, text: &Text, names: &Names) -> Diagnostic {
                 .hint("pass it as an argument or a variable of its own, or on standard input")
         }
     }
-}
-
-/// A value no process can be given is a mistake at the place that asks for it.
-fn fits(name: &str, value: &str, span: Span) -> Result<(), Diagnostic> {
-    if value.contains('\0') {
-        return Err(Diagnostic::error("nul", span, format!("the value of `{name}` holds a NUL character"))
-            .hint("no variable or argument can hold one; pass it through a file"));
-    }
-    if name.len() + value.len() + 2 > ONE_STRING_LIMIT {
-        return Err(Diagnostic::error("too-large", span, format!("the value of `{name}` has {} bytes", value.len()))
-            .label("one variable or argument can hold 128 KiB less its name")
-            .hint("write it to a file below run.dir and hand over the path"));
-    }
-    Ok(())
 }
 
 /// An argument as a shell would need it quoted, for reading.

@@ -6,8 +6,9 @@ use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable, mentions_outcome, missed,
+        unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -61,7 +62,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if !matches!(given.node().kind, NodeKind::Map(_)) {
         return Some(Box::new(Wait::Pause(lowering.duration(&given)?)));
     }
-    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS));
+    let mut fields = given.fields("`wait`")?.closed(lowering.keys(&KEYS)).outer(Lowering::AROUND);
     let until = fields.get("until").map(|given| lowering.expr(&given));
     let fail_when = fields.get("fail_when").map(|given| lowering.expr(&given));
     let interval = fields.get("interval").and_then(|given| lowering.duration(&given));
@@ -70,7 +71,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let held_for = fields.get("held_for").and_then(|given| lowering.duration(&given));
     // Inside a wait this is the limit of the whole; a single look is limited by the step's own `timeout`.
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
-    let look = lowering.body(&mut fields, true);
+    let look = lowering.body(&mut fields, Part::Look);
     fields.finish();
     if !matches!(look.kind, "shell" | "http" | "") {
         given.problems().push(
@@ -111,10 +112,10 @@ impl Poll {
         };
         let mut words = Vec::new();
         if let Some(until) = &self.until {
-            words.push(format!("until {}", until.source().trim()));
+            words.push(format!("until {}", until.on_one_line()));
         }
         if let Some(fail_when) = &self.fail_when {
-            words.push(format!("fails when {}", fail_when.source().trim()));
+            words.push(format!("fails when {}", fail_when.on_one_line()));
         }
         words.push(format!("every {}, at most {}", duration(&self.interval), duration(&self.timeout)));
         if let Some(held_for) = &self.held_for {
@@ -270,7 +271,12 @@ impl Action for Wait {
         let mut env = setting.env.clone();
         for (name, template) in &poll.look.env {
             match template.eval(setting.scope, &[])? {
-                Eval::Value(value) => env.extend(value.to_env().map(|text| (name.value.clone(), text))),
+                Eval::Value(value) => {
+                    if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
+                        env.push((name.value.clone(), text));
+                    }
+                }
                 Eval::Deferred(names) => waiting.extend(names),
             }
         }
@@ -413,7 +419,7 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    drawn.message = format!("the wait fails when {}", fail_when.source().trim());
+                    drawn.message = format!("the wait fails when {}", fail_when.on_one_line());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),

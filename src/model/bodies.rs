@@ -7,7 +7,7 @@ use crate::{
     event::Effect,
     port::Failure,
     syntax::{Eval, Expr, Reference, Template, Truth},
-    text::{Diagnostic, Span, Spanned, did_you_mean},
+    text::{Diagnostic, Span, Spanned, cut, did_you_mean},
     value::{Scope, Value, parse_duration},
 };
 
@@ -210,7 +210,7 @@ pub fn brief(value: &Value) -> String {
         Value::Text(text) => format!("{:?}", text.as_ref()),
         other => other.to_string(),
     };
-    if text.chars().count() > 100 { format!("{}…", text.chars().take(100).collect::<String>()) } else { text }
+    cut(&text, 100).into_owned()
 }
 
 fn one_line(text: &str) -> String {
@@ -231,7 +231,7 @@ fn last_line(result: &Value) -> String {
         text.lines().rev().find(|line| !line.trim().is_empty()).map(str::to_owned)
     };
     match said("stderr").or_else(|| said("stdout")) {
-        Some(line) => format!(": {}", line.chars().take(300).collect::<String>()),
+        Some(line) => format!(": {}", cut(&line, 300)),
         None => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     syntax::{Expr, Problems, Reference, Truth},
-    text::{Diagnostic, Span, did_you_mean},
+    text::{Diagnostic, Span, did_you_mean, nearest},
     value::{Scope, Slot},
 };
 
@@ -66,8 +66,9 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
         if let Some(earlier) = names.add_step(&step.id.value, step.id.span) {
             problems.push(
                 Diagnostic::error("duplicate-id", step.id.span, format!("there is another step `{}`", step.id.value))
+                    .label("the same id again")
                     .related(earlier, "the first one")
-                    .hint("ids are unique among the steps of a list"),
+                    .hint("give it another id; steps and those of `finally` share them"),
             );
         }
         for name in step.gives() {
@@ -116,10 +117,15 @@ fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
             let problem =
                 Diagnostic::error("unknown-step", need.step.span, format!("there is no step `{wanted}` in this list"))
                     .label("no such step");
+            if problems.are_many() {
+                problems.push(problem);
+                continue;
+            }
             let others = steps.iter().map(|other| other.id.value.as_str()).filter(|id| *id != step.id.value);
             problems.push(match did_you_mean(wanted, others.filter(|id| Names::is_id(id))) {
                 Some(hint) => problem.hint(hint),
-                None if names.has_step(wanted) => problem.hint("`needs` names steps of the same list"),
+                None if names.has_step(wanted) => problem
+                    .hint("`needs` names steps of the same list; those of `finally` run after all others in any case"),
                 None if names.contains(wanted) => {
                     problem.hint("`needs` names steps; a step that uses a value waits for it by itself")
                 }
@@ -153,18 +159,24 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
         check_body(verify, names, variables, problems);
         for capture in &verify.captures {
             if !step.body.captures.iter().any(|of| of.name.value == capture.name.value) {
+                let near = slip_of(&capture.name.value, step).map(|name| format!("did you mean `{name}`?"));
+                let why = "a `verify` gives the names of its step, so that either way they have a value";
                 problems.push(
                     Diagnostic::error(
                         "verify-capture",
                         capture.name.span,
                         format!("`{}` is not captured by the step itself", capture.name.value),
                     )
-                    .hint("a `verify` gives the names of its step, so that either way they have a value"),
+                    .label("no name of the step")
+                    .hint(near.unwrap_or_else(|| why.to_owned())),
                 );
             }
         }
         if step.verify.as_ref().is_some_and(|verify| verify.action.is_asked()) {
-            problems.push(Diagnostic::error("verify-asks", verify.kind_span, "a `verify` cannot ask a person"));
+            problems.push(
+                Diagnostic::error("verify-asks", verify.kind_span, "a `verify` cannot ask a person")
+                    .hint("it looks with `http` or `shell`"),
+            );
         }
     }
     if let Some(retry) = &step.retry
@@ -176,6 +188,16 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
     for template in step.title.iter().chain(&step.text) {
         references(template.references(), names, &[], problems);
     }
+}
+
+/// The captured name that a name of the `verify` was most likely meant to be: one that `verify` lacks otherwise.
+fn slip_of<'s>(name: &str, step: &'s Step) -> Option<&'s str> {
+    let given = |name: &str, body: &Body| body.captures.iter().any(|capture| capture.name.value == name);
+    if given(name, &step.body) {
+        return None;
+    }
+    let lacking = step.body.captures.iter().map(|capture| capture.name.value.as_str());
+    nearest(name, lacking.filter(|name| !step.verify.iter().any(|verify| given(name, verify))))
 }
 
 /// A step cannot use what it gives itself, nor ask how it ended.
@@ -227,8 +249,13 @@ fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
         };
         if last(producer) && !reference.in_script {
             problems.push(
-                Diagnostic::error("not-yet-there", reference.span, format!("`{producer}` is a step of `finally`"))
-                    .label("`finally` runs after all steps"),
+                Diagnostic::error(
+                    "not-yet-there",
+                    reference.step_span.unwrap_or(reference.span),
+                    format!("`{producer}` is a step of `finally`"),
+                )
+                .label("`finally` runs after all steps")
+                .hint("move the use into `finally`, or the step out of it"),
             );
         }
     }
@@ -313,7 +340,8 @@ fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &P
     let at = reference.step_span.unwrap_or(reference.span);
     if !names.has_step(step) {
         let problem = Diagnostic::error("unknown-step", at, format!("there is no step `{step}`")).label("no such step");
-        let ids = names.step_ids().filter(|id| Names::is_id(id));
+        let few = !problems.are_many();
+        let ids = names.step_ids().filter(|_| few).filter(|id| Names::is_id(id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
     }
     match reference.path.first() {
@@ -335,6 +363,9 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
         "no" | "off" | "n" => Some("false"),
         _ => None,
     };
+    if problems.are_many() {
+        return problems.push(problem);
+    }
     let candidates = names.words().chain(locals.iter().copied()).chain(["steps", "run"]);
     problems.push(match (did_you_mean(name, candidates), boolean) {
         (_, Some(boolean)) => problem.hint(format!("a boolean is written `{boolean}`")),
@@ -342,7 +373,14 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
         (None, None) if names.has_step(name) => {
             problem.hint(format!("the step is `steps[\"{name}\"]`; its values are what it captures"))
         }
-        (None, None) => problem.hint("names are those of parameters, of secrets and of what steps capture"),
+        (None, None) => {
+            let known: Vec<&str> = names.words().collect();
+            problem.hint(match known.len() {
+                0 => "this runbook declares no names: add it under `params`".to_owned(),
+                1..=12 => format!("the names here are {}", listed(&known)),
+                _ => "names are those of parameters, of secrets and of what steps capture".to_owned(),
+            })
+        }
     });
 }
 
@@ -370,7 +408,14 @@ fn check_cycles(runbook: &Runbook, steps: &[Step], names: &Names, problems: &Pro
                 Some(condition) => format!("waits in a circle when {condition}"),
                 None => "waits in a circle".to_owned(),
             };
-            problems.push(Diagnostic::error("cycle", cycle.span, message).label(label).hint(hint));
+            let problem = Diagnostic::error("cycle", cycle.span, message).label(label).hint(hint);
+            problems.push(match &cycle.value {
+                Some((at, producer)) if *at != cycle.span => {
+                    problem.related(*at, format!("uses what `{producer}` sets, so it waits for it"))
+                }
+                Some((_, producer)) => problem.label(format!("uses what `{producer}` sets, so it waits for it")),
+                None => problem,
+            });
         }
     }
 }
@@ -407,11 +452,14 @@ fn check_verifies(runbook: &Runbook, names: &Names, problems: &Problems) {
         let Some(verify) = &step.verify else { continue };
         for capture in &step.body.captures {
             let later = used.iter().any(|(name, by)| *name == capture.name.value && *by != step.id.value);
-            if later && !verify.captures.iter().any(|of| of.name.value == capture.name.value) {
+            // A misspelt one is reported where it stands.
+            let misspelt =
+                || verify.captures.iter().any(|of| slip_of(&of.name.value, step) == Some(&capture.name.value));
+            if later && !misspelt() && !verify.captures.iter().any(|of| of.name.value == capture.name.value) {
                 problems.push(
                     Diagnostic::error(
                         "verify-capture",
-                        verify.span,
+                        verify.kind_span,
                         format!("this `verify` does not capture `{}`, which a later step uses", capture.name.value),
                     )
                     .related(capture.name.span, "captured by the step itself")

@@ -4,7 +4,7 @@
 
 use super::{Lowering, Names, Param, Requires, SecretPlace, SecretSpec};
 use crate::{
-    syntax::{Given, NodeKind, Problems, Template, Text},
+    syntax::{Foreign, Given, NodeKind, Problems, Template, Text, not_yet},
     text::{Diagnostic, Span, Spanned},
     value::{Type, Value},
 };
@@ -25,13 +25,13 @@ const PARAM: [&str; 12] = [
 ];
 const PARAM_LATER: [&str; 5] = ["min", "max", "min_length", "max_length", "items"];
 /// Words of other tools.
-const PARAM_FOREIGN: [(&str, &str); 6] = [
-    ("description", "help"),
-    ("regex", "pattern"),
-    ("enum", "choices"),
-    ("options", "choices"),
-    ("values", "choices"),
-    ("label", "prompt"),
+const PARAM_FOREIGN: [Foreign; 6] = [
+    ("description", "help", true),
+    ("regex", "pattern", true),
+    ("enum", "choices", true),
+    ("options", "choices", true),
+    ("values", "choices", true),
+    ("label", "prompt", true),
 ];
 const TYPE_LATER: [&str; 3] = ["number", "list", "secret"];
 const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
@@ -52,7 +52,7 @@ impl Lowering {
         };
         let problems = given.problems();
         let what = format!("parameter `{}`", name.text);
-        let Some(fields) = given.fields(&what) else { return param };
+        let Some(fields) = given.clone().like("{type: string}").fields(&what) else { return param };
         let mut fields = fields.closed(PARAM).foreign(&PARAM_FOREIGN);
         let ty = fields.need("type").and_then(|given| param_type(&given));
         let pattern = fields.get("pattern");
@@ -74,7 +74,7 @@ impl Lowering {
             (Some(given), None | Some(Type::Enum)) => {
                 let items = given.list();
                 if items.as_ref().is_some_and(Vec::is_empty) {
-                    let _: Option<()> = given.report("wrong-value", "`choices` is empty", None);
+                    let _: Option<()> = given.report("wrong-value", "`choices` is empty; an enum needs some", None);
                 }
                 readable &= items.as_ref().is_some_and(|items| !items.is_empty());
                 for item in items.unwrap_or_default() {
@@ -84,14 +84,17 @@ impl Lowering {
                     };
                     if param.choices.contains(&choice.text) {
                         let message = format!("`{}` is among the choices already", choice.text);
-                        let _: Option<()> = item.report("wrong-value", message, None);
+                        let _: Option<()> = item.report("wrong-value", message, Some("remove one of them".into()));
                     }
                     param.choices.push(choice.text.clone());
                 }
             }
             (Some(_), Some(ty)) => {
                 let message = format!("`choices` go with `type: enum`, and this is `type: {}`", ty.name());
-                problems.push(Diagnostic::error("conflict", choices_at.unwrap_or(name.span), message));
+                problems.push(
+                    Diagnostic::error("conflict", choices_at.unwrap_or(name.span), message)
+                        .hint("write `type: enum`, or remove the choices"),
+                );
             }
             (None, Some(Type::Enum)) => {
                 readable = false;
@@ -121,6 +124,7 @@ impl Lowering {
         let mut secret =
             SecretSpec { name: name.text.clone(), place: SecretPlace::Prompt, allow_short: false, span: name.span };
         let what = format!("secret `{}`", name.text);
+        let given = given.clone().like("{env: VARIABLE}");
         let Some(fields) = given.fields(&what) else { return secret };
         let mut fields = fields.closed(SOURCES.into_iter().chain(["allow_short", "origins"]));
         let mut sources: Vec<(&str, Span, Given<'_>)> = Vec::new();
@@ -134,11 +138,12 @@ impl Lowering {
         sources.sort_by_key(|(_, span, _)| span.start);
         let hint = "write one of {env: VARIABLE}, {file: path}, {command: [program, argument]}, {prompt: true}";
         match sources.as_slice() {
-            [] if fields.has_slip_of(&SOURCES) => {}
+            // An unknown key is most likely a source that there is not.
+            [] if fields.remaining().next().is_some() => {}
             [] => {
                 let message = format!("{what} does not say where it comes from");
                 let at = Span::at(given.span().start);
-                given.problems().push(Diagnostic::error("missing-key", at, message).hint(hint));
+                given.problems().push(Diagnostic::error("missing-key", at, message).label("no source").hint(hint));
             }
             [(first, of, _), (second, at, _), ..] => {
                 let message = format!("{what} comes from two places, `{first}` and `{second}`");
@@ -165,19 +170,16 @@ impl Lowering {
             "env" => Some(SecretPlace::Env(self.template(given)?)),
             "file" => Some(SecretPlace::File(self.template(given)?)),
             "command" => {
-                let items = given.list()?;
-                if items.is_empty() {
-                    return given.report("wrong-value", "`command` is empty; it needs a program", None);
-                }
-                let argv: Vec<Template> = items.iter().filter_map(|item| self.template(item)).collect();
+                let argv: Vec<Template> = given.command()?.iter().filter_map(|item| self.template(item)).collect();
                 Some(SecretPlace::Command(argv))
             }
             _ if given.boolean()? => Some(SecretPlace::Prompt),
-            _ => given.report("wrong-value", "`prompt` can only be true", None),
+            _ => given.report("wrong-value", "`prompt` can only be true", Some("name another source".into())),
         }
     }
 
     pub(super) fn requires(&self, given: &Given<'_>) -> Requires {
+        let given = given.clone().like("{tools: [git, gpg], env: [GNUPGHOME]}");
         let Some(fields) = given.fields("`requires`") else { return Requires::default() };
         let mut fields = fields.closed(["tools", "env"]);
         let words = |given: Option<Given<'_>>| {
@@ -201,7 +203,8 @@ fn param_type(given: &Given<'_>) -> Option<Type> {
         && TYPE_LATER.contains(&text.text.as_str())
     {
         let message = format!("parameters of type `{}` are not supported yet", text.text);
-        return given.report("not-supported-yet", message, None);
+        given.problems().push(not_yet(given.span(), message));
+        return None;
     }
     given.one_of(&Type::ALL)
 }
@@ -213,7 +216,11 @@ fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
         Err(error) => {
             let why = error.to_string();
             let why = why.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-            given.report("bad-pattern", format!("this pattern cannot be read: {why}"), None)
+            given.problems().push(
+                Diagnostic::error("bad-pattern", given.span(), format!("this pattern cannot be read: {why}"))
+                    .label("expected a regular expression"),
+            );
+            None
         }
     }
 }
@@ -223,7 +230,23 @@ fn read_as(param: &Param, given: &Given<'_>, field: &str) -> Option<Value> {
     let text = given.text_or_number()?;
     match param.read(&text.text) {
         Ok(value) => Some(value),
-        Err(why) => given.report("wrong-value", format!("`{field}` of parameter `{}`: {why}", param.name), None),
+        Err(why) => {
+            // What to do stands behind the semicolon, where there is anything.
+            let (why, hint) = match why.split_once("; ") {
+                Some((why, hint)) => (why, Some(hint.to_owned())),
+                None => (why.as_str(), None),
+            };
+            given.problems().push(
+                Diagnostic::error(
+                    "wrong-value",
+                    given.span(),
+                    format!("`{field}` of parameter `{}`: {why}", param.name),
+                )
+                .label(format!("does not fit `type: {}`", param.ty.name()).replace("`type: string`", "the pattern"))
+                .hint_opt(hint),
+            );
+            None
+        }
     }
 }
 
@@ -252,6 +275,19 @@ pub(super) fn checked_name(name: &Text, what: &str, problems: &Problems) -> bool
 
 /// The name that a word was most likely meant to be.
 pub(super) fn nearest_name(word: &str) -> Option<String> {
-    let fixed: String = word.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    Names::is_name(&fixed).then_some(fixed)
+    Some(separated(word, '_')).filter(|name| Names::is_name(name))
+}
+
+/// In lower case, with one sign between words: `buildNumber` and `build number` become `build_number`.
+pub(super) fn separated(word: &str, sign: char) -> String {
+    let mut made = String::with_capacity(word.len() + 4);
+    let mut before = sign;
+    for c in word.chars() {
+        if c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
+            made.push(sign);
+        }
+        made.push(if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { sign });
+        before = c;
+    }
+    made
 }

@@ -39,6 +39,8 @@ pub struct Cycle {
     pub span: Span,
     /// A use of a value is part of it.
     pub by_value: bool,
+    /// Such a use, and the step that sets what it uses.
+    pub value: Option<(Span, String)>,
 }
 
 impl Graph {
@@ -132,14 +134,15 @@ impl Graph {
             let next = path[(at + 1) % path.len()];
             self.edges[path[at]].get(&next).copied()
         };
-        let by_value = (0..path.len()).find_map(|at| match rule(at) {
-            Some(EdgeRule::Value(span)) => Some(span),
+        let value = (0..path.len()).find_map(|at| match rule(at) {
+            Some(EdgeRule::Value(span)) => Some((span, steps[path[(at + 1) % path.len()]].id.value.clone())),
             _ => None,
         });
         let needs = (0..path.len()).find_map(|at| steps[path[at]].needs_span);
         let first = &steps[path[0]];
-        let span = first.needs_span.or(by_value).or(needs).unwrap_or(first.id.span);
-        Cycle { steps: path, span, by_value: by_value.is_some() }
+        let used = value.as_ref().map(|(span, _)| *span);
+        let span = first.needs_span.or(used).or(needs).unwrap_or(first.id.span);
+        Cycle { steps: path, span, by_value: value.is_some(), value }
     }
 
     /// Steps that can be reached from themselves, or stand between two that can.

@@ -6,13 +6,14 @@ use indexmap::IndexMap;
 
 use super::{
     Body, Capture, Declared, DurationSpec, Expectations, Names, Need, OnFailure, Registry, Retry, Runbook, Step,
+    bodies::listed,
     broken::Broken,
     checks,
-    declare::{checked_name, nearest_name},
+    declare::{checked_name, nearest_name, separated},
 };
 use crate::{
     event::{Effect, StepId},
-    syntax::{Expr, Fields, Given, NodeKind, Problems, Template, Text, yaml},
+    syntax::{Expr, Fields, Foreign, Given, NodeKind, Problems, Template, Text, not_yet, yaml},
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
@@ -42,37 +43,37 @@ const STEP_LATER: [&str; 3] = ["foreach", "undo", "irreversible"];
 const BODY: [&str; 6] = ["effect", "expect", "capture", "timeout", "env", "cwd"];
 
 /// Words of other tools, for hints.
-const RUNBOOK_FOREIGN: [(&str, &str); 9] = [
-    ("name", "title"),
-    ("description", "summary"),
-    ("parameters", "params"),
-    ("inputs", "params"),
-    ("variables", "params"),
-    ("vars", "params"),
-    ("tasks", "steps"),
-    ("jobs", "steps"),
-    ("cleanup", "finally"),
+const RUNBOOK_FOREIGN: [Foreign; 9] = [
+    ("name", "title", true),
+    ("description", "summary", true),
+    ("parameters", "params", true),
+    ("inputs", "params", true),
+    ("variables", "params", false),
+    ("vars", "params", false),
+    ("tasks", "steps", true),
+    ("jobs", "steps", true),
+    ("cleanup", "finally", true),
 ];
-const STEP_FOREIGN: [(&str, &str); 19] = [
-    ("name", "title"),
-    ("description", "text"),
-    ("if", "when"),
-    ("condition", "when"),
-    ("depends_on", "needs"),
-    ("dependsOn", "needs"),
-    ("after", "needs"),
-    ("run", "shell"),
-    ("script", "shell"),
-    ("command", "shell"),
-    ("cmd", "shell"),
-    ("bash", "shell"),
-    ("environment", "env"),
-    ("working_directory", "cwd"),
-    ("workdir", "cwd"),
-    ("register", "capture"),
-    ("output", "capture"),
-    ("outputs", "capture"),
-    ("retries", "retry"),
+const STEP_FOREIGN: [Foreign; 19] = [
+    ("name", "title", true),
+    ("description", "text", true),
+    ("if", "when", true),
+    ("condition", "when", true),
+    ("depends_on", "needs", true),
+    ("dependsOn", "needs", true),
+    ("after", "needs", true),
+    ("run", "shell", true),
+    ("script", "shell", true),
+    ("command", "shell", true),
+    ("cmd", "shell", true),
+    ("bash", "shell", true),
+    ("environment", "env", true),
+    ("working_directory", "cwd", true),
+    ("workdir", "cwd", true),
+    ("register", "capture", false),
+    ("output", "capture", false),
+    ("outputs", "capture", false),
+    ("retries", "retry", false),
 ];
 
 /// What came of reading a file.
@@ -110,6 +111,15 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
     Loaded { source: source.clone(), runbook: runbook.filter(|_| !failed), names, problems: problems.into_vec() }
 }
 
+/// Where a kind stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Step,
+    Verify,
+    /// The look of a wait.
+    Look,
+}
+
 /// What kinds need while they are lowered.
 ///
 /// What is wrong is reported once, and something stands in its place: uses of a name whose declaration has a mistake are
@@ -123,7 +133,7 @@ pub struct Lowering {
 impl Lowering {
     /// A template; its mistakes are reported.
     pub fn template(&self, given: &Given<'_>) -> Option<Template> {
-        self.compiled(given.text_or_number()?, given.problems())
+        self.compiled(given.written()?, given.problems())
     }
 
     /// A template that people read: a comment that cuts it is an error.
@@ -187,13 +197,17 @@ impl Lowering {
         let tags = fields.get("tags").and_then(|given| given.list()).unwrap_or_default();
         let tags = tags.iter().filter_map(|tag| Some(tag.text_or_number()?.text.clone())).collect();
         let mut links = IndexMap::new();
-        for (label, url) in fields.get("links").and_then(|given| given.entries()).unwrap_or_default() {
+        for (label, url) in
+            fields.get("links").and_then(|given| given.like("{label: url}").entries()).unwrap_or_default()
+        {
             if let Some(url) = url.text() {
                 links.insert(label.text.clone(), url.text.clone());
             }
         }
         let mut params = IndexMap::new();
-        for (name, given) in fields.get("params").and_then(|given| given.entries()).unwrap_or_default() {
+        for (name, given) in
+            fields.get("params").and_then(|given| given.like("{name: {type: string}}").entries()).unwrap_or_default()
+        {
             let ok = self.checked(name, "a parameter", problems, Declared::Param(name.span));
             let param = self.param(name, &given);
             if ok {
@@ -201,7 +215,9 @@ impl Lowering {
             }
         }
         let mut secrets = IndexMap::new();
-        for (name, given) in fields.get("secrets").and_then(|given| given.entries()).unwrap_or_default() {
+        for (name, given) in
+            fields.get("secrets").and_then(|given| given.like("{name: {env: VARIABLE}}").entries()).unwrap_or_default()
+        {
             let ok = self.checked(name, "a secret", problems, Declared::Secret(name.span));
             let secret = self.secret(name, &given);
             if ok {
@@ -214,7 +230,10 @@ impl Lowering {
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
-        let steps = fields.need("steps").map(|given| self.steps(&given, "")).unwrap_or_default();
+        let steps = fields
+            .need("steps")
+            .map(|given| self.steps(&given.like("[{id: build, shell: make}]"), ""))
+            .unwrap_or_default();
         let finally = fields.get("finally").map(|given| self.steps(&given, "")).unwrap_or_default();
         fields.finish();
         let title = title.map_or(Spanned::new(String::new(), root.span), |title| {
@@ -240,20 +259,20 @@ impl Lowering {
 
     fn steps(&self, given: &Given<'_>, above: &str) -> Vec<Step> {
         let Some(items) = given.list() else { return Vec::new() };
-        if items.is_empty() {
-            let _: Option<()> = given.report("wrong-value", format!("{} is empty", given.name()), None);
+        if items.is_empty() && given.name() == "`steps`" {
+            let _: Option<()> = given.report("wrong-value", "`steps` is empty; a runbook needs at least one", None);
         }
         items.iter().filter_map(|item| self.step(item, above)).collect()
     }
 
     fn step(&self, given: &Given<'_>, above: &str) -> Option<Step> {
         let problems = given.problems();
-        let fields = given.fields("a step")?;
+        let fields = given.clone().like("{id: build, shell: make}").fields("a step")?;
         let mut fields = fields.closed(self.keys(&STEP)).foreign(&STEP_FOREIGN);
-        let id = fields.need("id").and_then(|given| given.text()).filter(|id| {
+        let id = fields.need("id").and_then(|given| given.text());
+        if let Some(id) = id {
             checked_id(id, problems);
-            true
-        });
+        }
         // A step without an id is still there for the steps around it; nothing can name it by a word with a space.
         let id = id.map_or_else(
             || Spanned::new(format!("the step at {}", given.span().start), Span::at(given.span().start)),
@@ -263,18 +282,20 @@ impl Lowering {
         let text = fields.get("text").and_then(|given| self.prose(&given));
         let needs = fields.take_entry("needs");
         let needs_span = needs.map(|entry| entry.key.span.to(entry.value.span));
-        let needs = needs.map(|entry| self.needs(&Given::field(&entry.value, "needs", problems)));
+        let needs = needs
+            .map(|entry| self.needs(&Given::field(&entry.value, "needs", problems).like("[build], or [] for none")));
         let when = fields.get("when").and_then(|given| self.expr(&given));
-        let retry = fields.get("retry").and_then(|given| self.retry(&given));
+        let retry = fields.get("retry").and_then(|given| self.retry(&given.like("{attempts: 3, interval: 5s}")));
         let idempotent = fields.get("idempotent").and_then(|given| given.boolean());
-        let verify = fields.get("verify").and_then(|given| self.probe(&given, "a `verify`"));
+        let verify =
+            fields.get("verify").and_then(|given| self.probe(&given.like("{shell: git status}"), "a `verify`"));
         let critical = fields.get("critical").and_then(|given| given.boolean()).unwrap_or(false);
         let on_failure = fields.get("on_failure").and_then(|given| self.on_failure(&given)).unwrap_or(OnFailure::Ask);
         for later in STEP_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
         fields.know(&BODY);
-        let body = self.body(&mut fields, false);
+        let body = self.body(&mut fields, Part::Step);
         fields.finish();
         Some(Step {
             path: StepId::new(format!("{above}{}", id.value)),
@@ -298,7 +319,7 @@ impl Lowering {
     fn probe(&self, given: &Given<'_>, what: &str) -> Option<Body> {
         let mut fields = given.fields(what)?.closed(self.keys(&[])).foreign(&STEP_FOREIGN);
         let effect = fields.take_entry("effect").map(|entry| entry.value.span);
-        let body = self.body(&mut fields, true);
+        let body = self.body(&mut fields, Part::Verify);
         fields.finish();
         if body.effect != Effect::Read {
             given.problems().push(
@@ -310,22 +331,43 @@ impl Lowering {
         Some(body)
     }
 
+    /// Keys of the step around a kind.
+    pub const AROUND: &'static [&'static str] = &[
+        "id",
+        "title",
+        "text",
+        "needs",
+        "when",
+        "retry",
+        "idempotent",
+        "verify",
+        "critical",
+        "on_failure",
+        "effect",
+        "expect",
+        "capture",
+        "timeout",
+        "env",
+        "cwd",
+    ];
+
     /// Every key of a mapping that holds a kind.
     pub fn keys(&self, own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
         own.iter().chain(&BODY).copied().chain(self.registry.names())
     }
 
     /// The kind and the settings among the fields of a step or a probe. A probe reads unless it says otherwise.
-    pub fn body(&self, fields: &mut Fields<'_>, probe: bool) -> Body {
+    pub fn body(&self, fields: &mut Fields<'_>, part: Part) -> Body {
         let problems = fields.problems();
         let span = fields.span();
         let effect = fields.get("effect").and_then(|given| given.one_of(&Effect::ALL));
-        let expect = fields.get("expect").map(|given| self.exprs(&given)).unwrap_or_default();
-        let captures = fields.get("capture").map(|given| self.captures(&given)).unwrap_or_default();
+        let expect = fields.get("expect").map(|given| self.exprs(&given.like("result.exit == 0"))).unwrap_or_default();
+        let captures =
+            fields.get("capture").map(|given| self.captures(&given.like("{name: result.stdout}"))).unwrap_or_default();
         let timeout = fields.get("timeout").and_then(|given| self.duration(&given));
-        let env = fields.get("env").map(|given| self.env(&given)).unwrap_or_default();
+        let env = fields.get("env").map(|given| self.env(&given.like("{NAME: value}"))).unwrap_or_default();
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
-        let (kind, kind_span, action) = self.action(fields);
+        let (kind, kind_span, action) = self.action(fields, part);
         if !action.takes_env() {
             for key in ["env", "cwd"] {
                 if let Some(span) = fields.key_span(key) {
@@ -340,7 +382,7 @@ impl Lowering {
             let message = format!("`timeout` means nothing to this step of kind `{kind}`");
             problems.push(Diagnostic::error("conflict", span, message));
         }
-        let default_effect = if probe { Effect::Read } else { action.default_effect() };
+        let default_effect = if part == Part::Step { action.default_effect() } else { Effect::Read };
         Body {
             kind,
             kind_span,
@@ -356,7 +398,7 @@ impl Lowering {
     }
 
     /// The one kind among the fields, its place, and what it makes of its value.
-    fn action(&self, fields: &mut Fields<'_>) -> (&'static str, Span, Box<dyn super::Action>) {
+    fn action(&self, fields: &mut Fields<'_>, part: Part) -> (&'static str, Span, Box<dyn super::Action>) {
         let problems = fields.problems();
         let start = Span::at(fields.span().start);
         // A word that looks like a kind is one only where there is no other.
@@ -373,16 +415,7 @@ impl Lowering {
         found.sort_by_key(|(_, span, _)| span.start);
         let mut found = found.into_iter();
         let Some((kind, kind_span, given)) = found.next() else {
-            let names: Vec<&'static str> = self.registry.names().collect();
-            // A misspelt kind is one mistake: the unknown key is reported with what was meant.
-            if !fields.has_slip_of(&names) {
-                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                problems.push(
-                    Diagnostic::error("missing-kind", start, format!("missing what {} does", fields.what()))
-                        .label("no kind is given")
-                        .hint(format!("give it exactly one of {}", names.join(", "))),
-                );
-            }
+            self.no_kind(fields, part);
             return ("", start, Box::new(Broken(start)));
         };
         if let Some((other, other_span, _)) = found.next() {
@@ -394,18 +427,43 @@ impl Lowering {
                 )
                 .label("the second kind")
                 .related(kind_span, "the first one")
-                .hint("make two steps of it"),
+                .hint(if part == Part::Step { "make two steps of it" } else { "remove one of them" }),
             );
         }
         let Some(lower) = kind.lower else {
             let message = format!("steps of kind `{}` are not supported yet", kind.name);
-            problems.push(Diagnostic::error("not-supported-yet", kind_span, message));
+            problems.push(not_yet(kind_span, message));
             return ("", kind_span, Box::new(Broken(kind_span)));
         };
         match lower(given, self) {
             Some(action) => (kind.name, kind_span, action),
             None => ("", kind_span, Box::new(Broken(kind_span))),
         }
+    }
+
+    fn no_kind(&self, fields: &mut Fields<'_>, part: Part) {
+        let names: Vec<&'static str> = match part {
+            Part::Look | Part::Verify => vec!["http", "shell"],
+            _ => self.registry.0.iter().filter(|kind| kind.lower.is_some()).map(|kind| kind.name).collect(),
+        };
+        // A misspelt kind is one mistake: the unknown key is reported with what was meant.
+        if fields.has_slip_of(&names) {
+            return;
+        }
+        let hint = format!("give it exactly one of {}", listed(&names));
+        // A key that is nothing else is most likely a kind that there is not.
+        let problem = match fields.take_stranger() {
+            Some(entry) => {
+                let message = format!("there is no kind `{}`", entry.key.text);
+                Diagnostic::error("unknown-kind", entry.key.span, message).label("no such kind")
+            }
+            None => {
+                let start = Span::at(fields.span().start);
+                Diagnostic::error("missing-kind", start, format!("missing what {} does", fields.what()))
+                    .label("no kind is given")
+            }
+        };
+        fields.problems().push(problem.hint(hint));
     }
 
     fn needs(&self, given: &Given<'_>) -> Vec<Need> {
@@ -507,7 +565,10 @@ impl Lowering {
         ];
         match given.one_of(&words)? {
             Some(policy) => Some(policy),
-            None => given.report("not-supported-yet", "`on_failure: undo` is not supported yet", None),
+            None => {
+                given.problems().push(not_yet(given.span(), "`on_failure: undo` is not supported yet"));
+                None
+            }
         }
     }
 }
@@ -527,14 +588,16 @@ pub fn number(given: &Given<'_>, least: f64) -> Option<f64> {
     }
 }
 
-fn checked_id(id: &Text, problems: &Problems) -> bool {
+fn checked_id(id: &Text, problems: &Problems) {
     if Names::is_id(&id.text) {
-        return true;
+        return;
     }
-    let fixed: String =
-        id.text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let problem = Diagnostic::error("bad-id", id.span, format!("`{}` cannot be the id of a step", id.text))
+    let message = match id.text.trim() {
+        "" => "the id of a step is empty".to_owned(),
+        _ => format!("`{}` cannot be the id of a step", id.text),
+    };
+    let problem = Diagnostic::error("bad-id", id.span, message)
         .label("lower-case letters, digits and `-`, beginning with a letter");
-    problems.push(if Names::is_id(&fixed) { problem.hint(format!("write `{fixed}`")) } else { problem });
-    false
+    let fixed = Some(separated(&id.text, '-')).filter(|fixed| Names::is_id(fixed));
+    problems.push(problem.hint_opt(fixed.map(|fixed| format!("write `{fixed}`"))));
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{Inputs, ValueSource};
 use crate::{
+    event::Redactor,
     model::{Cycle, Graph, Names, Runbook, Step},
     syntax::{Expr, Rendered, Truth},
     text::{Diagnostic, sha256_hex},
@@ -117,9 +118,11 @@ impl Plan {
         })
     }
 
-    /// The bytes of `plan.json`, and their digest, which the journal's first line binds.
-    pub fn recorded(&self) -> (Vec<u8>, String) {
-        let mut bytes = serde_json::to_vec_pretty(&self.record()).unwrap_or_default();
+    /// The masked bytes of `plan.json`, and their digest, which the journal's first line binds.
+    pub fn recorded(&self, redactor: &Redactor) -> (Vec<u8>, String) {
+        let mut record = self.record();
+        redactor.json(&mut record);
+        let mut bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
         bytes.push(b'\n');
         let digest = sha256_hex(&bytes);
         (bytes, digest)

@@ -140,7 +140,7 @@ pub enum StepError {
     /// A question that nobody can answer, or a request to pause.
     #[error("paused: {0}")]
     Paused(String),
-    /// Something has to be known that only a person can tell, and nobody is there.
+    /// Only a person can say what the run needs to go on, and nobody is there.
     #[error("undecided: {0}")]
     Undecided(String),
     /// The operator said no.

@@ -320,6 +320,6 @@ mod tests {
                 Block::List { start: Some(3), items: vec![point("three"), point("four")] },
             ],
         };
-        assert_eq!(write(&page), "- one\n- two\n  - inner\n\n* other\n\n3) three\n4) four\n");
+        assert_eq!(write(&page), "- one\n- two\n  - inner\n\n* other\n\n3. three\n4. four\n");
     }
 }

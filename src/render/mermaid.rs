@@ -192,7 +192,7 @@ impl Bits {
     }
 }
 
-/// Whether a class of effects is worth a word of its own.
+/// What a step of this effect does, in words.
 pub(super) fn effect_words(effect: Effect) -> &'static str {
     match effect {
         Effect::Read => "only reads",

@@ -129,7 +129,7 @@ impl Page {
         }
     }
 
-    /// Code of which it is known that it is ours, or that the writer must cope with it.
+    /// A block of code.
     pub fn code(&mut self, language: &'static str, text: impl Into<String>) {
         self.push(Block::Code { language, text: text.into() });
     }

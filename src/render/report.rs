@@ -168,12 +168,34 @@ fn params(header: &RunStarted, page: &mut Page) {
 /// What the records tell of one step, besides its state.
 #[derive(Default)]
 struct Told<'a> {
-    /// By attempt, in order, with how often it was done.
-    effects: Vec<(u32, Effect, &'a str, usize)>,
-    ends: Vec<&'a Record>,
-    retries: Vec<(&'a str, u64)>,
+    /// In the order it happened.
+    moments: Vec<Moment<'a>>,
     samples: IndexMap<&'a str, (usize, &'a Json)>,
     waiting_on: Vec<&'a str>,
+}
+
+enum Moment<'a> {
+    /// What was on record before it was done, and how often in a row.
+    Effect {
+        attempt: u32,
+        effect: Effect,
+        detail: &'a str,
+        times: usize,
+    },
+    End(&'a Record),
+    Retry {
+        reason: &'a str,
+        wait_ms: u64,
+    },
+}
+
+impl Told<'_> {
+    fn ends(&self) -> impl Iterator<Item = &Record> {
+        self.moments.iter().filter_map(|moment| match moment {
+            Moment::End(record) => Some(*record),
+            _ => None,
+        })
+    }
 }
 
 fn told(records: &[Record]) -> IndexMap<&StepId, Told<'_>> {
@@ -183,19 +205,18 @@ fn told(records: &[Record]) -> IndexMap<&StepId, Told<'_>> {
         let of = told.entry(step).or_default();
         match &record.event {
             Event::EffectIntended { attempt, effect, detail, .. } => {
-                let same = of
-                    .effects
-                    .iter_mut()
-                    .rev()
-                    .take(8)
-                    .find(|known| (known.0, known.1, known.2) == (*attempt, *effect, detail.as_str()));
-                match same {
-                    Some(known) => known.3 += 1,
-                    None => of.effects.push((*attempt, *effect, detail, 1)),
+                // A wait looks a hundred times in the same words.
+                if let Some(Moment::Effect { attempt: of_attempt, effect: of_effect, detail: of_detail, times }) =
+                    of.moments.last_mut()
+                    && (*of_attempt, *of_effect, *of_detail) == (*attempt, *effect, detail.as_str())
+                {
+                    *times += 1;
+                    continue;
                 }
+                of.moments.push(Moment::Effect { attempt: *attempt, effect: *effect, detail, times: 1 });
             }
-            Event::StepFinished { .. } => of.ends.push(record),
-            Event::StepRetried { reason, wait_ms, .. } => of.retries.push((reason, *wait_ms)),
+            Event::StepFinished { .. } => of.moments.push(Moment::End(record)),
+            Event::StepRetried { reason, wait_ms, .. } => of.moments.push(Moment::Retry { reason, wait_ms: *wait_ms }),
             Event::Sample { probe, value, .. } => {
                 let sample = of.samples.entry(probe).or_insert((0, value));
                 *sample = (sample.0 + 1, value);
@@ -259,8 +280,7 @@ fn phase_word(of: Option<&StepState>) -> String {
 }
 
 fn took(told: &Told<'_>) -> String {
-    let total: u64 = told.ends.iter().map(|record| duration_of(record)).sum();
-    if told.ends.is_empty() { String::new() } else { millis(total) }
+    if told.ends().next().is_none() { String::new() } else { millis(told.ends().map(duration_of).sum()) }
 }
 
 fn duration_of(record: &Record) -> u64 {
@@ -287,15 +307,30 @@ fn step(id: &StepId, title: Option<&str>, of: &StepState, told: &Told<'_>, page:
     if !told.waiting_on.is_empty() && of.status().is_none() {
         page.push(Line::label("Waits for:").text(" ").codes(told.waiting_on.iter().copied()).paragraph());
     }
-    for attempt in 1..=of.attempts {
-        effects(attempt, of.attempts, told, page);
-    }
-    effects(0, of.attempts, told, page);
-    for (reason, wait_ms) in &told.retries {
-        page.push(Line::label("Repeated").text(format!(" after {}: {reason}", millis(*wait_ms))).paragraph());
-    }
-    for record in &told.ends {
-        end(record, told.ends.len() > 1, page);
+    let many = told.ends().count() > 1;
+    for moment in &told.moments {
+        match moment {
+            Moment::Effect { attempt, effect, detail, times } => {
+                let mut label = match effect {
+                    Effect::Read => "Looked".to_owned(),
+                    Effect::Change => "Change, on record before it was made".to_owned(),
+                    Effect::Destroy => "Destruction, on record before it was done".to_owned(),
+                };
+                if of.attempts > 1 {
+                    label.push_str(&format!(", attempt {attempt}"));
+                }
+                if *times > 1 {
+                    label.push_str(&format!(", {times} times"));
+                }
+                page.push(Line::label(format!("{label}:")).paragraph());
+                page.code("text", shortened(detail));
+            }
+            Moment::Retry { reason, wait_ms } => {
+                let wait = millis(*wait_ms);
+                page.push(Line::label("Repeated by itself").text(format!(" after {wait}: {reason}")).paragraph());
+            }
+            Moment::End(record) => end(record, many, page),
+        }
     }
     page.lines(
         told.samples
@@ -309,24 +344,6 @@ fn step(id: &StepId, title: Option<&str>, of: &StepState, told: &Told<'_>, page:
             })
             .collect(),
     );
-}
-
-fn effects(attempt: u32, attempts: u32, told: &Told<'_>, page: &mut Page) {
-    for (_, effect, detail, times) in told.effects.iter().filter(|known| known.0 == attempt) {
-        let mut label = match effect {
-            Effect::Read => "Looked".to_owned(),
-            Effect::Change => "Change on record before it was made".to_owned(),
-            Effect::Destroy => "Destruction on record before it was done".to_owned(),
-        };
-        if attempts > 1 {
-            label.push_str(&format!(", attempt {attempt}"));
-        }
-        if *times > 1 {
-            label.push_str(&format!(", {times} times"));
-        }
-        page.push(Line::label(format!("{label}:")).paragraph());
-        page.code("text", shortened(detail));
-    }
 }
 
 fn end(record: &Record, many: bool, page: &mut Page) {
@@ -385,8 +402,7 @@ fn questions(records: &[Record], page: &mut Page) {
         if std::mem::take(&mut first) {
             page.push(Line::of("Questions").heading(2));
         }
-        let line =
-            Line::label(format!("{question}.")).text(format!(" {}, {}", time(record.time), about.replace('_', " ")));
+        let line = Line::label(format!("{question}.")).text(format!(" {}, {}", time(record.time), about_words(about)));
         page.push(
             match step {
                 Some(step) => line.text(", step ").code(step.as_str()).text(":"),
@@ -497,8 +513,36 @@ fn between(from: Timestamp, to: Timestamp) -> String {
     millis(u64::try_from(to.as_millisecond().saturating_sub(from.as_millisecond())).unwrap_or(0))
 }
 
-/// Long times to the second; nobody reads the milliseconds of an hour.
-fn millis(ms: u64) -> String {
-    let ms = if ms >= 60_000 { ms / 1_000 * 1_000 } else { ms };
-    show_duration(std::time::Duration::from_millis(ms))
+/// As a reader wants it: nobody reads the milliseconds of an hour.
+pub(super) fn millis(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 if ms % 1_000 >= 100 => format!("{}.{}s", ms / 1_000, ms % 1_000 / 100),
+        _ => show_duration(std::time::Duration::from_secs(ms / 1_000)),
+    }
+}
+
+/// The word of `question_asked`, for people.
+fn about_words(about: &str) -> String {
+    match about {
+        "before_step" => "before the step".into(),
+        "failure" => "after a failure".into(),
+        "unknown" => "after an unclear end".into(),
+        "secret" => "for a value that is not on record".into(),
+        other => other.replace('_', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_for_people() {
+        for (ms, shown) in
+            [(0, "0ms"), (999, "999ms"), (1_000, "1s"), (1_250, "1.2s"), (59_999, "59.9s"), (3_661_500, "1h1m1s")]
+        {
+            assert_eq!(millis(ms), shown);
+        }
+    }
 }

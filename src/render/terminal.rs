@@ -248,18 +248,12 @@ mod tests {
     fn nothing_moves_the_cursor() {
         let page = Page {
             blocks: vec![
-                Line::of("a\x1b[2J").code("b\x1b]0;x\x07").done().into(),
+                Line::of("a\x1b[2J").code("b\x1b]0;x\x07").paragraph(),
                 Block::Code { language: "text", text: "c\x1b[2J\r\nd".into() },
             ],
         };
         let shown = write(&page, 80, false);
         assert!(!shown.contains(['\x1b', '\r', '\x07']), "{shown:?}");
-    }
-
-    impl From<Vec<Inline>> for Block {
-        fn from(line: Vec<Inline>) -> Block {
-            Block::Paragraph(line)
-        }
     }
 
     #[test]

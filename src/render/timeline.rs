@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::page::{Block, Line, Page};
+use super::{
+    page::{Block, Line, Page},
+    report::millis,
+};
 use crate::event::{Effect, Event, Record};
 
 /// Characters of a text in a cell; all of it stands elsewhere in the report.
@@ -83,10 +86,7 @@ fn in_words(event: &Event) -> Option<Line> {
             let what = if *effect == Effect::Read { "looks: " } else { "does: " };
             Line::of(what).code(head(detail))
         }
-        Event::StepRetried { wait_ms, .. } => {
-            let wait = crate::value::show_duration(std::time::Duration::from_millis(*wait_ms));
-            Line::of(format!("is repeated in {wait}"))
-        }
+        Event::StepRetried { wait_ms, .. } => Line::of(format!("is repeated in {}", millis(*wait_ms))),
         Event::StepFinished { status, error, .. } => {
             let line = Line::new().strong(status.name().replace('_', " "));
             match error {

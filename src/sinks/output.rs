@@ -19,7 +19,7 @@ impl Partial {
     /// Adds a chunk and calls `each` with every line that it ends.
     pub fn push(&mut self, chunk: &[u8], mut each: impl FnMut(String)) {
         let mut rest = chunk;
-        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+        while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
             self.add(&rest[..at]);
             match rest[at] {
                 b'\n' => each(self.take()),
@@ -50,6 +50,10 @@ impl Partial {
 
     fn take(&mut self) -> String {
         let Partial { bytes, cut, .. } = std::mem::take(self);
+        // Most lines are plain, and a build writes millions of them.
+        if cut == 0 && bytes.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) {
+            return String::from_utf8(bytes).unwrap_or_default();
+        }
         let mut line = String::new();
         // The cut may go through a character.
         let whole = if cut == 0 { &bytes[..] } else { &bytes[..bytes.len() - torn(&bytes)] };

@@ -45,6 +45,11 @@ impl Problems {
         self.kept.borrow().list.is_empty()
     }
 
+    /// There are so many that nobody reads a suggestion for each, and looking for them would take long.
+    pub fn are_many(&self) -> bool {
+        self.kept.borrow().list.len() > 500
+    }
+
     pub fn has_errors(&self) -> bool {
         self.kept.borrow().list.iter().any(Diagnostic::is_error)
     }
@@ -71,7 +76,9 @@ pub struct Fields<'a> {
     known: Vec<&'static str>,
     /// All keys there are, where that is told in advance.
     keys: Vec<&'static str>,
-    foreign: &'static [(&'static str, &'static str)],
+    foreign: &'static [Foreign],
+    /// Keys of the mapping around this one.
+    outer: &'static [&'static str],
     missing: Vec<&'static str>,
     problems: &'a Problems,
 }
@@ -93,6 +100,7 @@ impl<'a> Fields<'a> {
             known: Vec::new(),
             keys: Vec::new(),
             foreign: &[],
+            outer: &[],
             missing: Vec::new(),
             problems,
         })
@@ -118,11 +126,25 @@ impl<'a> Fields<'a> {
     }
 
     /// Words that other tools use, each with the key that says the same here.
-    pub fn foreign(mut self, words: &'static [(&'static str, &'static str)]) -> Fields<'a> {
+    pub fn foreign(mut self, words: &'static [Foreign]) -> Fields<'a> {
         self.foreign = words;
-        // Such a word is no slip: `if` stands for `when`, not for `id`.
+        for index in 0..self.entries.len() {
+            let key = self.entries[index].key.text.as_str();
+            let Some(word) = words.iter().find(|word| word.0 == key && !self.keys.contains(&key)) else { continue };
+            // Such a word is no slip: `if` stands for `when`, not for `id`.
+            self.meant[index] = None;
+            if word.2 && self.index(word.1).is_none() {
+                self.meant[index] = Some(word.1);
+            }
+        }
+        self
+    }
+
+    /// Keys of the mapping around this one, which is where one that is found here belongs.
+    pub fn outer(mut self, keys: &'static [&'static str]) -> Fields<'a> {
+        self.outer = keys;
         for (entry, meant) in self.entries.iter().zip(&mut self.meant) {
-            if words.iter().any(|(word, _)| *word == entry.key.text) {
+            if keys.contains(&entry.key.text.as_str()) {
                 *meant = None;
             }
         }
@@ -160,8 +182,19 @@ impl<'a> Fields<'a> {
             && let Some(meant) = self.meant[index]
         {
             let entry = &self.entries[index];
-            self.problems.push(self.unknown(entry).hint_opt(one_of(&[meant])));
+            let hint = self.in_our_words(&entry.key.text).or_else(|| one_of(&[meant]));
+            self.problems.push(self.unknown(entry).hint_opt(hint));
         }
+    }
+
+    fn in_our_words(&self, key: &str) -> Option<String> {
+        let word = self.foreign.iter().find(|word| word.0 == key)?;
+        let free = self.known.iter().chain(&self.keys).copied().filter(|known| !self.has_exactly(known));
+        Some(match one_of(&equally_near(key, free.filter(|known| *known != word.1))) {
+            // `if` is a word of others, and one slip away from `id`.
+            Some(slip) => format!("here it is called `{}`; or {slip}", word.1),
+            None => format!("here it is called `{}`", word.1),
+        })
     }
 
     fn unknown(&self, entry: &Entry) -> Diagnostic {
@@ -222,11 +255,29 @@ impl<'a> Fields<'a> {
     /// Whether an unknown key may mean one of these: then what is missing is reported there.
     pub fn has_slip_of(&self, keys: &[&'static str]) -> bool {
         let unknown = |entry: &&Entry| !self.keys.contains(&entry.key.text.as_str());
-        let words =
-            |entry: &Entry| self.foreign.iter().any(|(word, here)| *word == entry.key.text && keys.contains(here));
-        self.remaining()
-            .filter(unknown)
-            .any(|entry| words(entry) || !equally_near(&entry.key.text, keys.iter().copied()).is_empty())
+        self.remaining().filter(unknown).any(|entry| {
+            let key = entry.key.text.as_str();
+            match self.foreign.iter().find(|word| word.0 == key) {
+                Some(word) => keys.contains(&word.1),
+                None => !self.outer.contains(&key) && !equally_near(key, keys.iter().copied()).is_empty(),
+            }
+        })
+    }
+
+    /// Takes the first key that is none of those there are and no slip of one: what it is has to be said by the caller.
+    pub fn take_stranger(&mut self) -> Option<&'a Entry> {
+        let index = (0..self.entries.len()).find(|index| {
+            let key = self.entries[*index].key.text.as_str();
+            !self.taken[*index]
+                && self.meant[*index].is_none()
+                && !self.keys.contains(&key)
+                && !self.known.contains(&key)
+                && !self.foreign.iter().any(|word| word.0 == key)
+                && !self.outer.contains(&key)
+                && equally_near(key, self.keys.iter().copied()).is_empty()
+        })?;
+        self.taken[index] = true;
+        Some(&self.entries[index])
     }
 
     /// A field of the language that this version does not have; `what` is it as messages say it, such as "`foreach`".
@@ -236,12 +287,8 @@ impl<'a> Fields<'a> {
             return self.mark(index);
         }
         self.taken[index] = true;
-        let problem = Diagnostic::error(
-            "not-supported-yet",
-            self.entries[index].key.span,
-            format!("{what} is not supported yet"),
-        );
-        self.problems.push(problem);
+        let at = self.entries[index].key.span;
+        self.problems.push(not_yet(at, format!("{what} is not supported yet")));
     }
 
     /// Reports every entry that nobody took. (Missing keys are reported in any case, when the cursor goes.)
@@ -255,8 +302,14 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let problem = self.unknown(entry);
-            if let Some((_, here)) = self.foreign.iter().find(|(word, _)| *word == key) {
-                self.problems.push(problem.hint(format!("here it is called `{here}`")));
+            if let Some(word) = self.foreign.iter().find(|word| word.0 == key) {
+                missing.retain(|missing| *missing != word.1);
+                self.problems.push(problem.hint_opt(self.in_our_words(key)));
+                continue;
+            }
+            if self.outer.contains(&key) {
+                let hint = format!("it is a field of the step: write it beside {}, not inside", self.what);
+                self.problems.push(problem.hint(hint));
                 continue;
             }
             let all = || self.known.iter().chain(&self.keys).copied();
@@ -301,6 +354,15 @@ impl Drop for Fields<'_> {
         }
     }
 }
+
+/// What the language has and this version has not.
+pub fn not_yet(at: Span, message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("not-supported-yet", at, message).label("part of the format, and not of this version")
+}
+
+/// A word of other tools, what it is called here, and whether its value is written in the same way, so that it can be
+/// read as such.
+pub type Foreign = (&'static str, &'static str, bool);
 
 /// The start of a key or value that may be a whole paragraph.
 pub(super) fn short(text: &str) -> String {

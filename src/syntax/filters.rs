@@ -12,7 +12,10 @@ use super::{
     strict::{self, MAX_TEXT, brief},
     url,
 };
-use crate::value::{Value, parse_duration};
+use crate::{
+    text::cut,
+    value::{Value, parse_duration},
+};
 
 pub(super) fn made(input: &mut Input<'_>, text: impl AsRef<str>) -> Caught<Cell> {
     let at = input.at.clone();
@@ -68,10 +71,9 @@ pub(super) fn round(input: &mut Input<'_>) -> Caught<Cell> {
 }
 
 fn no_number(input: &Input<'_>, text: &str, what: &str) -> Box<Fault> {
-    let shown: String = text.chars().take(40).collect();
-    let more = if text.chars().count() > 40 { "…" } else { "" };
-    let label = if text.trim().is_empty() { "this is empty".into() } else { format!("this is `{shown}{more}`") };
-    input.bad(format!("`{shown}{more}` is not {what}")).label(label)
+    let shown = cut(text, 40);
+    let label = if text.trim().is_empty() { "this is empty".into() } else { format!("this is `{shown}`") };
+    input.bad(format!("`{shown}` is not {what}")).label(label)
 }
 
 pub(super) fn int(input: &mut Input<'_>) -> Caught<Cell> {

@@ -158,6 +158,8 @@ pub(super) fn find(kind: FunctionKind, name: &str) -> Option<&'static Function> 
 pub(super) fn meant(kind: FunctionKind, name: &str) -> Option<&'static str> {
     let habit = match (kind, name) {
         (FunctionKind::Filter, "strip") => Some("trim"),
+        (FunctionKind::Filter, "upcase" | "uppercase") => Some("upper"),
+        (FunctionKind::Filter, "downcase" | "lowercase") => Some("lower"),
         (FunctionKind::Filter, "len" | "size" | "wordcount") => Some("length"),
         (FunctionKind::Filter, "to_json" | "json") => Some("tojson"),
         (FunctionKind::Filter, "from_json" | "parse_json" | "json_decode") => Some("fromjson"),

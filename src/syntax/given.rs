@@ -21,6 +21,8 @@ pub struct Given<'a> {
     pub node: &'a Node,
     name: Name<'a>,
     problems: &'a Problems,
+    /// Shown where something of another form was found.
+    form: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -45,12 +47,18 @@ impl std::fmt::Display for Name<'_> {
 impl<'a> Given<'a> {
     /// A value with a name as messages say it, such as "the runbook".
     pub fn new(node: &'a Node, name: &'a str, problems: &'a Problems) -> Given<'a> {
-        Given { node, name: Name::Custom(name), problems }
+        Given { node, name: Name::Custom(name), problems, form: None }
     }
 
     /// The value of a field.
     pub fn field(node: &'a Node, key: &'static str, problems: &'a Problems) -> Given<'a> {
-        Given { node, name: Name::Field(key), problems }
+        Given { node, name: Name::Field(key), problems, form: None }
+    }
+
+    /// What it looks like when it is right, for the hint where it has another form.
+    pub fn like(mut self, form: &'static str) -> Given<'a> {
+        self.form = Some(form);
+        self
     }
 
     pub fn span(&self) -> Span {
@@ -90,7 +98,9 @@ impl<'a> Given<'a> {
         } else {
             return Some(text);
         };
-        self.report("wrong-value", format!("{} {problem}", self.name), None)
+        let message = format!("{} {problem}", self.name);
+        self.problems.push(Diagnostic::error("wrong-value", self.node.span, message).label("expected a line of text"));
+        None
     }
 
     /// A text that people read: a comment that cuts it is an error.
@@ -103,7 +113,10 @@ impl<'a> Given<'a> {
     pub fn expression(&self) -> Option<&'a Text> {
         match &self.node.kind {
             NodeKind::Text(text) | NodeKind::Plain(_, text) if text.text.trim().is_empty() => {
-                self.report("wrong-value", format!("{} is blank", self.name), None)
+                let message = format!("{} is blank", self.name);
+                let problem = Diagnostic::error("wrong-value", self.node.span, message);
+                self.problems.push(problem.label("expected an expression"));
+                None
             }
             NodeKind::Text(text) | NodeKind::Plain(_, text) => self.whole(text),
             _ => self.refuse("an expression", None),
@@ -115,6 +128,14 @@ impl<'a> Given<'a> {
         match &self.node.kind {
             NodeKind::Text(text) | NodeKind::Plain(_, text) => Some(text),
             _ => self.refuse("a text or a number", None),
+        }
+    }
+
+    /// As [`Given::text_or_number`], where a text is meant.
+    pub fn written(&self) -> Option<&'a Text> {
+        match &self.node.kind {
+            NodeKind::Text(text) | NodeKind::Plain(_, text) => Some(text),
+            _ => self.refuse("a text", None),
         }
     }
 
@@ -201,6 +222,20 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// The entries of a list that is a program and its arguments; none is an error.
+    pub fn command(&self) -> Option<Vec<Given<'a>>> {
+        match &self.node.kind {
+            NodeKind::Text(text) if !text.text.contains(['\n', '"', '\'', ',', '[', '{']) && text.text.len() < 60 => {
+                let words: Vec<&str> = text.text.split_whitespace().collect();
+                self.refuse("a list", Some(format!("write [{}]", words.join(", "))))
+            }
+            NodeKind::List(items) if items.is_empty() => {
+                self.report("wrong-value", format!("{} is empty; it needs a program", self.name), None)
+            }
+            _ => self.list(),
+        }
+    }
+
     /// The entries of a list, or a value that is not a list as the only one.
     pub fn one_or_many(&self) -> Option<Vec<Given<'a>>> {
         match &self.node.kind {
@@ -217,7 +252,7 @@ impl<'a> Given<'a> {
                 let of = self.of();
                 let pair = |entry: &'a super::Entry| {
                     let name = Name::Entry { key: &entry.key.text, of };
-                    (&entry.key, Given { node: &entry.value, name, problems: self.problems })
+                    (&entry.key, Given { node: &entry.value, name, problems: self.problems, form: None })
                 };
                 Some(entries.iter().map(pair).collect())
             }
@@ -237,10 +272,8 @@ impl<'a> Given<'a> {
     pub fn refuse<T>(&self, expected: &str, hint: Option<String>) -> Option<T> {
         let message = format!("{} must be {expected}, found {}", self.name, self.node.describe());
         let problem = Diagnostic::error("wrong-type", self.node.span, message).label(format!("expected {expected}"));
-        self.problems.push(match hint {
-            Some(hint) => problem.hint(hint),
-            None => problem,
-        });
+        let form = || self.form.map(|form| format!("write it like this: {form}"));
+        self.problems.push(problem.hint_opt(hint.or_else(form)));
         None
     }
 
@@ -260,7 +293,7 @@ impl<'a> Given<'a> {
     }
 
     fn item(&self, node: &'a Node) -> Given<'a> {
-        Given { node, name: Name::Item(self.of()), problems: self.problems }
+        Given { node, name: Name::Item(self.of()), problems: self.problems, form: None }
     }
 
     fn of(&self) -> &'static str {

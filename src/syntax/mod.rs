@@ -23,7 +23,7 @@ pub mod yaml;
 
 pub use decode::decode;
 pub use expr::{Eval, Expr, Reference, Truth};
-pub use fields::{Fields, Pair, Problems};
+pub use fields::{Fields, Foreign, Pair, Problems, not_yet};
 pub use functions::{FunctionDoc, FunctionKind, RESERVED, functions};
 pub use given::Given;
 pub use node::{Entry, Node, NodeKind, ScalarStyle, Text};

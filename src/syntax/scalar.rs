@@ -98,12 +98,23 @@ pub(super) fn text(source: &str, span: Span, style: ScalarStyle, value: &str, in
     let shown = match style {
         ScalarStyle::Literal | ScalarStyle::Folded => {
             let written = source.get(span.start..span.end).unwrap_or("");
-            Span::new(span.start, span.start + written.trim_end().len())
+            match header(source, span.start) {
+                // A block of nothing has no place of its own but its `|`.
+                Some(header) if value.trim().is_empty() => header,
+                _ => Span::new(span.start, span.start + written.trim_end().len()),
+            }
         }
         _ => span,
     };
     let cut_by_comment = if style == ScalarStyle::Plain { comment_after(source, span.end) } else { None };
     (Text { text: value.to_owned(), span: shown, map: TextMap::new(pieces, end), style, cut_by_comment }, count)
+}
+
+/// The `|` or `>` of a block, with what belongs to it, where only blank lines stand behind it.
+fn header(source: &str, before: usize) -> Option<Span> {
+    let above = source.get(..before)?.trim_end();
+    let sign = above.trim_end_matches(['+', '-', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+    sign.ends_with(['|', '>']).then(|| Span::new(sign.len() - 1, above.len()))
 }
 
 /// The ` #` comment that follows on the same line, without the blanks before it.

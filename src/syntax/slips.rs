@@ -177,16 +177,18 @@ pub(super) fn explain(slip: &Slip, scene: &Scene) -> Diagnostic {
         Slip::Escape => scene.escape(),
         Slip::BlockHeader => error(scene.rest_of_line(), "the text of a `|` or `>` block begins on the next line")
             .hint(format!("or, if it is one line of text, {}", quote_from(source, scene.at, false))),
-        Slip::Tag => tag(source, here),
+        Slip::Tag => tag(source, here, !scene.flows.is_empty()),
         Slip::Other => error(here, &format!("this is not YAML: {}", scene.reason)),
     }
 }
 
 /// `!foo`, `!!str` and their kin.
-pub(super) fn tag(source: &Source, span: Span) -> Diagnostic {
-    let rest = source.slice(extent(source, span.start, false));
+pub(super) fn tag(source: &Source, span: Span, in_flow: bool) -> Diagnostic {
+    let rest = source.slice(extent(source, span.start, in_flow));
     let problem = Diagnostic::error("tag", span, "tags are not part of the language").label("this is a tag to YAML");
-    if rest.starts_with("!!") {
+    if let Some(text) = rest.strip_prefix("!!str ") {
+        problem.hint(quote_it(text.trim()))
+    } else if rest.starts_with("!!") {
         problem.hint("write the value without it")
     } else {
         problem.hint(format!("write the value without it; if it is a text, {}", quote_it(rest)))
@@ -332,11 +334,12 @@ impl Scene<'_> {
             .label("the quoted text ended before this");
         let Some(open) = self.opening_quote() else { return problem };
         let whole = self.source.slice(extent(self.source, open, !self.flows.is_empty()));
-        let inside = self.text()[open + 1..self.at].trim_end();
+        // The parser may stop at the quote itself.
+        let inside = self.text().get(open + 1..self.at).unwrap_or("").trim_end();
         let rest = whole.get(self.at - open..).unwrap_or("");
         // Quotes around a template are YAML's; around a word of an expression they are the expression's.
         if let Some(inside) = inside.strip_suffix(&whole[..1]).filter(|inside| inside.contains("{{")) {
-            let gap = &self.text()[open + 2 + inside.len()..self.at];
+            let gap = self.text().get(open + 2 + inside.len()..self.at).unwrap_or("");
             return problem.hint(quote_it(&format!("{inside}{gap}{rest}")));
         }
         problem.hint(format!("quote the whole: '{}'", whole.replace('\'', "''")))
@@ -408,6 +411,21 @@ impl Scene<'_> {
             && self.flows.last().is_some_and(|open| self.line_start(*open) == self.line_start(self.at))
         {
             return self.colon();
+        }
+        if let Some(last) = self.last
+            && last.style == ScalarStyle::Plain
+            && last.span.end <= self.at
+            && text[last.span.end..self.at].bytes().all(|b| b == b' ')
+            && text[self.at..].starts_with(['[', '{', '"', '\''])
+        {
+            let whole = extent(self.source, last.span.start, true);
+            return Diagnostic::error(
+                "yaml-syntax",
+                self.character(),
+                "an unquoted text in brackets ends here to YAML",
+            )
+            .label(format!("`{}` begins something of its own", &text[self.at..self.at + 1]))
+            .hint(quote_it(self.source.slice(whole)));
         }
         let Some(open) = self.flows.last().copied() else {
             return Diagnostic::error("yaml-syntax", self.character(), format!("this is not YAML: {}", self.reason));

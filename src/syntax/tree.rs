@@ -463,8 +463,8 @@ impl<'s> Builder<'s> {
             let problem =
                 Diagnostic::error("duplicate-key", second.key.span, format!("duplicate key `{}`", second.key.text))
                     .label("given again here")
-                    .related(first.key.span, "given first here");
-            let problem = if second.merge { problem.hint("merge several with `<<: [*one, *two]`") } else { problem };
+                    .related(first.key.span, "given first here")
+                    .hint(if second.merge { "merge several with `<<: [*one, *two]`" } else { "remove one of them" });
             self.report(problem)?;
         }
         let gone: HashSet<usize> = repeated.into_iter().map(|(_, second)| second).collect();

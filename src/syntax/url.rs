@@ -5,7 +5,7 @@ use super::{
     eval::{Machine, Stop},
     strict::{MAX_TEXT, a_kind},
 };
-use crate::value::Value;
+use crate::{text::cut, value::Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const CODE: &str = "not-an-url";
@@ -64,7 +64,12 @@ pub(super) fn check(pieces: &[Piece], source: &str) -> Caught<()> {
         None => Err(Fault::new(CODE, 0..source.len(), "a URL is missing here")),
         Some(Piece::Raw(text)) if scheme(text).is_none() => {
             let end = source.find("{{").unwrap_or(source.len());
-            Err(Fault::new(CODE, 0..end, "a URL begins with https:// or http://, or with a value that does"))
+            let fault = Fault::new(CODE, 0..end, "a URL begins with https:// or http://, or with a value that does");
+            // `www.example.org/api` lacks one thing only.
+            let host = source.split('/').next().is_some_and(|host| host.contains('.') && !host.contains(':'));
+            Err(fault
+                .label("no absolute address")
+                .hint_opt((host && end == source.len()).then(|| format!("write https://{source}"))))
         }
         Some(Piece::Raw(text)) if pieces.len() == 1 => {
             whole(text).map_err(|why| Fault::new(CODE, 0..source.len(), why))
@@ -82,7 +87,7 @@ fn scheme(text: &str) -> Option<usize> {
 }
 
 fn whole(text: &str) -> Result<(), String> {
-    let shown: String = text.chars().take(80).collect();
+    let shown = cut(text, 80);
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(format!("`{shown}` is no URL: it holds blanks or control characters"));
     }
@@ -146,7 +151,7 @@ impl Builder {
         if let Some(host) = self.open_host.take().filter(|_| !text.is_empty()) {
             let port = text.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
             if !text.starts_with(['/', '?', '#']) && !port {
-                let shown: String = self.url.chars().take(60).collect();
+                let shown = cut(&self.url, 60).into_owned();
                 return Err(Fault::new(CODE, host, format!("`{shown}` would run into the text after it"))
                     .label("this has no path, and what follows would change its host")
                     .hint("write a `/` between them"));
@@ -241,7 +246,7 @@ impl Builder {
                     let plain = part.to_ascii_lowercase().replace("%2e", ".");
                     if matches!(plain.as_str(), "" | "." | "..") {
                         let what = if plain.is_empty() { "empty".to_owned() } else { format!("`{plain}`") };
-                        let shown: String = self.url.chars().take(120).collect();
+                        let shown = cut(&self.url, 120).into_owned();
                         return Err(Fault::new(
                             CODE,
                             at.clone(),

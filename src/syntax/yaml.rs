@@ -119,7 +119,7 @@ impl Reader<'_> {
         if event.is_node()
             && let Some(place) = place.tag_span()
         {
-            let problem = slips::tag(self.source, self::span(&place));
+            let problem = slips::tag(self.source, self::span(&place), self.builder.open_flows().next().is_some());
             self.builder.report(problem)?;
         }
         match event {

@@ -1,5 +1,7 @@
 //! Draws a diagnostic over its excerpt. Knows nothing of terminals but colour and width.
 
+use std::borrow::Cow;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::{Diagnostic, Severity, Source, Span, one_line};
@@ -21,8 +23,9 @@ pub fn draw(source: &Source, diagnostic: &Diagnostic, style: DrawStyle) -> Strin
     let related: Vec<(Span, String)> =
         diagnostic.related.iter().map(|(span, text)| (clamp(source, *span), one_line(text).into_owned())).collect();
     let window = Window::around(source, diagnostic.span, &related);
-    let mut snippet = Snippet::source(window.text).path(source.name()).line_start(window.first_line).fold(true);
-    let mut primary = AnnotationKind::Primary.span(window.range(clamp(source, diagnostic.span)));
+    let mut snippet =
+        Snippet::source(window.text.as_ref()).path(source.name()).line_start(window.first_line).fold(true);
+    let mut primary = AnnotationKind::Primary.span(window.range(marked(source, diagnostic.span)));
     if !label.is_empty() {
         primary = primary.label(label.as_str());
     }
@@ -56,11 +59,27 @@ fn clamp(source: &Source, span: Span) -> Span {
     Span::new(span.start.min(length), span.end.min(length))
 }
 
+/// What is underlined: of a whole paragraph or mapping its first line, which is where to look.
+fn marked(source: &Source, span: Span) -> Span {
+    const LINES: usize = 4;
+    let span = clamp(source, span);
+    let text = source.slice(span);
+    match text.find('\n') {
+        Some(first) if text.bytes().filter(|b| *b == b'\n').count() >= LINES => {
+            Span::new(span.start, span.start + text[..first].trim_end().len())
+        }
+        _ => span,
+    }
+}
+
 /// The part of a text that is handed to the renderer: a 50 MB file must not be scanned for every excerpt.
 struct Window<'a> {
-    text: &'a str,
+    /// Without the carriage returns before line feeds, which the renderer would draw.
+    text: Cow<'a, str>,
     start: usize,
+    end: usize,
     first_line: usize,
+    source: &'a str,
 }
 
 impl<'a> Window<'a> {
@@ -82,19 +101,43 @@ impl<'a> Window<'a> {
         let start = if low - start > Self::REACH { boundary(text, low - Self::REACH) } else { start };
         let end = text.as_bytes()[high..].iter().position(|b| *b == b'\n').map_or(text.len(), |i| high + i);
         let end = if end - high > Self::REACH { boundary(text, high + Self::REACH) } else { end };
-        Window { text: &text[start..end], start, first_line: source.position(start).line }
+        let first_line = source.position(start).line;
+        let shown = match line_ends(text, start..end).next() {
+            None => Cow::Borrowed(&text[start..end]),
+            Some(_) => {
+                let mut shown = String::with_capacity(end - start);
+                let mut from = start;
+                for at in line_ends(text, start..end) {
+                    shown.push_str(&text[from..at]);
+                    from = at + 1;
+                }
+                shown.push_str(&text[from..end]);
+                Cow::Owned(shown)
+            }
+        };
+        Window { text: shown, start, end, first_line, source: text }
     }
 
     fn holds(&self, span: Span) -> bool {
-        span.start >= self.start && span.end <= self.start + self.text.len()
+        span.start >= self.start && span.end <= self.end
     }
 
     fn range(&self, span: Span) -> std::ops::Range<usize> {
-        let length = self.text.len();
-        let start = boundary(self.text, span.start.saturating_sub(self.start).min(length));
-        let end = boundary(self.text, span.end.saturating_sub(self.start).min(length));
-        start..end.max(start)
+        let start = self.shown(span.start);
+        start..self.shown(span.end).max(start)
     }
+
+    /// Where an offset of the source stands in what is shown.
+    fn shown(&self, offset: usize) -> usize {
+        let offset = boundary(self.source, offset.clamp(self.start, self.end));
+        offset - self.start - line_ends(self.source, self.start..offset).count()
+    }
+}
+
+/// Carriage returns that belong to the end of a line.
+fn line_ends(text: &str, range: std::ops::Range<usize>) -> impl Iterator<Item = usize> {
+    let bytes = text.as_bytes();
+    range.filter(|at| bytes[*at] == b'\r' && bytes.get(at + 1) == Some(&b'\n'))
 }
 
 fn boundary(text: &str, mut offset: usize) -> usize {

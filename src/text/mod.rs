@@ -1,5 +1,6 @@
 //! Source text, places in it, and what is said about those places. Knows nothing of YAML, runbooks or runs.
 
+mod cut;
 mod diagnostic;
 mod digest;
 mod draw;
@@ -8,6 +9,7 @@ mod source;
 mod suggest;
 mod text_map;
 
+pub use cut::{CUT, cut};
 pub use diagnostic::{Diagnostic, Severity};
 pub use digest::{hex, sha256_hex};
 pub use draw::{DrawStyle, draw, draw_all};

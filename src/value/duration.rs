@@ -13,7 +13,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     if let Some(rest) = text.strip_prefix('-') {
         return Err(format!("a duration cannot be negative; write {rest}"));
     }
-    if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(format!("{text} has no unit; write {text}s for seconds or {text}m for minutes"));
     }
     let bad = || format!("`{text}` is no duration; write one such as 500ms, 30s, 5m, 2h, 7d or 1h30m");

@@ -46,7 +46,12 @@ impl Type {
                 _ => Err(format!("`{text}` is not a boolean; write true or false")),
             },
             Type::Url => {
-                let parsed = url::Url::parse(text).map_err(|why| format!("`{text}` is not a URL: {why}"))?;
+                let parsed = url::Url::parse(text).map_err(|why| match why {
+                    url::ParseError::RelativeUrlWithoutBase => {
+                        format!("`{text}` is not an absolute URL; it begins with https:// or http://")
+                    }
+                    why => format!("`{text}` is not a URL: {why}"),
+                })?;
                 if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
                     return Err(format!("`{text}` is not an absolute http or https URL"));
                 }

@@ -1,11 +1,18 @@
-//! A door in front of a stand-in, which can keep one answer back for ever, so that a test knows that a request has had
-//! its effect while whoever sent it is still waiting. Knows no service.
+//! A door in front of a stand-in. It can keep one answer back for ever, so that a test knows that a request has had its
+//! effect while whoever sent it is still waiting, or lose one request on its way. Knows no service.
 
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, mpsc},
 };
+
+/// What becomes of the request that is meant.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Kept,
+    Lost,
+}
 
 pub struct Front {
     url: String,
@@ -15,8 +22,18 @@ pub struct Front {
 }
 
 impl Front {
-    /// Before the server at `http://HOST:PORT`. The answer to the first request whose first line contains `hold` is kept.
-    pub fn of(server: &str, hold: &str) -> Front {
+    /// Before the server at `http://HOST:PORT`. The answer to the first request whose first line contains the text is
+    /// kept.
+    pub fn keeping(server: &str, text: &str) -> Front {
+        Front::of(server, text, Fate::Kept)
+    }
+
+    /// The first such request is lost, and its connection closed.
+    pub fn losing(server: &str, text: &str) -> Front {
+        Front::of(server, text, Fate::Lost)
+    }
+
+    fn of(server: &str, hold: &str, fate: Fate) -> Front {
         let behind = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -29,11 +46,13 @@ impl Front {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
                 let Some(request) = read_request(&mut stream) else { continue };
-                let Some(answer) = ask(&behind, &request) else { continue };
                 let line = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
-                let mut hold = held.lock().unwrap();
-                if hold.as_ref().is_some_and(|text| line.contains(text)) {
-                    *hold = None;
+                let meant = held.lock().unwrap().take_if(|text| line.contains(text.as_str())).is_some();
+                if meant && fate == Fate::Lost {
+                    continue;
+                }
+                let Some(answer) = ask(&behind, &request) else { continue };
+                if meant {
                     kept_open.push(stream);
                     if keeping.send(()).is_err() {
                         return;

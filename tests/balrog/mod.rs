@@ -86,6 +86,12 @@ impl Bench {
         Going::of(self.command(&verb, answers))
     }
 
+    /// Goes on with the last run after somebody has decided what became of a step: `done` or `not-done`.
+    pub fn decide(&self, step: &str, decision: &str, answers: &[(&str, &str)]) -> Ran {
+        let verb = ["resume", "last", "--step", step, "--as", decision, "--reason", "seen in its own pages"];
+        Going::of(self.command(&verb, answers)).end()
+    }
+
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
         Going::of(self.command(&["resume", "last"], answers)).end()

@@ -269,7 +269,10 @@ fn without_a_check_something_goes_wrong_unseen() {
         case(
             ("    if [[ \"$leads_to\"".to_owned(), "    if false && [[ \"$leads_to\"".to_owned()),
             "signed",
-            vec![nest, ("result.json.object.type == 'commit' and result.json.object.sha == version_sha".into(), "true".into())],
+            vec![
+                nest,
+                ("result.json.object.type == 'commit' and result.json.object.sha == version_sha".into(), "true".into()),
+            ],
             vec![],
             &nothing,
         ),
@@ -323,7 +326,14 @@ fn gpg_itself_says_who_signed_the_tag() {
     let bare = world.git.bare();
     let cloned = Command::new("git").args(["clone", "--quiet", "--bare"]).arg(&bare).arg(&clone).status().unwrap();
     assert!(cloned.success());
-    let verified = world.git.command("git").arg("--git-dir").arg(&clone).args(["verify-tag", "--raw", "production-ui"]).output().unwrap();
+    let verified = world
+        .git
+        .command("git")
+        .arg("--git-dir")
+        .arg(&clone)
+        .args(["verify-tag", "--raw", "production-ui"])
+        .output()
+        .unwrap();
     let told = String::from_utf8_lossy(&verified.stderr).into_owned();
     assert!(told.contains(&format!("VALIDSIG {}", world.git.fingerprint())), "{told}");
 }

@@ -96,6 +96,37 @@ fn verify_that_cannot_tell_leaves_it_to_a_person() {
     }
 }
 
+/// The process that resumes has read nothing for the step itself.
+#[test]
+fn verify_reads_its_own_secrets_when_it_is_asked_on_a_resume() {
+    let lab = Lab::new();
+    lab.file("token", "correct-horse");
+    lab.book(
+        r#"
+title: A look that needs a secret
+secrets:
+  token: {file: ../token}
+steps:
+  - id: deploy
+    shell: echo one; kill -9 $$
+    capture: {seen: result.stdout}
+    verify:
+      shell: |
+        test -e "$HOME/ready" || exit 127
+        echo "${#token} characters"
+      capture: {seen: result.stdout}
+  - id: after
+    shell: echo "$seen" > "$HOME/after"
+"#,
+    );
+    lab.call(&["run", "./book.yaml", "--yes"]).expect(7);
+    lab.file("ready", "");
+    let resumed = lab.call(&["resume", "last", "--step", "deploy", "--as", "done", "--reason", "it is there"]);
+    resumed.expect(0);
+    assert_eq!(lab.marks("after"), ["13 characters"]);
+    lab.sound();
+}
+
 #[test]
 fn what_may_run_twice_does() {
     let (lab, ended) =

@@ -124,13 +124,22 @@ fn mistakes_at_compile_time() {
         rendered,
         &[
             ("a {{ }}", "bad-template: an expression is missing here at «{{ }}»"),
-            ("a {{ count", "bad-template: it ends where `}}` should follow at «»"),
-            ("{% if yes %}x", "bad-template: this has no `{% endif %}` at «if»"),
-            ("{% for x in hosts %}x", "bad-template: this has no `{% endfor %}` at «for»"),
+            ("a {{ count", "bad-template: this `{{` is not closed at «{{» (close it with `}}`)"),
+            ("{% if yes %}x", "bad-template: this has no `{% endif %}` at «if» (close it with `{% endif %}`)"),
+            (
+                "{% for x in hosts %}x",
+                "bad-template: this has no `{% endfor %}` at «for» (close it with `{% endfor %}`)",
+            ),
             ("{% endif %}", "bad-template: `endif` closes nothing here at «endif»"),
             ("{% elseif yes %}", "bad-template: unknown statement `elseif` at «elseif» (did you mean `elif`?)"),
-            ("{% include 'x' %}", "bad-template: `include` is not part of the runbook language at «include»"),
-            ("{% macro x() %}{% endmacro %}", "bad-template: `macro` is not part of the runbook language at «macro»"),
+            (
+                "{% include 'x' %}",
+                "bad-template: `include` is not part of the runbook language at «include» (templates have `if`, `for`, `set`, `with`, `filter` and `raw`)",
+            ),
+            (
+                "{% macro x() %}{% endmacro %}",
+                "bad-template: `macro` is not part of the runbook language at «macro» (templates have `if`, `for`, `set`, `with`, `filter` and `raw`)",
+            ),
             ("{% set loop = 1 %}", "bad-template: `loop` is reserved and cannot be set at «loop»"),
             ("{% set run = 1 %}", "bad-template: `run` is reserved and cannot be set at «run»"),
             ("x {# y", "bad-template: this comment has no `#}` at «{# y»"),

@@ -30,6 +30,7 @@ pub use jvm::{Jvm, MAIN_CLASS, start_jvm};
 const AWS: &str = include_str!("remote_shell/aws.sh");
 const JDK_TOOL: &str = include_str!("remote_shell/jdk_tool.sh");
 const BOTO3: &str = include_str!("remote_shell/boto3.py");
+const BOTOCORE_CONFIG: &str = include_str!("remote_shell/botocore_config.py");
 const PLUGIN: &str = "#!/bin/sh\nprintf '\\nThe Session Manager plugin was installed successfully. Use the AWS CLI to start a session.\\n\\n'\n";
 
 const ACCOUNT: &str = "123456789012";
@@ -202,6 +203,8 @@ impl RemoteShell {
         executable(&folder.join("bin/aws"), AWS);
         executable(&folder.join("bin/session-manager-plugin"), PLUGIN);
         fs::write(folder.join("python/boto3.py"), BOTO3).expect("a file can be written");
+        fs::create_dir(folder.join("python/botocore")).expect("a folder can be made");
+        fs::write(folder.join("python/botocore/config.py"), BOTOCORE_CONFIG).expect("a file can be written");
         for tool in ["jps", "jstack", "jcmd"] {
             executable(&folder.join("world/container/bin").join(tool), JDK_TOOL);
         }

@@ -23,7 +23,7 @@ use self::{
     scan::{Forms, Found},
 };
 use super::{Event, Record};
-use crate::value::Secret;
+use crate::{text::CUT, value::Secret};
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
@@ -79,7 +79,7 @@ impl Redactor {
     }
 
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.whole(text.as_bytes()) {
+        let masked = match self.whole(text.as_bytes()) {
             None => Cow::Borrowed(text),
             // Forms are text, so that what is left between them is text; a form that ends inside a character of
             // other text cannot be, but a net must not tear.
@@ -87,6 +87,10 @@ impl Redactor {
                 String::from_utf8(masked)
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
             ),
+        };
+        match self.before_cuts(&masked) {
+            None => masked,
+            Some(masked) => Cow::Owned(masked),
         }
     }
 
@@ -128,7 +132,36 @@ impl Redactor {
     /// Whether any form of a secret occurs.
     pub fn holds(&self, text: &str) -> bool {
         let forms = self.current();
-        !forms.is_empty() && !forms.find(text.as_bytes(), false, true).spans.is_empty()
+        let whole = !forms.is_empty() && !forms.find(text.as_bytes(), false, true).spans.is_empty();
+        whole || self.before_cuts(text).is_some()
+    }
+
+    /// Where a text was cut short, a secret may have been cut in two. None if there is no such place.
+    fn before_cuts(&self, text: &str) -> Option<String> {
+        let forms = self.current();
+        if forms.is_empty() || !text.contains(CUT) {
+            return None;
+        }
+        let mut out = String::new();
+        let mut any = false;
+        let mut pieces = text.split(CUT).peekable();
+        while let Some(piece) = pieces.next() {
+            if pieces.peek().is_none() {
+                out.push_str(piece);
+                break;
+            }
+            // What a stream would hold back at this end may be the beginning of a secret.
+            let hold = piece.floor_char_boundary(forms.find(piece.as_bytes(), false, false).hold);
+            if piece.len() - hold >= IDLE {
+                any = true;
+                out.push_str(&piece[..hold]);
+                out.push_str(MASK);
+            } else {
+                out.push_str(piece);
+            }
+            out.push(CUT);
+        }
+        any.then_some(out)
     }
 
     /// A stream to be masked, chunk by chunk.

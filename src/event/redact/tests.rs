@@ -307,6 +307,7 @@ fn records_keep_their_form() {
             captures,
             withheld: Vec::new(),
             error: Some("it has succeeded".into()),
+            interrupted: false,
             notes: vec!["hunter2hunter2".into()],
         },
     };
@@ -424,4 +425,20 @@ proptest! {
 
 fn current_holds(redactor: &Redactor, bytes: &[u8]) -> bool {
     !redactor.current().find(bytes, false, true).spans.is_empty()
+}
+
+#[test]
+fn half_a_secret_in_front_of_a_cut_is_masked() {
+    let redactor = redactor(&["swordfish-7719"]);
+    for (text, masked) in [
+        ("it is swordfish-77…", "it is ***…"),
+        ("\"swordfi…\" and swor… (9 bytes)", "\"***…\" and ***… (9 bytes)"),
+        ("swordfish-7719…", "***…"),
+        ("a sword… and words…", "a ***… and words…"),
+        ("swo…", "swo…"),
+        ("swordfish", "swordfish"),
+    ] {
+        assert_eq!(redactor.text(text), masked);
+        assert_eq!(redactor.holds(text), text != masked, "{text}");
+    }
 }

@@ -68,6 +68,7 @@ fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>
         captures: [("sha".to_owned(), json!("abc"))].into_iter().collect::<Map<_, _>>(),
         withheld: vec!["token".into()],
         error: error.map(str::to_owned),
+        interrupted: false,
         notes: Vec::new(),
     }
 }

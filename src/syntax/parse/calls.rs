@@ -163,7 +163,8 @@ impl Parser<'_> {
 }
 
 fn unknown_function(kind: FunctionKind, name: &str, at: At) -> Box<Fault> {
-    let fault = Fault::new("unknown-function", at, format!("there is no {} `{name}`", kind.word()));
+    let fault = Fault::new("unknown-function", at, format!("there is no {} `{name}`", kind.word()))
+        .label(format!("no such {}", kind.word()));
     let other = [FunctionKind::Filter, FunctionKind::Test, FunctionKind::Function]
         .into_iter()
         .find(|other| *other != kind && functions::find(*other, name).is_some());

@@ -31,8 +31,17 @@ impl Parser<'_> {
                     if matches!(self.peek(), Some(Token::VariableEnd)) {
                         return Err(self.fault(at.start..self.at().end, "an expression is missing here"));
                     }
-                    let node = self.expr()?;
-                    self.expect("`}}`", |token| matches!(token, Token::VariableEnd))?;
+                    let node = self.expr().and_then(|node| {
+                        self.expect("`}}`", |token| matches!(token, Token::VariableEnd))?;
+                        Ok(node)
+                    });
+                    // Where the text ends inside, what is missing is the end of this.
+                    let node = match node {
+                        Err(_) if self.peek().is_none() && self.lexed.is_none() => {
+                            return Err(self.fault(at, "this `{{` is not closed").hint("close it with `}}`"));
+                        }
+                        node => node?,
+                    };
                     pieces.push(Piece::Emit { node, at: at.start..self.end() });
                 }
                 Some(Token::BlockStart) => {
@@ -60,7 +69,9 @@ impl Parser<'_> {
             Some(end) => Ok((pieces, end)),
             None => {
                 let closing = ends.last().copied().unwrap_or("end");
-                Err(self.fault(opened.clone(), format!("this has no `{{% {closing} %}}`")))
+                Err(self
+                    .fault(opened.clone(), format!("this has no `{{% {closing} %}}`"))
+                    .hint(format!("close it with `{{% {closing} %}}`")))
             }
         }
     }
@@ -106,9 +117,9 @@ impl Parser<'_> {
                 Ok(Piece::FilterBlock { filter, body, at: start..self.end() })
             }
             "include" | "import" | "from" | "extends" | "block" | "macro" | "call" | "autoescape" | "do" | "break"
-            | "continue" | "endblock" | "endmacro" => {
-                Err(self.fault(at, format!("`{word}` is not part of the runbook language")))
-            }
+            | "continue" | "endblock" | "endmacro" => Err(self
+                .fault(at, format!("`{word}` is not part of the runbook language"))
+                .hint("templates have `if`, `for`, `set`, `with`, `filter` and `raw`")),
             "else" | "elif" | "endif" | "endfor" | "endset" | "endwith" | "endfilter" | "endraw" => {
                 Err(self.fault(at, format!("`{word}` closes nothing here")))
             }

@@ -337,6 +337,9 @@ mod presigned {
         assert_eq!((refused.status, refused.text().contains("AWS4-HMAC-SHA256")), (400, true));
         let new = url(", config=Config(signature_version='s3v4')");
         assert_eq!(send(&shell, "PUT", &new, "x").status, 200);
+        // The class that the real one documents is there as well.
+        let real = url(", config=__import__('botocore.config').config.Config(signature_version='s3v4')");
+        assert_eq!(send(&shell, "PUT", &real, "x").status, 200);
     }
 }
 

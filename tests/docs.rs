@@ -1,0 +1,211 @@
+//! What people read is held to the program: every example loads, every link leads somewhere. Looks at text only.
+
+use std::path::{Path, PathBuf};
+
+use runsheet::{kinds::registry, model::load, syntax::decode};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every page below the repository that is ours, with its text. Pages that were rendered from runbooks count as well.
+fn pages() -> Vec<(PathBuf, String)> {
+    let mut open = vec![root().join("docs")];
+    let mut pages = Vec::new();
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        pages.push(root().join(name));
+    }
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+}
+
+struct Fence<'t> {
+    line: usize,
+    /// What stands behind the opening back-ticks.
+    info: &'t str,
+    text: String,
+}
+
+fn fences(page: &str) -> Vec<Fence<'_>> {
+    let mut found = Vec::new();
+    // The mark that closes the open one, and its content so far.
+    let mut open: Option<(String, Fence<'_>)> = None;
+    for (index, line) in page.lines().enumerate() {
+        let trimmed = line.trim_start();
+        let mark: String = trimmed.chars().take_while(|c| *c == '`').collect();
+        match &mut open {
+            Some((closing, fence)) => {
+                if trimmed.trim_end() == closing {
+                    found.extend(open.take().map(|(_, fence)| fence));
+                } else {
+                    fence.text.push_str(line);
+                    fence.text.push('\n');
+                }
+            }
+            None if mark.len() >= 3 => {
+                let info = trimmed[mark.len()..].trim();
+                open = Some((mark, Fence { line: index + 1, info, text: String::new() }));
+            }
+            None => {}
+        }
+    }
+    assert!(open.is_none(), "a fence is not closed");
+    found
+}
+
+/// The runbook that a fence is, or is the steps of; none for other fences.
+fn runbook(fence: &Fence<'_>) -> Option<String> {
+    match fence.info {
+        "yaml" => Some(fence.text.clone()),
+        "yaml steps" => {
+            let steps: String = fence.text.lines().map(|line| format!("  {line}\n")).collect();
+            Some(format!("title: An example\nsteps:\n{steps}"))
+        }
+        _ => None,
+    }
+}
+
+/// What is wrong with a runbook, one line each.
+fn problems(text: &str) -> Vec<String> {
+    let source = match decode("example.yaml".to_owned(), text.as_bytes().to_vec()) {
+        Ok(source) => source,
+        Err((_, problem)) => return vec![problem.message],
+    };
+    let loaded = load("example", &source, registry());
+    loaded
+        .problems
+        .iter()
+        .map(|problem| format!("line {}: {}", loaded.source.position(problem.span.start).line, problem.message))
+        .collect()
+}
+
+#[test]
+fn every_example_is_a_well_made_runbook() {
+    let (mut loaded, mut wrong) = (0, Vec::new());
+    for (path, text) in pages() {
+        for fence in fences(&text) {
+            let shown = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            assert!(
+                !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
+                "{shown}: `{}` is neither `yaml` nor `yaml steps`",
+                fence.info
+            );
+            let Some(runbook) = runbook(&fence) else { continue };
+            loaded += 1;
+            wrong.extend(problems(&runbook).into_iter().map(|problem| format!("{shown}: {problem}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(loaded >= 3, "only {loaded} examples were found");
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let mut wrong = Vec::new();
+    for (path, text) in pages() {
+        let prose = without_fences(&text);
+        for (at, _) in prose.match_indices("](") {
+            let target = prose[at + 2..].split(')').next().unwrap_or("");
+            let file = target.split('#').next().unwrap_or("");
+            if file.is_empty() || target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            if !path.parent().unwrap().join(file).exists() {
+                wrong.push(format!("{}: {target}", path.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+fn without_fences(page: &str) -> String {
+    let mut inside = false;
+    let mut prose = String::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+        } else if !inside {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
+#[test]
+fn every_decision_is_in_the_list() {
+    let folder = root().join("docs/decisions");
+    let list = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name == "README.md" || list.contains(&format!("]({name})")), "{name} is not in the list");
+    }
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let mut table = "";
+    let mut wrong = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            table = line;
+        } else if matches!(table, "[dependencies]" | "[dev-dependencies]")
+            && let Some((name, rest)) = line.split_once(" = ")
+        {
+            let renamed = rest.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
+            let name = renamed.unwrap_or(name);
+            if !page.contains(&format!("`{name}`")) {
+                wrong.push(name.to_owned());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "docs/dependencies.md does not speak of: {}", wrong.join(", "));
+}
+
+#[test]
+fn pages_speak_of_nothing_that_only_its_writer_has() {
+    let mut wrong = Vec::new();
+    for (path, text) in pages() {
+        for (number, line) in text.lines().enumerate() {
+            let issue = line.match_indices('#').any(|(at, _)| {
+                let digits = line[at + 1..].bytes().take_while(u8::is_ascii_digit).count();
+                // `#123;` is how a graph spells a brace.
+                let spelling = line[at + 1 + digits..].starts_with(';');
+                digits > 0
+                    && !spelling
+                    && (at == 0 || line.as_bytes()[at - 1] == b' ' || line.as_bytes()[at - 1] == b'(')
+            });
+            if issue || ["/root/", "/work/", "/home/"].iter().any(|folder| line.contains(folder)) {
+                wrong.push(format!("{}:{}: {line}", path.strip_prefix(root()).unwrap().display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn fences_are_read_as_markdown_means_them() {
+    let page = "a\n```yaml\ntitle: x\n```\n````text\n```\ninner\n```\n````\n  ```yaml steps\n- id: a\n  ```\n";
+    let found: Vec<_> = fences(page).into_iter().map(|fence| (fence.line, fence.info.to_owned(), fence.text)).collect();
+    assert_eq!(
+        found,
+        [
+            (2, "yaml".to_owned(), "title: x\n".to_owned()),
+            (5, "text".to_owned(), "```\ninner\n```\n".to_owned()),
+            (10, "yaml steps".to_owned(), "- id: a\n".to_owned()),
+        ]
+    );
+    assert_eq!(problems("title: x\nsteps:\n  - {id: a, shel: x}\n").len(), 1);
+}
