@@ -367,11 +367,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         }
         for capture in row.step.captures() {
             let secret = if capture.secret { " (secret)" } else { "" };
-            text.push_str(&format!(
-                "   {}{secret} = {}\n",
-                capture.name.value,
-                one_line(&capture.value.on_one_line())
-            ));
+            text.push_str(&format!("   {}{secret} = {}\n", capture.name.value, one_line(&capture.value.on_one_line())));
         }
         let usual = number.checked_sub(1).map(|before| rows[before].step.path.to_string());
         if row.needs.iter().ne(usual.iter()) && !row.last {

@@ -110,7 +110,12 @@ struct Queue {
 impl Queue {
     fn of(graph: &Graph, standing: &BTreeMap<usize, Standing>, last: bool) -> Queue {
         let count = graph.edges.len();
-        let mut queue = Queue { ready: BTreeSet::new(), open: vec![0; count], begun: vec![false; count], after: vec![Vec::new(); count] };
+        let mut queue = Queue {
+            ready: BTreeSet::new(),
+            open: vec![0; count],
+            begun: vec![false; count],
+            after: vec![Vec::new(); count],
+        };
         for (index, edges) in graph.edges.iter().enumerate() {
             queue.open[index] = edges.len();
             for on in edges.keys() {

@@ -70,7 +70,10 @@ impl Scope {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Slot)> {
-        self.names.iter().map(|(name, slot)| (name.as_str(), slot)).filter(|(name, _)| !name.starts_with("steps[") && !self.forgot(name))
+        self.names
+            .iter()
+            .map(|(name, slot)| (name.as_str(), slot))
+            .filter(|(name, _)| !name.starts_with("steps[") && !self.forgot(name))
     }
 
     /// Every step whose status is in scope.
