@@ -183,4 +183,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { files inputs programs requests steps waits }
+contract! { files inputs odd programs requests steps waits }

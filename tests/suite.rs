@@ -10,6 +10,7 @@ mod edits;
 mod fields;
 mod floors;
 mod journal;
+mod kept;
 mod killed;
 mod lab;
 mod language;
