@@ -7,8 +7,9 @@
 use std::{
     collections::BTreeMap,
     io,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::{Command, ExitCode, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -62,22 +63,47 @@ fn command(argv: &[String]) -> Command {
     command
 }
 
-/// Median times of programs that take turns.
-fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Duration> {
-    let mut times: BTreeMap<usize, Vec<Duration>> = BTreeMap::new();
+/// What one start took: on the clock, and of the processors, all that it waited for included.
+#[derive(Clone, Copy)]
+struct Cost {
+    wall: Duration,
+    cpu: Duration,
+}
+
+/// Median costs of programs that take turns.
+fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Cost> {
+    let mut costs: BTreeMap<usize, Vec<Cost>> = BTreeMap::new();
     for round in 0..rounds + 2 {
         for (index, candidate) in candidates.iter().enumerate() {
             let began = Instant::now();
-            let status = command(&candidate.argv).status().unwrap();
-            let took = began.elapsed();
+            let id = command(&candidate.argv).spawn().unwrap().id();
+            let (status, cpu) = wait(id, 0).unwrap();
+            let cost = Cost { wall: began.elapsed(), cpu };
             assert!(status.success(), "{} ended with {status}", candidate.name);
             // The first two rounds only fill caches.
             if round >= 2 {
-                times.entry(index).or_default().push(took);
+                costs.entry(index).or_default().push(cost);
             }
         }
     }
-    times.into_values().map(median).collect()
+    let middle = |costs: Vec<Cost>| Cost {
+        wall: median(costs.iter().map(|cost| cost.wall).collect()),
+        cpu: median(costs.iter().map(|cost| cost.cpu).collect()),
+    };
+    costs.into_values().map(middle).collect()
+}
+
+/// Waits for a child, or with `WNOHANG` looks at it; tells what it took of the processors.
+fn wait(id: u32, flags: libc::c_int) -> Option<(ExitStatus, Duration)> {
+    let id = libc::pid_t::try_from(id).unwrap();
+    let mut status = 0;
+    // SAFETY: an all-zero rusage is a valid one, and both pointers are to locals that outlive the call.
+    let (found, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(id, &raw mut status, flags, &raw mut usage), usage)
+    };
+    let time = |time: libc::timeval| Duration::from_micros((time.tv_sec * 1_000_000 + time.tv_usec).unsigned_abs());
+    (found == id).then(|| (ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
 }
 
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
@@ -85,10 +111,21 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
     values[values.len() / 2]
 }
 
-fn show(candidates: &[Candidate], times: &[Duration]) {
-    for (candidate, time) in candidates.iter().zip(times) {
-        let ratio = time.as_secs_f64() / times[0].as_secs_f64();
-        println!("  {:32} {:>9.3} ms  {ratio:>7.2} x", candidate.name, time.as_secs_f64() * 1e3);
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn show(candidates: &[Candidate], costs: &[Cost]) {
+    for (candidate, cost) in candidates.iter().zip(costs) {
+        let ratio = |of: fn(&Cost) -> Duration| ms(of(cost)) / ms(of(&costs[0]));
+        println!(
+            "  {:34} {:>9.3} ms {:>7.2} x   processor {:>9.3} ms {:>7.2} x",
+            candidate.name,
+            ms(cost.wall),
+            ratio(|cost| cost.wall),
+            ms(cost.cpu),
+            ratio(|cost| cost.cpu)
+        );
     }
 }
 
@@ -101,7 +138,7 @@ fn version(_: &Path, missed: &mut Vec<String>) {
     ];
     let times = race(400, &candidates);
     show(&candidates, &times);
-    let ratio = times[2].as_secs_f64() / times[0].as_secs_f64();
+    let ratio = ms(times[2].wall) / ms(times[0].wall);
     if ratio > MOST_VERSION_RATIO {
         missed.push(format!("--version took {ratio:.2} times as long as /bin/true; at most {MOST_VERSION_RATIO}"));
     }
@@ -148,18 +185,19 @@ fn check(folder: &Path, _: &mut Vec<String>) {
     let path = write(&folder.join("many.yaml"), &text);
     println!("  {} bytes", text.len());
     let argv: Vec<String> = [PROGRAM, "check", &path].map(str::to_owned).to_vec();
-    let mut times = Vec::new();
-    let mut peaks = Vec::new();
+    let (mut times, mut cpus, mut peaks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         let seen = watched(command(&argv));
         times.push(seen.took);
+        cpus.push(seen.cpu);
         peaks.push(seen.peak);
     }
     let took = median(times);
     println!(
-        "  runsheet check                   {:>9.1} ms, {:.1} us a step, peak {:.1} MiB",
-        took.as_secs_f64() * 1e3,
-        took.as_secs_f64() * 1e6 / STEPS as f64,
+        "  runsheet check                     {:>9.1} ms, {:.1} us a step, processor {:.1} ms, peak {:.1} MiB",
+        ms(took),
+        ms(took) * 1e3 / STEPS as f64,
+        ms(median(cpus)),
         mib(median(peaks))
     );
 }
@@ -174,7 +212,7 @@ fn output(folder: &Path, missed: &mut Vec<String>) {
             "title: Much output\nsteps:\n  - id: much\n    shell:\n      script: |\n        set +o pipefail\n        {script}\n"
         );
         let runbook = write(&folder.join("much.yaml"), &text);
-        let (mut plain, mut ours, mut peak, mut helper) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut plain, mut ours, mut cpu, mut peak, mut helper) = (Vec::new(), Vec::new(), Vec::new(), 0, 0);
         for round in 0..3 {
             let began = Instant::now();
             let argv = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{script} | cat > /dev/null")];
@@ -184,6 +222,7 @@ fn output(folder: &Path, missed: &mut Vec<String>) {
             let argv = [PROGRAM, "--state-dir", state.to_str().unwrap(), "run", &runbook, "--yes"].map(str::to_owned);
             let seen = watched(command(&argv));
             ours.push(seen.took);
+            cpu.push(seen.cpu);
             peak = peak.max(seen.peak);
             helper = helper.max(seen.children);
             std::fs::remove_dir_all(&state).unwrap();
@@ -191,12 +230,13 @@ fn output(folder: &Path, missed: &mut Vec<String>) {
         let (plain, ours) = (median(plain), median(ours));
         let rate = |took: Duration| OUTPUT as f64 / took.as_secs_f64() / 1e9;
         println!("  {name}");
-        println!("    | cat                          {:>9.0} ms, {:.2} GB/s", plain.as_secs_f64() * 1e3, rate(plain));
+        println!("    | cat                          {:>9.0} ms, {:.2} GB/s", ms(plain), rate(plain));
         println!(
-            "    runsheet run                   {:>9.0} ms, {:.2} GB/s, {:.2} x, peak {:.1} MiB, its supervisor {:.1} MiB",
-            ours.as_secs_f64() * 1e3,
+            "    runsheet run                   {:>9.0} ms, {:.2} GB/s, {:.2} x, processor {:.0} ms, peak {:.1} MiB, its supervisor {:.1} MiB",
+            ms(ours),
             rate(ours),
-            ours.as_secs_f64() / plain.as_secs_f64(),
+            ms(ours) / ms(plain),
+            ms(median(cpu)),
             mib(peak),
             mib(helper)
         );
@@ -216,6 +256,7 @@ fn mib(bytes: u64) -> f64 {
 
 struct Seen {
     took: Duration,
+    cpu: Duration,
     /// The most memory of the process itself.
     peak: u64,
     /// The most memory of a supervisor of its.
@@ -226,22 +267,21 @@ struct Seen {
 /// process has at the fork, while the kernel's high-water mark begins anew with the program.
 fn watched(mut command: Command) -> Seen {
     let began = Instant::now();
-    let mut child = command.spawn().unwrap();
-    let id = child.id();
+    let id = command.spawn().unwrap().id();
     let (mut peak, mut children) = (0, 0);
-    let status = loop {
+    let (status, cpu) = loop {
         peak = peak.max(high_water(id).unwrap_or(0));
         for below in children_of(id) {
             children = children.max(high_water(below).unwrap_or(0));
         }
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
+        if let Some(end) = wait(id, libc::WNOHANG) {
+            break end;
         }
         thread::sleep(Duration::from_millis(1));
     };
     let took = began.elapsed();
     assert!(status.success(), "it ended with {status}");
-    Seen { took, peak, children }
+    Seen { took, cpu, peak, children }
 }
 
 fn high_water(id: u32) -> io::Result<u64> {

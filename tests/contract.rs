@@ -183,4 +183,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { files inputs requests waits }
+contract! { files inputs odd programs requests steps waits }

@@ -15,3 +15,9 @@ fn a_variable_of_a_script_may_have_the_name_of_its_own_capture() {
         .stdout_has("sum = ‹count.sum›");
     bed.run(&["run", "x.yaml"]).end().code(0).stderr_has("later 6 5");
 }
+
+#[test]
+fn a_plan_says_which_value_of_the_run_is_waited_for() {
+    let bed = Bed::with("title: X\nsteps:\n  - id: a\n    env: {DIR: \"{{ run.dir }}\"}\n    shell: echo \"$DIR\"\n");
+    bed.run(&["plan", "x.yaml"]).end().code(0).stdout_has("decided later: waits for run.dir");
+}

@@ -91,6 +91,9 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
             problems.push(format!("the tool `{}` is not on the search path", tool.value));
         }
     }
+    if let Err(error) = working_folder(plan) {
+        problems.push(error.message);
+    }
     for (name, source) in secret_sources(plan) {
         let problem = match source {
             Err(why) => Some(why),

@@ -353,7 +353,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         if let Some(when) = &row.step.when
             && !matches!(row.state, State::Skipped(_))
         {
-            text.push_str(&format!("   only when {}\n", one_line(when.source().trim())));
+            text.push_str(&format!("   only when {}\n", one_line(&when.on_one_line())));
         }
         let shown = row.step.body.action.show(&row.step.sees(scope));
         for line in printable(&shown.detail).lines() {
@@ -363,15 +363,11 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
             text.push_str(&format!("     {name} = {}\n", one_line(value)));
         }
         for entry in &row.step.body.expect.entries {
-            text.push_str(&format!("   expects {}\n", one_line(entry.source().trim())));
+            text.push_str(&format!("   expects {}\n", one_line(&entry.on_one_line())));
         }
         for capture in row.step.captures() {
             let secret = if capture.secret { " (secret)" } else { "" };
-            text.push_str(&format!(
-                "   {}{secret} = {}\n",
-                capture.name.value,
-                one_line(capture.value.source().trim())
-            ));
+            text.push_str(&format!("   {}{secret} = {}\n", capture.name.value, one_line(&capture.value.on_one_line())));
         }
         let usual = number.checked_sub(1).map(|before| rows[before].step.path.to_string());
         if row.needs.iter().ne(usual.iter()) && !row.last {

@@ -10,7 +10,7 @@ mod signals;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     rc::Rc,
 };
@@ -95,6 +95,62 @@ pub(crate) enum Standing {
     Satisfied,
     /// It failed or its effect is open, and nothing may build on it.
     Blocks,
+}
+
+/// Steps that may start, in file order, and how many needs the others still have.
+struct Queue {
+    ready: BTreeSet<usize>,
+    open: Vec<usize>,
+    /// Those that are over or were given out; none comes twice.
+    begun: Vec<bool>,
+    /// The steps that wait for each.
+    after: Vec<Vec<usize>>,
+}
+
+impl Queue {
+    fn of(graph: &Graph, standing: &BTreeMap<usize, Standing>, last: bool) -> Queue {
+        let count = graph.edges.len();
+        let mut queue = Queue {
+            ready: BTreeSet::new(),
+            open: vec![0; count],
+            begun: vec![false; count],
+            after: vec![Vec::new(); count],
+        };
+        for (index, edges) in graph.edges.iter().enumerate() {
+            queue.open[index] = edges.len();
+            for on in edges.keys() {
+                queue.after[*on].push(index);
+            }
+        }
+        queue.ready.extend((0..count).filter(|index| queue.open[*index] == 0));
+        for index in standing.keys() {
+            queue.begun[*index] = true;
+            queue.ready.remove(index);
+        }
+        for (index, standing) in standing {
+            queue.over(*index, *standing, last);
+        }
+        queue
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let next = self.ready.pop_first()?;
+        self.begun[next] = true;
+        Some(next)
+    }
+
+    /// In `finally` each step is tried, so there a failure satisfies as well.
+    fn over(&mut self, index: usize, standing: Standing, last: bool) {
+        if standing == Standing::Blocks && !last {
+            return;
+        }
+        for after in &self.after[index] {
+            self.open[*after] -= 1;
+            if self.open[*after] == 0 && !self.begun[*after] {
+                self.ready.insert(*after);
+            }
+        }
+    }
 }
 
 impl<'a> Engine<'a> {
@@ -236,28 +292,23 @@ impl<'a> Engine<'a> {
                 standing.insert(index, known);
             }
         }
+        let mut queue = Queue::of(graph, &standing, last);
         let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
         let mut stopped = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
                 return Err(StepError::Paused(why));
             }
-            let next = (0..steps.len()).find(|index| {
-                !standing.contains_key(index)
-                    && (last || !stopped)
-                    && graph.edges[*index].keys().all(|on| match standing.get(on) {
-                        Some(Standing::Satisfied) => true,
-                        // In `finally` each step is tried.
-                        Some(Standing::Blocks) => last,
-                        None => false,
-                    })
-            });
-            let Some(index) = next else { break };
+            if stopped && !last {
+                break;
+            }
+            let Some(index) = queue.next() else { break };
             let result = self.step(&steps[index], last).await?;
             if result == Standing::Blocks {
                 stopped = true;
             }
             standing.insert(index, result);
+            queue.over(index, result, last);
         }
         let state = self.publisher.state();
         for (index, step) in steps.iter().enumerate() {
@@ -288,6 +339,8 @@ impl<'a> Engine<'a> {
             }
             // Failed and unknown steps of an earlier session are decided anew.
             StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } => None,
+            // Its intent could not be put on record, so that nothing was done.
+            StepPhase::Finished { status: StepStatus::NotRun, .. } => None,
             StepPhase::Finished { .. } | StepPhase::Skipped { .. } => Some(Standing::Satisfied),
             StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
         }
@@ -304,7 +357,7 @@ impl<'a> Engine<'a> {
             match truth {
                 Ok(Truth::True) => {}
                 Ok(Truth::False) => {
-                    let reason = format!("`when` is false: {}", when.source().trim());
+                    let reason = format!("`when` is false: {}", when.on_one_line());
                     let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
                     self.publisher.publish(event).await?;
                     self.settle(step, StepStatus::Skipped, &IndexMap::new());
@@ -330,7 +383,9 @@ impl<'a> Engine<'a> {
     }
 
     /// The step is shown as written: it uses values that are not there.
-    async fn defer(&self, step: &Step, waiting_on: Vec<String>) -> Result<Standing, StepError> {
+    async fn defer(&self, step: &Step, names: Vec<String>) -> Result<Standing, StepError> {
+        // A script may mention one value many times.
+        let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
         let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)

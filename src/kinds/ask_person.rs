@@ -114,7 +114,7 @@ impl Action for Confirm {
     }
 
     fn show(&self, scope: &Scope) -> Shown {
-        let message = self.message.show(scope, &[]);
+        let message = self.message.show(scope, &[]).trim_end().to_owned();
         let detail = match &self.type_back {
             Some(text) => format!("{message}\n(type {} to go on)", text.show(scope, &[])),
             None => message.clone(),
@@ -132,7 +132,7 @@ impl Action for Confirm {
 
     fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
         let message = match self.message.render(setting.scope, &[])? {
-            Rendered::Text(text) => text,
+            Rendered::Text(text) => text.trim_end().to_owned(),
             Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
         };
         let type_back = match self.type_back.as_ref().map(|text| text.render(setting.scope, &[])).transpose()? {
@@ -202,7 +202,7 @@ impl Action for Manual {
     }
 
     fn show(&self, scope: &Scope) -> Shown {
-        let message = self.message.show(scope, &[]);
+        let message = self.message.show(scope, &[]).trim_end().to_owned();
         let mut detail = message.clone();
         if let Some(open) = &self.open {
             detail.push_str(&format!("\nopen {}", open.show(scope, &[])));
@@ -226,7 +226,7 @@ impl Action for Manual {
 
     fn resolve(&self, setting: &Setting<'_>) -> Result<Resolution, Diagnostic> {
         let message = match self.message.render(setting.scope, &[])? {
-            Rendered::Text(text) => text,
+            Rendered::Text(text) => text.trim_end().to_owned(),
             Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
         };
         let open = match self.open.as_ref().map(|open| open.render_url(setting.scope, &[])).transpose()? {

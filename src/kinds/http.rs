@@ -400,7 +400,7 @@ impl Action for Http {
         Some(DEFAULT_TIMEOUT)
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
         let Some(secret) = self.secret() else { return };
         // A captured value may be a token that a request before this one was given.
         if let Some(Declared::Param(declared)) = names.get(&secret.value) {

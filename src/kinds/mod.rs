@@ -5,6 +5,7 @@ mod http;
 mod http_task;
 mod limited;
 mod report;
+mod script;
 mod set;
 mod shell;
 mod wait;

@@ -60,7 +60,7 @@ impl Action for Set {
         false
     }
 
-    fn check(&self, _names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, _names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
         for (at, (name, expr)) in self.entries.iter().enumerate() {
             for reference in expr.references() {
                 let Some(given) = self.entries[at..].iter().find(|(given, _)| given.value == reference.name) else {

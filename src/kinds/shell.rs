@@ -4,13 +4,19 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::report::{not_run, process_failure};
+use super::{
+    report::{not_run, process_failure},
+    script::{Suspicion, suspicions},
+};
 use crate::{
     event::{Effect, StepId, StepStatus},
-    model::{Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{
+        Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution, Setting,
+        Shown, fits_argument, fits_variable,
+    },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Template, Text},
-    text::{Diagnostic, Span},
+    text::{Diagnostic, Span, nearest},
     value::{Scope, Slot, Value},
 };
 
@@ -40,8 +46,6 @@ const FOREIGN: [Foreign; 5] = [
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 const KILL_GRACE: Duration = Duration::from_secs(10);
 const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
-/// Linux's `MAX_ARG_STRLEN`: one argument or variable, with its name, `=` and the closing NUL.
-pub const ONE_STRING_LIMIT: usize = 128 * 1024;
 
 #[derive(Debug)]
 struct Shell {
@@ -248,8 +252,14 @@ impl Action for Shell {
         true
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         let What::Script { text, .. } = &self.what else { return };
+        if self.reads_variables() {
+            let set = |word: &str| variables.contains(&word);
+            for suspicion in suspicions(&text.text, &|word| names.contains(word), &set) {
+                problems.push(warning(suspicion, text, names));
+            }
+        }
         for (start, _) in text.text.match_indices("{{") {
             let rest = &text.text[start + 2..];
             let inner = rest.split("}}").next().unwrap_or("");
@@ -327,7 +337,7 @@ impl Action for Shell {
                         match setting.scope.get(&word) {
                             Some(Slot::Known(value)) => {
                                 if let Some(exported) = value.to_env() {
-                                    fits(&word, &exported, text.map.span(range))?;
+                                    fits_variable(&word, &exported, text.map.span(range))?;
                                     env.insert(word, exported);
                                 }
                             }
@@ -345,7 +355,7 @@ impl Action for Shell {
                     match template.eval(setting.scope, &[])? {
                         Eval::Value(value) => {
                             let text = value.to_env().unwrap_or_default();
-                            fits("an argument", &text, template.span())?;
+                            fits_argument(&text, template.span())?;
                             argv.push(text);
                         }
                         Eval::Deferred(names) => waiting.extend(names),
@@ -384,18 +394,23 @@ impl Action for Shell {
     }
 }
 
-/// A value no process can be given is a mistake at the place that asks for it.
-fn fits(name: &str, value: &str, span: Span) -> Result<(), Diagnostic> {
-    if value.contains('\0') {
-        return Err(Diagnostic::error("nul", span, format!("the value of `{name}` holds a NUL character"))
-            .hint("no variable or argument can hold one; pass it through a file"));
+fn warning(suspicion: Suspicion, text: &Text, names: &Names) -> Diagnostic {
+    match suspicion {
+        Suspicion::Unset { word, at } => {
+            let message = format!("`{word}` is neither declared nor set in this script");
+            let warning = Diagnostic::warning("unset-variable", text.map.span(at), message).label("nobody sets it");
+            match nearest(&word, names.words()) {
+                Some(near) => warning.hint(format!("did you mean `${near}`?")),
+                None => warning.hint("scripts see declared names, `env` and what `requires: {env: [...]}` lists"),
+            }
+        }
+        Suspicion::Code { word, by, at } => {
+            let message = format!("`{by}` reads the value of `{word}` as code");
+            Diagnostic::warning("value-as-code", text.map.span(at), message)
+                .label("a quote or a `;` in it would be obeyed")
+                .hint("pass it as an argument or a variable of its own, or on standard input")
+        }
     }
-    if name.len() + value.len() + 2 > ONE_STRING_LIMIT {
-        return Err(Diagnostic::error("too-large", span, format!("the value of `{name}` has {} bytes", value.len()))
-            .label("one variable or argument can hold 128 KiB less its name")
-            .hint("write it to a file below run.dir and hand over the path"));
-    }
-    Ok(())
 }
 
 /// An argument as a shell would need it quoted, for reading.

@@ -7,7 +7,8 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed, unknown_fields,
+        Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable, mentions_outcome, missed,
+        unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -111,10 +112,10 @@ impl Poll {
         };
         let mut words = Vec::new();
         if let Some(until) = &self.until {
-            words.push(format!("until {}", until.source().trim()));
+            words.push(format!("until {}", until.on_one_line()));
         }
         if let Some(fail_when) = &self.fail_when {
-            words.push(format!("fails when {}", fail_when.source().trim()));
+            words.push(format!("fails when {}", fail_when.on_one_line()));
         }
         words.push(format!("every {}, at most {}", duration(&self.interval), duration(&self.timeout)));
         if let Some(held_for) = &self.held_for {
@@ -181,9 +182,11 @@ impl Action for Wait {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
 
-    fn check(&self, names: &Names, problems: &mut Vec<Diagnostic>) {
+    fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
-            poll.look.action.check(names, problems);
+            let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
+            let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
+            poll.look.action.check(names, &variables, problems);
             let captures = poll.look.captures.iter().map(|capture| &capture.value);
             for expr in poll.look.expect.entries.iter().chain(captures).chain(&poll.until).chain(&poll.fail_when) {
                 problems.extend(unknown_fields(expr, poll.look.kind, poll.look.action.outputs()));
@@ -268,7 +271,12 @@ impl Action for Wait {
         let mut env = setting.env.clone();
         for (name, template) in &poll.look.env {
             match template.eval(setting.scope, &[])? {
-                Eval::Value(value) => env.extend(value.to_env().map(|text| (name.value.clone(), text))),
+                Eval::Value(value) => {
+                    if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
+                        env.push((name.value.clone(), text));
+                    }
+                }
                 Eval::Deferred(names) => waiting.extend(names),
             }
         }
@@ -411,9 +419,7 @@ impl PollTask {
                 Ok(Truth::False) => {}
                 Ok(_) => {
                     let mut drawn = missed(fail_when, result, scope);
-                    // It may be written over several lines; a message is one.
-                    let lines: Vec<&str> = fail_when.source().lines().map(str::trim).collect();
-                    drawn.message = format!("the wait fails when {}", lines.join(" ").trim());
+                    drawn.message = format!("the wait fails when {}", fail_when.on_one_line());
                     return Look::Wrong(Failure::drawn(drawn));
                 }
                 Err(diagnostic) => return Look::Broken(diagnostic),

@@ -70,8 +70,8 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
-    /// Mistakes that need the names of the whole file.
-    fn check(&self, _names: &Names, _problems: &mut Vec<Diagnostic>) {}
+    /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.
+    fn check(&self, _names: &Names, _variables: &[&str], _problems: &mut Vec<Diagnostic>) {}
 
     /// The command, request or question, as far as it is known: never fails, never shows a secret.
     fn show(&self, scope: &Scope) -> Shown;

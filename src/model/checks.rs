@@ -31,10 +31,11 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
             only_inputs(template.references(), &names, why, problems);
         }
     }
+    let variables: Vec<&str> = runbook.requires.env.iter().map(|name| name.value.as_str()).collect();
     for steps in [&runbook.steps, &runbook.finally] {
         check_needs(steps, &names, problems);
         for step in steps {
-            check_step(step, &names, problems);
+            check_step(step, &names, &variables, problems);
         }
         check_cycles(runbook, steps, &names, problems);
     }
@@ -102,6 +103,7 @@ fn only_inputs(references: &[Reference], names: &Names, why: &str, problems: &Pr
 }
 
 fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
+    let ids: BTreeSet<&str> = steps.iter().map(|step| step.id.value.as_str()).collect();
     for step in steps {
         for need in step.needs.iter().flatten() {
             if let Some(when) = &need.when {
@@ -109,7 +111,7 @@ fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
             }
             let wanted = need.step.value.as_str();
             // A step that needs itself is a cycle, and found as one.
-            if steps.iter().any(|other| other.id.value == wanted) {
+            if ids.contains(wanted) {
                 continue;
             }
             let problem =
@@ -147,14 +149,14 @@ fn ids_of(steps: &[Step], but: &str) -> String {
     }
 }
 
-fn check_step(step: &Step, names: &Names, problems: &Problems) {
+fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problems) {
     if let Some(when) = &step.when {
         references(when.references(), names, &[], problems);
     }
     check_own(step, names, problems);
-    check_body(&step.body, names, problems);
+    check_body(&step.body, names, variables, problems);
     if let Some(verify) = &step.verify {
-        check_body(verify, names, problems);
+        check_body(verify, names, variables, problems);
         for capture in &verify.captures {
             if !step.body.captures.iter().any(|of| of.name.value == capture.name.value) {
                 let near = slip_of(&capture.name.value, step).map(|name| format!("did you mean `{name}`?"));
@@ -259,11 +261,13 @@ fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
     }
 }
 
-fn check_body(body: &Body, names: &Names, problems: &Problems) {
+fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problems) {
     check_has_result(body, problems);
     references(&body.action.references(names), names, body.action.locals(), problems);
     let mut found = Vec::new();
-    body.action.check(names, &mut found);
+    let own = body.env.iter().map(|(name, _)| name.value.as_str());
+    let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
+    body.action.check(names, &variables, &mut found);
     problems.extend(found);
     for expr in body.expect.entries.iter().chain(body.captures.iter().map(|capture| &capture.value)) {
         references(expr.references(), names, &["result"], problems);

@@ -7,6 +7,7 @@ mod broken;
 mod checks;
 mod declare;
 mod graph;
+mod handed;
 mod input;
 mod lower;
 mod names;
@@ -19,6 +20,7 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
+pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
 pub use input::{Param, SecretPlace, SecretSpec};
 pub use lower::{Loaded, Lowering, Part, load, number};
 pub use names::{Declared, Names};

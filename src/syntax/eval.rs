@@ -62,7 +62,11 @@ pub(super) fn unknown(used: &Use, scope: &Scope, locals: &[(&str, Value)]) -> Op
         None => (scope.get(&used.name), used.name.clone()),
     };
     match slot? {
-        Slot::Unknown { origin } => Some(origin.to_string()),
+        // Of the run itself it is told which value is meant.
+        Slot::Unknown { origin } => Some(match used.path.first() {
+            Some(field) if used.name == "run" => format!("{origin}.{field}"),
+            _ => origin.to_string(),
+        }),
         Slot::Hidden => Some(name),
         Slot::Known(_) | Slot::Absent => None,
     }

@@ -113,6 +113,12 @@ impl Expr {
         &self.inner.source
     }
 
+    /// As written, where there is room for one line: line ends inside an expression mean a blank.
+    pub fn on_one_line(&self) -> String {
+        let lines: Vec<&str> = self.source().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines.join(" ")
+    }
+
     pub fn span(&self) -> Span {
         self.span
     }

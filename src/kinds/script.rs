@@ -1,0 +1,397 @@
+//! What a shell script says, read just closely enough to warn about it: words, quotes, comments. Runs nothing, and
+//! knows no value.
+
+use std::{ops::Range, sync::LazyLock};
+
+use regex::Regex;
+
+use super::shell::mentions;
+
+/// Something about a script that is most often a slip.
+#[derive(Debug, PartialEq)]
+pub(super) enum Suspicion {
+    /// A variable that nobody sets.
+    Unset { word: String, at: Range<usize> },
+    /// A value in a text that another shell reads as code.
+    Code { word: String, by: String, at: Range<usize> },
+}
+
+/// Variables that bash sets by itself, and what every script is given.
+const GIVEN: [&str; 44] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "TERM",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "IFS",
+    "PWD",
+    "OLDPWD",
+    "UID",
+    "EUID",
+    "PPID",
+    "RANDOM",
+    "SRANDOM",
+    "SECONDS",
+    "LINENO",
+    "PIPESTATUS",
+    "HOSTNAME",
+    "HOSTTYPE",
+    "OSTYPE",
+    "MACHTYPE",
+    "REPLY",
+    "OPTARG",
+    "OPTIND",
+    "OPTERR",
+    "FUNCNAME",
+    "SHELL",
+    "SHLVL",
+    "SHELLOPTS",
+    "COLUMNS",
+    "LINES",
+    "EPOCHSECONDS",
+    "EPOCHREALTIME",
+    "DIRSTACK",
+    "GROUPS",
+    "MAPFILE",
+    "COPROC",
+    "PS1",
+    "PS2",
+    "PS3",
+    "PS4",
+    "LC_ALL",
+    "_",
+];
+
+const SHELLS: [&str; 9] = ["bash", "sh", "dash", "zsh", "ksh", "ash", "su", "python", "python3"];
+/// Options of ssh that are followed by a value of their own.
+const SSH_OPTIONS: &str = "BbcDEeFIiJLlmOopQRSWw";
+
+/// `declared` are names of the runbook, `set` whatever else is known to be set.
+pub(super) fn suspicions(script: &str, declared: &dyn Fn(&str) -> bool, set: &dyn Fn(&str) -> bool) -> Vec<Suspicion> {
+    let read = Reader::read(script);
+    let mut found = Vec::new();
+    let live = |at: &Range<usize>| !read.literal.iter().any(|range| range.contains(&at.start));
+    // A file that is read in may set anything.
+    if !read.sources {
+        for (word, at) in mentions(script) {
+            let known = declared(&word)
+                || set(&word)
+                || GIVEN.contains(&word.as_str())
+                || word.starts_with("BASH")
+                || word.starts_with("COMP_");
+            let told = found.iter().any(|other| matches!(other, Suspicion::Unset { word: of, .. } if *of == word));
+            if !known && !told && live(&at) && !is_optional(script, at.end) && !is_assigned(script, &word) {
+                found.push(Suspicion::Unset { word, at });
+            }
+        }
+    }
+    for command in &read.commands {
+        let Some((by, words)) = command.code() else { continue };
+        for word in words {
+            let text = &script[word.clone()];
+            for (name, at) in mentions(text) {
+                let at = word.start + at.start..word.start + at.end;
+                if declared(&name) && live(&at) {
+                    found.push(Suspicion::Code { word: name, by: by.clone(), at });
+                }
+            }
+        }
+    }
+    found
+}
+
+/// `${word:-…}` and its kin say what happens where it is not set.
+fn is_optional(script: &str, end: usize) -> bool {
+    let rest = script[end..].strip_prefix(':').unwrap_or(&script[end..]);
+    let braced = script[..end].rfind('$').is_some_and(|dollar| script[dollar..].starts_with("${"));
+    braced && rest.starts_with(['-', '=', '+', '?'])
+}
+
+fn is_assigned(script: &str, word: &str) -> bool {
+    static NAMING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(
+            r"\b(?:for|select|read|mapfile|readarray|getopts|local|declare|typeset|export|readonly|let|printf\s+-v|wait\s+-\S*p)\b[^\n;|&]*",
+        )
+        .ok()
+    });
+    let is_word = |text: &str, at: usize| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        let part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        !part(before) && !part(after) && before != Some('$')
+    };
+    let named = |text: &str| text.match_indices(word).any(|(at, _)| is_word(text, at));
+    let set = script.match_indices(word).any(|(at, _)| {
+        let rest = &script[at + word.len()..];
+        // `a=`, `a+=`, `a[0]=`, `a++`, `{a}>`.
+        let rest = match rest.strip_prefix('[') {
+            Some(index) => index.split_once(']').map_or(rest, |(_, rest)| rest),
+            None => rest,
+        };
+        let opened = script[..at].ends_with('{') && !script[..at].ends_with("${");
+        let changed = ["=", "+=", "-=", "*=", "/=", "++", "--"].iter().any(|sign| rest.starts_with(sign));
+        let descriptor = opened && (rest.starts_with("}>") || rest.starts_with("}<"));
+        is_word(script, at) && ((changed && !rest.starts_with("==")) || descriptor || script[..at].ends_with("++"))
+    });
+    set || NAMING.as_ref().is_some_and(|naming| naming.find_iter(script).any(|found| named(found.as_str())))
+}
+
+/// The words of one simple command.
+#[derive(Debug, Default)]
+struct Command {
+    words: Vec<(String, Range<usize>)>,
+}
+
+impl Command {
+    /// The words that somebody else reads as code, and who.
+    fn code(&self) -> Option<(String, Vec<Range<usize>>)> {
+        let base = |text: &str| text.rsplit('/').next().unwrap_or("").to_owned();
+        for (index, (word, _)) in self.words.iter().enumerate() {
+            let rest = &self.words[index + 1..];
+            let name = base(word);
+            if name == "eval" {
+                return Some((name, rest.iter().map(|(_, at)| at.clone()).collect()));
+            }
+            if name == "ssh" {
+                let mut rest = rest.iter();
+                // The first word that is no option is the host; what follows is the command over there.
+                while let Some((word, _)) = rest.next() {
+                    let Some(option) = word.strip_prefix('-') else { break };
+                    if option.len() == 1 && SSH_OPTIONS.contains(option) {
+                        rest.next();
+                    }
+                }
+                return Some((name, rest.map(|(_, at)| at.clone()).collect()));
+            }
+            if SHELLS.contains(&name.as_str()) {
+                let is_c = |(word, _): &&(String, Range<usize>)| {
+                    word.strip_prefix('-')
+                        .is_some_and(|flags| flags.ends_with('c') && flags.bytes().all(|b| b.is_ascii_lowercase()))
+                };
+                let flag = rest.iter().position(|word| is_c(&word))?;
+                return Some((
+                    format!("{name} -c"),
+                    rest.get(flag + 1).map(|(_, at)| at.clone()).into_iter().collect(),
+                ));
+            }
+            // Assignments, `sudo`, `timeout 5` and the like stand before; a word with a value ends the search.
+            if word.contains('$') {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// Where nothing is expanded, and the commands.
+#[derive(Default)]
+struct Reader {
+    literal: Vec<Range<usize>>,
+    commands: Vec<Command>,
+    sources: bool,
+}
+
+impl Reader {
+    fn read(script: &str) -> Reader {
+        let mut reader = Reader::default();
+        let mut heredocs = Vec::new();
+        let bytes = script.as_bytes();
+        let mut at = 0;
+        let mut command = Command::default();
+        let mut word: Option<usize> = None;
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' => {
+                    word.get_or_insert(at);
+                    reader.literal.push(at + 1..at + 3);
+                    at += 2;
+                }
+                b'\'' => {
+                    word.get_or_insert(at);
+                    let end = find(bytes, at + 1, b'\'');
+                    reader.literal.push(at..end);
+                    at = end + 1;
+                }
+                b'"' => {
+                    word.get_or_insert(at);
+                    at = reader.quoted(bytes, at + 1);
+                }
+                b'#' if word.is_none() => {
+                    let end = find(bytes, at, b'\n');
+                    reader.literal.push(at..end);
+                    at = end;
+                }
+                b'<' if bytes[at..].starts_with(b"<<") && !bytes[at..].starts_with(b"<<<") => {
+                    reader.word(script, &mut command, word.take(), at);
+                    let start = at + 2 + usize::from(bytes.get(at + 2) == Some(&b'-'));
+                    let start = start + bytes[start.min(bytes.len())..].iter().take_while(|b| **b == b' ').count();
+                    let end = start + bytes[start..].iter().take_while(|b| !b" \t\n;|&<>)".contains(b)).count();
+                    heredocs.push(&script[start..end]);
+                    at = end.max(at + 2);
+                }
+                b'\n' => {
+                    reader.word(script, &mut command, word.take(), at);
+                    reader.end(&mut command);
+                    at += 1;
+                    for delimiter in heredocs.drain(..) {
+                        let bare = delimiter.replace(['\'', '"', '\\'], "");
+                        let end = end_of_heredoc(script, at, &bare);
+                        // Quotes around the delimiter mean that nothing is expanded.
+                        if bare != delimiter {
+                            reader.literal.push(at..end);
+                        }
+                        at = end;
+                    }
+                }
+                b';' | b'|' | b'&' | b'(' | b')' | b'`' => {
+                    let part = bytes[at] == b'(' && at > 0 && bytes[at - 1] == b'$';
+                    reader.word(script, &mut command, if part { None } else { word }, at);
+                    word = None;
+                    reader.end(&mut command);
+                    at += 1;
+                }
+                b' ' | b'\t' | b'<' | b'>' => {
+                    reader.word(script, &mut command, word.take(), at);
+                    at += 1;
+                }
+                _ => {
+                    word.get_or_insert(at);
+                    at += 1;
+                }
+            }
+        }
+        reader.word(script, &mut command, word.take(), bytes.len());
+        reader.end(&mut command);
+        reader
+    }
+
+    /// Past the end of a text in double quotes, in which a command may stand that has quotes of its own.
+    fn quoted(&mut self, bytes: &[u8], mut at: usize) -> usize {
+        let mut depth = 0_usize;
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' => {
+                    self.literal.push(at + 1..at + 3);
+                    at += 2;
+                    continue;
+                }
+                b'$' if bytes.get(at + 1) == Some(&b'(') => {
+                    depth += 1;
+                    at += 1;
+                }
+                b')' if depth > 0 => depth -= 1,
+                b'\'' if depth > 0 => {
+                    let end = find(bytes, at + 1, b'\'');
+                    self.literal.push(at..end);
+                    at = end;
+                }
+                b'"' if depth == 0 => return at + 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        at
+    }
+
+    fn word(&mut self, script: &str, command: &mut Command, start: Option<usize>, end: usize) {
+        let Some(start) = start else { return };
+        let end = end.min(script.len());
+        let text = script.get(start..end).unwrap_or("").to_owned();
+        let first = command.words.is_empty();
+        if first && (text == "source" || text == ".") {
+            self.sources = true;
+        }
+        // Words that only introduce a command.
+        if first && ["if", "then", "else", "elif", "while", "until", "do", "!", "{", "time"].contains(&text.as_str()) {
+            return;
+        }
+        command.words.push((text, start..end));
+    }
+
+    fn end(&mut self, command: &mut Command) {
+        if !command.words.is_empty() {
+            self.commands.push(std::mem::take(command));
+        }
+    }
+}
+
+fn find(bytes: &[u8], from: usize, wanted: u8) -> usize {
+    bytes.iter().skip(from).position(|b| *b == wanted).map_or(bytes.len(), |found| from + found)
+}
+
+/// The beginning of the line that ends it, or the end of the script.
+fn end_of_heredoc(script: &str, from: usize, delimiter: &str) -> usize {
+    let mut at = from;
+    for line in script[from..].split_inclusive('\n') {
+        if line.trim() == delimiter {
+            return at;
+        }
+        at += line.len();
+    }
+    script.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(script: &str) -> Vec<String> {
+        let found = suspicions(script, &|word| ["version", "host"].contains(&word), &|word| word == "NAMED");
+        found
+            .into_iter()
+            .map(|suspicion| match suspicion {
+                Suspicion::Unset { word, .. } => word,
+                Suspicion::Code { word, by, .. } => format!("{word} by {by}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn tells_what_nobody_sets() {
+        for (script, words) in [
+            ("echo $verison", vec!["verison"]),
+            ("echo $version $NAMED $HOME $1 $? ${BASH_SOURCE[0]}", vec![]),
+            ("x=1; y+=2\necho $x $y $z", vec!["z"]),
+            ("for i in 1 2; do echo $i; done", vec![]),
+            ("while read -r a b; do echo $a $b; done < f", vec![]),
+            ("awk '{print $foo}' # and $bar", vec![]),
+            (r"echo \$foo", vec![]),
+            ("cat <<'EOF'\n$foo\nEOF\ncat <<EOF\n$bar\nEOF\necho $baz", vec!["bar", "baz"]),
+            ("echo ${foo:-x} ${bar-y} ${baz}", vec!["baz"]),
+            ("local a=1 b; echo $a $b", vec![]),
+            (". ./env; echo $foo", vec![]),
+            ("((n++)); i=0; echo $((n + $m))", vec!["m"]),
+            ("echo \"$(echo '$foo' \"$bar\")\" $bar", vec!["bar"]),
+            ("exec {fd}<file; echo $fd; printf -v out x; echo $out", vec![]),
+            ("if [ \"$a\" == x ]; then a == b; fi", vec!["a"]),
+            ("echo 'é$x' \"é$y", vec!["y"]),
+        ] {
+            assert_eq!(told(script), words, "{script}");
+        }
+    }
+
+    #[test]
+    fn tells_values_that_become_code() {
+        for (script, words) in [
+            ("ssh -p 22 \"$host\" uptime", vec![]),
+            ("ssh \"$host\" \"deploy $version\"", vec!["version by ssh"]),
+            ("ssh -T host deploy '$version'", vec![]),
+            ("eval \"x=$version\"", vec!["version by eval"]),
+            ("sudo bash -lc \"echo $version\" \"$version\"", vec!["version by bash -c"]),
+            ("grep -c \"$version\" f; git -c \"a=$version\" x", vec![]),
+            ("x=$(ssh \"$host\" \"cat $version\")", vec!["version by ssh"]),
+            ("bash -c 'echo \"$1\"' - \"$version\"", vec![]),
+        ] {
+            assert_eq!(told(script), words, "{script}");
+        }
+    }
+
+    #[test]
+    fn survives_anything() {
+        for script in ["\"", "'", "\\", "$", "${", "<<", "<<-", "<<'", "$(", "\"$(", "é\\é", "x <<é\n"] {
+            let _ = told(script);
+        }
+    }
+}
