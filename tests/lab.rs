@@ -295,17 +295,12 @@ pub fn strace_program() -> &'static str {
     "strace"
 }
 
-/// Every process whose command line or environment names this folder, and which is no zombie.
+/// Every process that stands in a folder below this one. Steps start there; wherever they fork to, they stay.
 pub fn processes_of(folder: &Path) -> Vec<i32> {
-    let needle = folder.as_os_str().as_encoded_bytes();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let holds = |file: &str| {
-            std::fs::read(entry.path().join(file))
-                .is_ok_and(|bytes| bytes.windows(needle.len()).any(|part| part == needle))
-        };
-        if pid != i32::try_from(std::process::id()).unwrap() && (holds("cmdline") || holds("environ")) {
+        if std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder)) {
             found.push(pid);
         }
     }

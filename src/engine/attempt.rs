@@ -247,7 +247,16 @@ impl Engine<'_> {
                 self.record_end(step, number, &report, report.status, &Gathered::default(), &cx, began).await?;
                 return Err(StepError::Declined(why));
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error, StepError::Journal(_)) && !cx.begun() {
+                    // Whoever reads its last words later should know that they were only words.
+                    let mut report = StepReport::of(StepStatus::NotRun);
+                    report.notes.push("it could not be put on record, so that nothing was done".into());
+                    let nothing = Gathered::default();
+                    let _ = self.record_end(step, number, &report, report.status, &nothing, &cx, began).await;
+                }
+                return Err(error);
+            }
         };
         if report.status == StepStatus::Skipped {
             let reason = why(&report);
@@ -440,6 +449,9 @@ impl Engine<'_> {
                 output.omitted
             ));
         }
+        if output.lost {
+            notes.push("its output could not be kept".into());
+        }
         let captures: Map<_, _> = gathered
             .values
             .iter()
@@ -459,6 +471,7 @@ impl Engine<'_> {
                 duration_ms: millis(self.world.now().saturating_sub(began)),
                 output_sha256: output.sha256,
                 output_bytes: output.bytes,
+                output_lost: output.lost,
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
@@ -685,13 +698,24 @@ impl Engine<'_> {
         if step.verify.is_some() {
             match self.verify(step, &cx).await? {
                 Verified::InPlace(values) => gathered = self.gather(values, step)?,
-                Verified::NotInPlace(found) => return Ok(Err(format!("It is not in place: {found}"))),
+                Verified::NotInPlace(found) => {
+                    self.record_look(step, attempt, &cx).await?;
+                    return Ok(Err(format!("It is not in place: {found}")));
+                }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
         }
         self.record_end(step, attempt, &report, StepStatus::DoneByHand, &gathered, &cx, began).await?;
         self.settle(step, StepStatus::DoneByHand, &gathered.values);
         Ok(Ok(Standing::Satisfied))
+    }
+
+    /// The look wrote into the log of an attempt that has its end on record already.
+    async fn record_look(&self, step: &Step, attempt: u32, cx: &Attempt<'_, '_>) -> Result<(), StepError> {
+        let output = cx.commit();
+        let Some(sha256) = output.sha256 else { return Ok(()) };
+        let event = Event::OutputCommit { step: step.path.clone(), attempt, bytes: output.bytes, sha256 };
+        self.publisher.publish(event).await
     }
 
     pub(super) fn title(&self, step: &Step) -> String {

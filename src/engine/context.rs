@@ -28,6 +28,10 @@ pub struct Attempt<'e, 'a> {
     /// Only looks from here on, by `verify`.
     looks: Cell<bool>,
     log: RefCell<Option<Box<dyn OutputLog>>>,
+    /// There was output, whether or not it could be kept.
+    wrote: Cell<bool>,
+    /// An intent is on record, so that something may have been done.
+    begun: Cell<bool>,
     /// The end of the masked output, for menus and messages.
     tail: RefCell<Tail>,
 }
@@ -43,6 +47,8 @@ impl<'e, 'a> Attempt<'e, 'a> {
             number: Cell::new(0),
             looks: Cell::new(false),
             log: RefCell::new(None),
+            wrote: Cell::new(false),
+            begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
         }
     }
@@ -52,17 +58,22 @@ impl<'e, 'a> Attempt<'e, 'a> {
     pub fn commit(&self) -> OutputSummary {
         let mut log = self.log.borrow_mut();
         match log.as_mut().map(|log| log.commit()) {
-            None => OutputSummary::default(),
+            None => OutputSummary { lost: self.wrote.get(), ..OutputSummary::default() },
             Some(Ok(summary)) => summary,
             Some(Err(error)) => {
                 self.engine.publisher.poison(error);
-                OutputSummary::default()
+                OutputSummary { lost: true, ..OutputSummary::default() }
             }
         }
     }
 
     pub fn tail(&self) -> Vec<String> {
         self.tail.borrow().lines()
+    }
+
+    /// Whether anything may have been done.
+    pub fn begun(&self) -> bool {
+        self.begun.get()
     }
 
     /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the
@@ -76,6 +87,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             return;
         }
         self.tail.borrow_mut().push(bytes);
+        self.wrote.set(true);
         let mut log = self.log.borrow_mut();
         if log.is_none() {
             match self.engine.journal.output(&self.step, self.attempt) {
@@ -104,6 +116,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
                 detail: shorten(detail),
             })
             .await?;
+        self.begun.set(true);
         Ok(number)
     }
 }

@@ -339,6 +339,8 @@ impl<'a> Engine<'a> {
             }
             // Failed and unknown steps of an earlier session are decided anew.
             StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } => None,
+            // Its intent could not be put on record, so that nothing was done.
+            StepPhase::Finished { status: StepStatus::NotRun, .. } => None,
             StepPhase::Finished { .. } | StepPhase::Skipped { .. } => Some(Standing::Satisfied),
             StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
         }

@@ -34,7 +34,7 @@ pub enum StepStatus {
     Undone,
     /// It may or may not have had its effect: it timed out, was killed, or lost its connection after sending.
     Unknown,
-    /// Nothing was performed, because this world performs nothing; never in a journal.
+    /// Nothing was performed: this world performs nothing, or the intent could not be put on record.
     NotRun,
 }
 

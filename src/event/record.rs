@@ -57,6 +57,9 @@ pub enum Event {
         output_sha256: Option<String>,
         #[serde(default)]
         output_bytes: u64,
+        /// Output came that could not be kept; what is left of it is promised to nobody.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        output_lost: bool,
         #[serde(default)]
         captures: Map<String, Json>,
         /// Captures whose value is a secret, or holds one, and is therefore not on record.

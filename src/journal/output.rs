@@ -207,7 +207,7 @@ impl OutputFile {
             }
         }
         let sha256 = (self.written > 0).then(|| hex(&hash.finalize().into()));
-        Ok(OutputSummary { bytes: self.written, sha256, omitted })
+        Ok(OutputSummary { bytes: self.written, sha256, omitted, lost: false })
     }
 }
 

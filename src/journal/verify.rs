@@ -300,7 +300,8 @@ impl Check<'_> {
                 }
             }
             if total > proven {
-                self.unproven.push(format!("{place} behind its first {proven} bytes: its step has no end on record"));
+                self.unproven
+                    .push(format!("{place} behind its first {proven} bytes: no record says what should be there"));
             }
         }
         Ok(right)
@@ -365,11 +366,14 @@ fn promises(replay: &Replay) -> BTreeMap<String, Promise> {
             }
             Event::OutputCommit { step, attempt, bytes, sha256 } => {
                 let promise = promises.entry(output_name(step, *attempt)).or_default();
+                // It tells of more than was there when the step ended.
+                promise.whole = None;
+                promise.silent = false;
                 promise.commits.push((*bytes, sha256.clone()));
             }
-            Event::StepFinished { step, attempt, output_sha256, .. } => {
+            Event::StepFinished { step, attempt, output_sha256, output_lost, .. } => {
                 let name = output_name(step, *attempt);
-                let same_life = began.get(&name) == Some(&life);
+                let same_life = began.get(&name) == Some(&life) && !output_lost;
                 let promise = promises.entry(name).or_default();
                 match output_sha256 {
                     Some(digest) => promise.whole = Some(digest.clone()),

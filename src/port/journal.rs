@@ -34,6 +34,8 @@ pub struct OutputSummary {
     pub sha256: Option<String>,
     /// Bytes of a log over its limit that were left out between its head and its tail.
     pub omitted: u64,
+    /// It could not be written: what of it is in the log is promised to nobody.
+    pub lost: bool,
 }
 
 /// The journal could not be written: exit 9.

@@ -142,27 +142,20 @@ fn lost_captures_come_from_verify() {
     lab.sound();
 }
 
-/// Ends the engine, the supervisor and the step, as a power cut does.
+/// Ends the engine, the supervisor of `deploy` and the step itself, as a power cut does.
 fn cut(lab: &Lab, run: Running) {
-    let folder = lab.home();
+    let lock = std::fs::read_to_string(lab.run_dir().join("steps/deploy.1.lock")).unwrap();
+    let holder: serde_json::Value = serde_json::from_str(lock.trim()).unwrap();
+    let supervisor = i32::try_from(holder["pid"].as_i64().unwrap()).unwrap();
+    let engine = run.pid();
     run.signal(libc::SIGSTOP);
-    // The supervisor names no folder; it is the parent of what does.
-    let steps: Vec<i32> = processes_of(folder).into_iter().filter(|pid| *pid != run.pid()).collect();
-    let mut doomed: Vec<i32> = steps.iter().filter_map(|pid| parent(*pid)).filter(|pid| *pid > 1).collect();
-    doomed.retain(|pid| *pid != run.pid());
-    doomed.extend(&steps);
-    run.signal(libc::SIGKILL);
-    for pid in doomed {
-        // SAFETY: processes of this test, which have just been seen.
+    let steps = processes_of(lab.home()).into_iter().filter(|pid| *pid != engine);
+    for pid in std::iter::once(supervisor).chain(steps) {
+        // SAFETY: processes of this test, which wait for it.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
-    run.end();
-    until("the end of everything", || processes_of(folder).is_empty());
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    run.kill();
+    until("the end of everything", || processes_of(lab.home()).is_empty());
 }
 
 #[test]

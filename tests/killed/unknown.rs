@@ -96,6 +96,30 @@ fn verify_that_cannot_tell_leaves_it_to_a_person() {
     }
 }
 
+/// The look of a decision writes into a log that has its end on record; that is no edit.
+#[test]
+fn a_decision_that_verify_contradicts_is_refused() {
+    let look = "verify: {shell: 'echo looking; test -e \"$HOME/there\" || exit $(cat \"$HOME/code\")'}";
+    let lab = Lab::new();
+    lab.file("code", "127");
+    lab.book(&format!(
+        "title: t\nsteps:\n  - id: deploy\n    {look}\n    shell: echo deploy >> \"$HOME/marks\"; echo said; kill -9 $$\n"
+    ));
+    lab.call(&["run", "./book.yaml", "--yes"]).expect(7);
+    lab.sound();
+    lab.file("code", "1");
+    for _ in 0..2 {
+        let args = ["resume", "last", "--step", "deploy", "--as", "done", "--reason", "I think so"];
+        let refused = lab.call(&args).expect(11);
+        assert!(refused.err.contains("not in place"), "{refused:#?}");
+        lab.sound();
+    }
+    lab.file("there", "");
+    lab.call(&["resume", "last", "--step", "deploy", "--as", "done", "--reason", "now it is"]).expect(0);
+    assert_eq!(lab.marks("marks").len(), 1);
+    lab.sound();
+}
+
 /// The process that resumes has read nothing for the step itself.
 #[test]
 fn verify_reads_its_own_secrets_when_it_is_asked_on_a_resume() {

@@ -308,6 +308,7 @@ fn records_keep_their_form() {
             withheld: Vec::new(),
             error: Some("it has succeeded".into()),
             interrupted: false,
+            output_lost: false,
             notes: vec!["hunter2hunter2".into()],
         },
     };

@@ -70,6 +70,11 @@ impl RealWorld {
 ///
 /// What we start is not affected: it is undone by exec.
 pub fn harden() {
+    // A file that may not grow any more is an error like a full disk, and not the end of us. Steps get the default back.
+    // SAFETY: it only says what is to be done about one signal.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     #[cfg(not(target_os = "linux"))]
