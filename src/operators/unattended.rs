@@ -249,6 +249,7 @@ mod tests {
     fn confirms_take_the_texts_yes_and_no() {
         assert_eq!(ask(false, word("yes"), confirm(Effect::Destroy, None)), "yes");
         assert_eq!(ask(true, word("no"), confirm(Effect::Read, None)), "no");
+        assert_eq!(ask(false, word("yes"), confirm(Effect::Read, Some("v1"))), "yes");
         assert_eq!(ask(false, word("v1"), confirm(Effect::Read, Some("v1"))), "yes");
         assert_eq!(ask(false, word("no"), confirm(Effect::Read, Some("v1"))), "no");
         let reasoned = map(&[("answer", "yes"), ("reason", "it is quiet")]);
@@ -258,7 +259,7 @@ mod tests {
             (word("y"), confirm(Effect::Read, None)),
             (word("YES"), confirm(Effect::Read, None)),
             (word("yes "), confirm(Effect::Read, None)),
-            (word("yes"), confirm(Effect::Read, Some("v1"))),
+            (word("v2"), confirm(Effect::Read, Some("v1"))),
             (word("v1"), confirm(Effect::Read, None)),
             (word(""), confirm(Effect::Read, Some(""))),
             (map(&[("answer", "yes"), ("resaon", "x")]), confirm(Effect::Read, None)),
