@@ -261,7 +261,8 @@ impl Lines {
         let why = match (rest.next().unwrap_or_default(), how) {
             ("", how) => how.to_owned(),
             (why, "") => why.to_owned(),
-            (why, how) if why.contains(how) => why.to_owned(),
+            // Most reasons say it already, in words of their own.
+            (why, how) if why.contains(how) || why.contains(&how.replace("exit ", "exited with ")) => why.to_owned(),
             (why, how) => format!("{why} ({how})"),
         };
         let colon = if why.is_empty() { "" } else { ": " };
