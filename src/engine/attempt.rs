@@ -60,7 +60,7 @@ impl Engine<'_> {
             if let Some(why) = self.signals.stop_reason() {
                 return Err(StepError::Paused(why));
             }
-            let ended = match self.prepare(step).await? {
+            let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
                     let names: Vec<String> = names.into_iter().filter(|name| !self.is_hidden(name)).collect();
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
@@ -96,7 +96,7 @@ impl Engine<'_> {
                     return Ok(Standing::Satisfied);
                 }
             }
-            if self.retries(step, &ended, turn).await? {
+            if self.retries(step, &mut ended, turn).await? {
                 continue;
             }
             match self.after(step, &ended, last).await? {
@@ -226,7 +226,7 @@ impl Engine<'_> {
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
+        let cx = self.context(step, number);
         let limited = async {
             // A process and a request have their limit in the world; a person's is kept here.
             match self.patience(step) {
@@ -283,6 +283,16 @@ impl Engine<'_> {
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
         }
+        if status == StepStatus::Failed && report.result.is_some() && !self.knows_secrets(step, &report, &gathered) {
+            // The reason quotes what was said.
+            let what = match (report.exit, report.http_status) {
+                (Some(exit), _) => format!("it exited with {exit}"),
+                (None, Some(status)) => format!("the answer was {status}"),
+                (None, None) => "it failed".to_owned(),
+            };
+            report.failure =
+                Some(Failure::plain(format!("{what}; what it said may hold a secret that could not be told")));
+        }
         self.record_end(step, number, &report, status, &gathered, &cx, began).await?;
         Ok(Ended {
             status,
@@ -297,6 +307,37 @@ impl Engine<'_> {
     fn patience(&self, step: &Step) -> Option<std::time::Duration> {
         let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
         timeout.eval(&self.scope.borrow()).ok()
+    }
+
+    /// What a new attempt may do. The output of one that captures a secret from it is held back until then.
+    fn context(&self, step: &Step, attempt: u32) -> Attempt<'_, '_> {
+        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+        if step.secret_captures().next().is_some() {
+            cx.hold();
+        }
+        cx
+    }
+
+    /// Whether every secret that a step captures is masked by now. Of a step that failed they are still looked for: its
+    /// output says why it failed, and may hold them.
+    fn knows_secrets(&self, step: &Step, report: &StepReport, gathered: &Gathered) -> bool {
+        let scope = self.scope.borrow();
+        step.secret_captures().all(|capture| {
+            // An expression that found nothing does not say that nothing is there.
+            match gathered.values.get(&capture.name.value) {
+                Some(Value::None) => return false,
+                Some(_) => return true,
+                None => {}
+            }
+            let Some(result) = &report.result else { return false };
+            let Ok(Eval::Value(value)) = capture.value.eval(&scope, &[("result", result.clone())]) else {
+                return false;
+            };
+            let mut texts = Vec::new();
+            texts_of(&value, &mut texts);
+            !texts.is_empty()
+                && texts.into_iter().all(|text| self.publisher.redactor().add(&Secret::new(text), false).is_ok())
+        })
     }
 
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
@@ -441,8 +482,12 @@ impl Engine<'_> {
         cx: &Attempt<'_, '_>,
         began: std::time::Duration,
     ) -> Result<(), StepError> {
+        let lost = cx.release(self.knows_secrets(step, report, gathered));
         let output = cx.commit();
         let mut notes = report.notes.clone();
+        if lost > 0 {
+            notes.push(format!("{lost} bytes of output are left out: a secret in them could not be told"));
+        }
         if output.omitted > 0 {
             notes.push(format!(
                 "{} bytes of output are left out of the log between its head and its tail",
@@ -524,7 +569,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &mut Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -533,6 +578,9 @@ impl Engine<'_> {
         if let Some(when) = &retry.when {
             let result = ended.result.clone().unwrap_or(Value::None);
             let truth = when.eval_bool(&self.scope.borrow(), &[("result", result)]);
+            if let (Err(problem), Some(_)) = (&truth, &ended.result) {
+                ended.why.push_str(&format!("; whether to retry could not be told: {}", problem.message));
+            }
             if !matches!(truth, Ok(Truth::True)) {
                 return Ok(false);
             }
@@ -690,7 +738,7 @@ impl Engine<'_> {
         let mut report = StepReport::of(StepStatus::DoneByHand);
         report.notes.push(format!("done by hand: {reason}"));
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+        let cx = self.context(step, attempt);
         let mut gathered = Gathered::default();
         if step.verify.is_some() {
             match self.verify(step, &cx).await? {
@@ -728,7 +776,7 @@ impl Engine<'_> {
         look: bool,
     ) -> Result<Ended, StepError> {
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+        let cx = self.context(step, attempt);
         let mut gathered = Gathered::default();
         let mut status = report.status;
         if look && step.verify.is_some() {

@@ -34,7 +34,19 @@ pub struct Attempt<'e, 'a> {
     begun: Cell<bool>,
     /// The end of the masked output, for menus and messages.
     tail: RefCell<Tail>,
+    /// Output that waits until the secret in it is known.
+    held: RefCell<Option<Held>>,
 }
+
+/// Output of a step that captures a secret from it: until then nobody knows what to mask.
+#[derive(Default)]
+struct Held {
+    parts: Vec<(Stream, Vec<u8>)>,
+    omitted: u64,
+}
+
+/// What is held of one attempt's output at most; what captures a secret has little to say.
+const HELD: usize = 4 * 1024 * 1024;
 
 impl<'e, 'a> Attempt<'e, 'a> {
     pub fn new(engine: &'e Engine<'a>, step: &StepId, attempt: u32, scope: Scope) -> Attempt<'e, 'a> {
@@ -50,7 +62,25 @@ impl<'e, 'a> Attempt<'e, 'a> {
             wrote: Cell::new(false),
             begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
+            held: RefCell::new(None),
         }
+    }
+
+    /// From here on output is held back until [`Attempt::release`].
+    pub fn hold(&self) {
+        self.held.replace(Some(Held::default()));
+    }
+
+    /// Shows and keeps what was held back, masked anew, or does neither. Tells how many bytes are lost.
+    pub fn release(&self, show: bool) -> u64 {
+        let Some(held) = self.held.take() else { return 0 };
+        if !show {
+            return held.omitted + held.parts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        }
+        for (stream, bytes) in &held.parts {
+            self.write(&self.engine.publisher.redactor().bytes(bytes), *stream);
+        }
+        held.omitted
     }
 
     /// Makes the output durable and tells its digest. Where that fails nothing new starts, and the end of the attempt
@@ -85,6 +115,9 @@ impl<'e, 'a> Attempt<'e, 'a> {
     fn write(&self, bytes: &[u8], stream: Stream) {
         if bytes.is_empty() {
             return;
+        }
+        if let Some(held) = self.held.borrow_mut().as_mut() {
+            return held.push(bytes, stream);
         }
         self.tail.borrow_mut().push(bytes);
         self.wrote.set(true);
@@ -131,6 +164,19 @@ impl<'e, 'a> Attempt<'e, 'a> {
             .await?;
         self.begun.set(true);
         Ok(number)
+    }
+}
+
+impl Held {
+    /// Each stream as a whole, so that no border between pieces can hide a secret.
+    fn push(&mut self, bytes: &[u8], stream: Stream) {
+        let room = HELD.saturating_sub(self.parts.iter().map(|(_, bytes)| bytes.len()).sum());
+        let taken = &bytes[..bytes.len().min(room)];
+        self.omitted += (bytes.len() - taken.len()) as u64;
+        match self.parts.iter_mut().find(|(of, _)| *of == stream) {
+            Some((_, whole)) => whole.extend_from_slice(taken),
+            None => self.parts.push((stream, taken.to_vec())),
+        }
     }
 }
 
