@@ -331,8 +331,9 @@ steps:
     );
     let (run, terminal) = at_terminal(&lab, &["run", "./book.yaml", "--mode", "auto"]);
     lab.until_record("the question", |record| record["event"] == "question_asked");
-    run.kill();
+    let killed = run.kill();
     drop(terminal);
+    assert_eq!(killed.signal, Some(9), "{killed:#?} {:#?}", lab.journal());
     assert_eq!(lab.outcomes(), ["interrupted"]);
     // Nobody is there: it is asked again, and not answered.
     lab.call(&["resume", "last"]).expect(11);
