@@ -201,17 +201,6 @@ impl<'b> Call<'b> {
         self
     }
 
-    pub fn without(mut self, name: &str) -> Call<'b> {
-        self.command.env_remove(name);
-        self
-    }
-
-    /// A folder below the working folder.
-    pub fn cwd(mut self, path: &str) -> Call<'b> {
-        self.command.current_dir(self.bed.path(path));
-        self
-    }
-
     pub fn args(mut self, args: &[&str]) -> Call<'b> {
         self.command.args(args);
         self

@@ -32,7 +32,7 @@ pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
 
 fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.runbook)?;
-    let mut given = inputs::gather(&ready.runbook, &flags.params)?;
+    let mut given = inputs::gather(&ready.runbook, flags)?;
     given.fill_examples(&ready.runbook.params);
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;

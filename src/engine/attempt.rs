@@ -60,7 +60,7 @@ impl Engine<'_> {
             if let Some(why) = self.signals.stop_reason() {
                 return Err(StepError::Paused(why));
             }
-            let ended = match self.prepare(step).await? {
+            let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
                     let names: Vec<String> = names.into_iter().filter(|name| !self.is_hidden(name)).collect();
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
@@ -96,7 +96,7 @@ impl Engine<'_> {
                     return Ok(Standing::Satisfied);
                 }
             }
-            if self.retries(step, &ended, turn).await? {
+            if self.retries(step, &mut ended, turn).await? {
                 continue;
             }
             match self.after(step, &ended, last).await? {
@@ -531,7 +531,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &mut Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -540,6 +540,9 @@ impl Engine<'_> {
         if let Some(when) = &retry.when {
             let result = ended.result.clone().unwrap_or(Value::None);
             let truth = when.eval_bool(&self.scope.borrow(), &[("result", result)]);
+            if let (Err(problem), Some(_)) = (&truth, &ended.result) {
+                ended.why.push_str(&format!("; whether to retry could not be told: {}", problem.message));
+            }
             if !matches!(truth, Ok(Truth::True)) {
                 return Ok(false);
             }
