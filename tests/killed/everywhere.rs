@@ -178,7 +178,7 @@ fn points(lab: &Lab, args: &[&str], most: &[(&str, usize)]) -> Vec<(String, usiz
 fn a_run_killed_at_its_syncs_is_gone_on_with() {
     let lab = Lab::new();
     lab.book(BOOK);
-    let most = [("fdatasync", 24), ("fsync", 9), ("rename", 4)];
+    let most = [("fdatasync", 60), ("fsync", 20), ("rename", 4)];
     let points = points(&lab, &["run", "./book.yaml", "--yes", "--json"], &most);
     assert!(points.len() > 25, "{points:?}");
     kill_at(points);
@@ -189,7 +189,7 @@ fn a_run_killed_at_its_writes_is_gone_on_with() {
     let lab = Lab::new();
     lab.book(BOOK);
     let most = [
-        ("write", 20),
+        ("write", 32),
         ("pwrite64", 2),
         ("mkdir", 3),
         ("unlinkat", 2),
