@@ -183,4 +183,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { files inputs programs requests steps waits }
+contract! { ends files inputs odd programs requests secrets_and_slips steps waits }

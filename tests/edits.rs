@@ -12,7 +12,7 @@ use runsheet::{
 use super::bad::{files, name_of};
 
 /// Words that may be changed in one file.
-const WORDS_OF_A_FILE: usize = 400;
+const WORDS_OF_A_FILE: usize = 70;
 
 fn loaded(name: &str, text: &str) -> Loaded {
     load(name, &Source::new(name, text), kinds::registry())

@@ -393,7 +393,25 @@ fn a_secret_with_several_lines_is_masked_line_by_line() {
 }
 
 #[test]
-fn a_panic_and_diagnostics_are_masked() {
+fn what_is_left_running_is_named_without_its_secrets() {
+    let bed = bed(r#"
+steps:
+  - id: leaves
+    effect: read
+    shell: |
+      (exec -a "left-over --password=$token" sleep 300 > /dev/null 2>&1 &)
+      (exec -a "$odd" sleep 300 > /dev/null 2>&1 &)
+      echo over
+  - {id: late, shell: 'exec -a "late $token" sleep 300', timeout: 100ms, on_failure: continue, idempotent: true}
+"#);
+    let ended = bed.run(&["run", "./x.yaml", "--json", "--verbose"]).end();
+    clean_end("the run", &ended);
+    ended.stderr_has("left over and ended");
+    all_clean(&bed);
+}
+
+#[test]
+fn diagnostics_are_masked() {
     let bed = bed(
         "steps:\n  - {id: a, shell: echo \"$token\"}\n  - {id: b, http: {url: 'http://127.0.0.1:1/{{ token }}'}, on_failure: continue}\n",
     );

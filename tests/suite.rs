@@ -24,6 +24,7 @@ mod standins;
 mod supervised;
 mod support;
 mod tampered;
+mod terminal;
 mod thread_dump;
 mod tour;
 mod unattended;

@@ -135,11 +135,16 @@ impl Bed {
     /// A call of another program, in the same environment.
     pub fn call(&self, program: &str, args: &[&str]) -> Call<'_> {
         let mut command = Command::new(program);
-        command.args(args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(self.path("."));
+        self.prepare(&mut command);
+        command.args(args);
         // Signals of the terminal that the tests are started from are not meant for it.
         command.process_group(0);
         Call { bed: self, command, stdin: Some(Vec::new()), limit: LIMIT }
+    }
+
+    /// The environment and the folder of every call, for those that have to start it themselves.
+    pub fn prepare(&self, command: &mut Command) {
+        command.env_clear().envs(self.env.iter().map(|(name, value)| (name, value))).current_dir(self.path("."));
     }
 
     /// Without what differs from run to run: ids, times, durations, digests, this folder.
@@ -193,17 +198,6 @@ impl<'b> Call<'b> {
 
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Call<'b> {
         self.command.env(name, value.into());
-        self
-    }
-
-    pub fn without(mut self, name: &str) -> Call<'b> {
-        self.command.env_remove(name);
-        self
-    }
-
-    /// A folder below the working folder.
-    pub fn cwd(mut self, path: &str) -> Call<'b> {
-        self.command.current_dir(self.bed.path(path));
         self
     }
 

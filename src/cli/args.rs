@@ -113,6 +113,9 @@ pub struct Inputs {
     /// A parameter's value; may be given more than once
     #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", action = ArgAction::Append)]
     pub params: Vec<String>,
+    /// A YAML map from parameter to value; what --param says is stronger
+    #[arg(long, value_name = "FILE")]
+    pub params_file: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]

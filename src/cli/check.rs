@@ -11,7 +11,7 @@ use super::{
     print, source,
 };
 use crate::{
-    library::{Found, files_below},
+    library::{Found, LibraryError, files_below},
     model::Loaded,
     text::{Diagnostic, DrawStyle, Severity, draw},
 };
@@ -21,7 +21,10 @@ pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
     let color = context.color(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let (mut errors, mut warnings) = (0_usize, 0_usize);
     for found in &targets {
-        let loaded = source::read(found);
+        let loaded = match found {
+            Ok(found) => source::read(found),
+            Err((name, error)) => source::unreadable(name, error),
+        };
         errors += loaded.problems.iter().filter(|problem| problem.is_error()).count();
         warnings += loaded.problems.iter().filter(|problem| !problem.is_error()).count();
         let mut text = String::new();
@@ -52,7 +55,10 @@ fn count(number: usize, what: &str) -> String {
     }
 }
 
-fn targets(context: &Context, flags: &Check) -> Result<Vec<Found>, CliError> {
+/// A file of a folder that cannot be read is one mistake among others; the rest is still looked at.
+type Target = Result<Found, (String, LibraryError)>;
+
+fn targets(context: &Context, flags: &Check) -> Result<Vec<Target>, CliError> {
     let library = context.library();
     let mut targets = Vec::new();
     let default = ["runbooks".to_owned()];
@@ -65,14 +71,14 @@ fn targets(context: &Context, flags: &Check) -> Result<Vec<Found>, CliError> {
                 return Err(CliError::usage(format!("there is no runbook below {word}")));
             }
             for file in files {
-                targets.push(library.open(&file)?);
+                targets.push(library.open(&file).map_err(|error| (file.display().to_string(), error)));
             }
         } else if path.exists() {
-            targets.push(library.open(path)?);
+            targets.push(Ok(library.open(path)?));
         } else if flags.paths.is_empty() {
             return Err(CliError::usage("there is no folder ./runbooks here").hint("name files, folders or runbooks"));
         } else {
-            targets.push(library.find(word)?);
+            targets.push(Ok(library.find(word)?));
         }
     }
     Ok(targets)

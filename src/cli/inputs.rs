@@ -4,7 +4,7 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::{CliError, Context, error::code};
+use super::{CliError, Context, error::code, session};
 use crate::{
     engine::secret_sources,
     event::Redactor,
@@ -12,7 +12,7 @@ use crate::{
     operators::{ParamPrompt, ask_param, ask_secret},
     plan::{Inputs, Plan, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
-    syntax::Rendered,
+    syntax::{NodeKind, Rendered},
     value::Secret,
 };
 
@@ -31,9 +31,18 @@ pub fn flags(params: &[String]) -> Result<IndexMap<String, String>, CliError> {
     Ok(given)
 }
 
+/// A map from parameter to value, each value as it is written.
+fn read_params(path: &Path) -> Result<IndexMap<String, String>, CliError> {
+    session::read_map(path, "parameters", "parameter to value", |value| match &value.kind {
+        NodeKind::Text(text) | NodeKind::Plain(_, text) => Ok(text.text.clone()),
+        _ => Err("a text, a number or a boolean"),
+    })
+}
+
 /// Everything that can be known without asking; bad values are an error.
-pub fn gather(runbook: &Runbook, params: &[String]) -> Result<Inputs, CliError> {
-    let (inputs, problems) = resolve(runbook, &flags(params)?, &Context::variable);
+pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, CliError> {
+    let file = given.params_file.as_deref().map(read_params).transpose()?.unwrap_or_default();
+    let (inputs, problems) = resolve(runbook, &flags(&given.params)?, &file, &Context::variable);
     if problems.is_empty() {
         return Ok(inputs);
     }

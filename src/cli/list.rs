@@ -13,7 +13,17 @@ pub fn list(context: &Context, flags: &List) -> Result<u8, CliError> {
     let library = context.library();
     let mut rows = Vec::new();
     for name in library.names() {
-        let found = library.find(&name)?;
+        let found = match library.find(&name) {
+            Ok(found) => found,
+            // One file that cannot be read hides no other.
+            Err(error) => {
+                rows.push(json!({
+                    "name": name, "title": null, "origin": null, "hides": [],
+                    "problem": format!("could not {error}"),
+                }));
+                continue;
+            }
+        };
         let loaded = source::read(&found);
         let hides: Vec<String> = found.hides.iter().map(ToString::to_string).collect();
         let origin = found.origin.to_string();

@@ -32,7 +32,7 @@ pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
 
 fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.runbook)?;
-    let mut given = inputs::gather(&ready.runbook, &flags.params)?;
+    let mut given = inputs::gather(&ready.runbook, flags)?;
     given.fill_examples(&ready.runbook.params);
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
@@ -45,11 +45,8 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
-        (false, _) => code::REQUIREMENT,
-        (true, false) => code::FAILED,
-        (true, true) => 0,
-    })
+    let fit = problems.is_empty() && seen.wrong().is_empty();
+    Ok(if fit { 0 } else { code::REQUIREMENT })
 }
 
 /// What the engine came to for each step.

@@ -24,7 +24,7 @@ pub fn run(context: &Context, flags: &Run) -> Result<u8, CliError> {
 
 async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.inputs.runbook)?;
-    let mut given = inputs::gather(&ready.runbook, &flags.inputs.params)?;
+    let mut given = inputs::gather(&ready.runbook, &flags.inputs)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
     if person.attended() {
         inputs::ask_params(&ready.runbook, &mut given)?;

@@ -13,7 +13,7 @@ use crate::{
     plan::Plan,
     port::{Operator, Sink},
     sinks::{JsonLines, LineOptions, Lines},
-    syntax::{NodeKind, decode, yaml},
+    syntax::{Entry, Node, NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
     value::{Secret, Value},
     worlds::real::RealWorld,
@@ -54,44 +54,51 @@ impl Person {
 
 /// A map from full step id to an answer, or to a map with `answer`, `reason` or evidence.
 fn read_answers(path: &Path) -> Result<IndexMap<String, Given>, CliError> {
+    read_map(path, "answers", "step id to answer", |value| match &value.kind {
+        NodeKind::Text(text) | NodeKind::Plain(_, text) => Ok(Given::Word(text.text.clone())),
+        NodeKind::Map(inner) => {
+            let mut map = IndexMap::new();
+            for entry in inner {
+                let (NodeKind::Text(text) | NodeKind::Plain(_, text)) = &entry.value.kind else {
+                    return Err("a map of texts");
+                };
+                map.insert(entry.key.text.clone(), text.text.clone());
+            }
+            Ok(Given::Map(map))
+        }
+        _ => Err("an answer, or a map with `answer` and `reason`"),
+    })
+}
+
+/// A YAML file that is one map; mistakes in it are drawn. `read` says what it expected instead.
+pub fn read_map<T>(
+    path: &Path,
+    what: &str,
+    from_to: &str,
+    read: impl Fn(&Node) -> Result<T, &'static str>,
+) -> Result<IndexMap<String, T>, CliError> {
     let bytes = std::fs::read(path)
-        .map_err(|why| CliError::usage(format!("could not read the answers in {}: {why}", path.display())))?;
+        .map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
     let wrong = |source: &Source, problems: &[Diagnostic]| {
         let drawn = crate::text::draw_all(source, problems, crate::text::DrawStyle::default());
-        CliError::usage(format!("{drawn}\nthe answers could not be read"))
+        CliError::usage(format!("{drawn}\nthe {what} could not be read"))
     };
     let source = match decode(path.display().to_string(), bytes) {
         Ok(source) => source,
         Err((source, problem)) => return Err(wrong(&source, &[problem])),
     };
     let root = yaml::parse(&source).map_err(|problems| wrong(&source, &problems))?;
-    let refuse = |span, what: &str| {
-        Err(wrong(&source, &[Diagnostic::error("wrong-type", span, format!("{what} is expected here"))]))
+    let refuse = |span, what: String| {
+        wrong(&source, &[Diagnostic::error("wrong-type", span, format!("{what} is expected here"))])
     };
     let NodeKind::Map(entries) = &root.kind else {
-        return refuse(root.span, "a map from step id to answer");
+        return Err(refuse(root.span, format!("a map from {from_to}")));
     };
-    let mut answers = IndexMap::new();
-    for entry in entries {
-        let given = match &entry.value.kind {
-            NodeKind::Text(text) | NodeKind::Plain(_, text) => Given::Word(text.text.clone()),
-            NodeKind::Map(inner) => {
-                let mut map = IndexMap::new();
-                for entry in inner {
-                    match &entry.value.kind {
-                        NodeKind::Text(text) | NodeKind::Plain(_, text) => {
-                            map.insert(entry.key.text.clone(), text.text.clone());
-                        }
-                        _ => return refuse(entry.value.span, "a text"),
-                    }
-                }
-                Given::Map(map)
-            }
-            _ => return refuse(entry.value.span, "an answer, or a map with `answer` and `reason`"),
-        };
-        answers.insert(entry.key.text.clone(), given);
-    }
-    Ok(answers)
+    let one = |entry: &Entry| match read(&entry.value) {
+        Ok(value) => Ok((entry.key.text.clone(), value)),
+        Err(expected) => Err(refuse(entry.value.span, expected.to_owned())),
+    };
+    entries.iter().map(one).collect()
 }
 
 /// Answers for steps that do not exist are slips that would otherwise pass unseen.

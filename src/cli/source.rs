@@ -5,10 +5,10 @@ use std::{path::Path, rc::Rc};
 use super::{CliError, Context};
 use crate::{
     kinds::registry,
-    library::{Found, Origin},
+    library::{Found, LibraryError, Origin},
     model::{Loaded, Names, Runbook, load},
     syntax::decode,
-    text::Source,
+    text::{Diagnostic, Source, Span},
 };
 
 /// A runbook that is well made.
@@ -36,6 +36,13 @@ pub fn read(found: &Found) -> Loaded {
         Ok(source) => load(&found.name, &source, registry()),
         Err((source, problem)) => Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] },
     }
+}
+
+/// A file that is there and cannot be read, as something that is wrong with it.
+pub fn unreadable(name: &str, error: &LibraryError) -> Loaded {
+    let source = Source::new(name, "");
+    let problem = Diagnostic::error("unreadable", Span::at(0), format!("could not {error}"));
+    Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] }
 }
 
 /// Finds, reads and checks; a runbook with mistakes is an error that draws them all.

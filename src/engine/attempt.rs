@@ -42,9 +42,9 @@ pub(super) enum Verified {
 
 /// Captures ready for the record.
 #[derive(Default)]
-struct Gathered {
-    values: IndexMap<String, Value>,
-    withheld: Vec<String>,
+pub(super) struct Gathered {
+    pub values: IndexMap<String, Value>,
+    pub withheld: Vec<String>,
 }
 
 impl Engine<'_> {
@@ -60,7 +60,7 @@ impl Engine<'_> {
             if let Some(why) = self.signals.stop_reason() {
                 return Err(StepError::Paused(why));
             }
-            let ended = match self.prepare(step).await? {
+            let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
                     let names: Vec<String> = names.into_iter().filter(|name| !self.is_hidden(name)).collect();
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
@@ -96,7 +96,7 @@ impl Engine<'_> {
                     return Ok(Standing::Satisfied);
                 }
             }
-            if self.retries(step, &ended, turn).await? {
+            if self.retries(step, &mut ended, turn).await? {
                 continue;
             }
             match self.after(step, &ended, last).await? {
@@ -226,7 +226,7 @@ impl Engine<'_> {
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, number, self.scope.borrow().clone());
+        let cx = self.context(step, number);
         let limited = async {
             // A process and a request have their limit in the world; a person's is kept here.
             match self.patience(step) {
@@ -282,6 +282,9 @@ impl Engine<'_> {
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
+        }
+        if status == StepStatus::Failed {
+            self.unsay(step, &mut report, &gathered);
         }
         self.record_end(step, number, &report, status, &gathered, &cx, began).await?;
         Ok(Ended {
@@ -441,8 +444,12 @@ impl Engine<'_> {
         cx: &Attempt<'_, '_>,
         began: std::time::Duration,
     ) -> Result<(), StepError> {
+        let lost = cx.release(self.knows_secrets(step, report, gathered));
         let output = cx.commit();
         let mut notes = report.notes.clone();
+        if lost > 0 {
+            notes.push(format!("{lost} bytes of output are left out: a secret in them could not be told"));
+        }
         if output.omitted > 0 {
             notes.push(format!(
                 "{} bytes of output are left out of the log between its head and its tail",
@@ -524,7 +531,7 @@ impl Engine<'_> {
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    pub(super) async fn retries(&self, step: &Step, ended: &Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Step, ended: &mut Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -533,6 +540,9 @@ impl Engine<'_> {
         if let Some(when) = &retry.when {
             let result = ended.result.clone().unwrap_or(Value::None);
             let truth = when.eval_bool(&self.scope.borrow(), &[("result", result)]);
+            if let (Err(problem), Some(_)) = (&truth, &ended.result) {
+                ended.why.push_str(&format!("; whether to retry could not be told: {}", problem.message));
+            }
             if !matches!(truth, Ok(Truth::True)) {
                 return Ok(false);
             }
@@ -690,7 +700,7 @@ impl Engine<'_> {
         let mut report = StepReport::of(StepStatus::DoneByHand);
         report.notes.push(format!("done by hand: {reason}"));
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+        let cx = self.context(step, attempt);
         let mut gathered = Gathered::default();
         if step.verify.is_some() {
             match self.verify(step, &cx).await? {
@@ -728,7 +738,7 @@ impl Engine<'_> {
         look: bool,
     ) -> Result<Ended, StepError> {
         let began = self.world.now();
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+        let cx = self.context(step, attempt);
         let mut gathered = Gathered::default();
         let mut status = report.status;
         if look && step.verify.is_some() {
@@ -793,7 +803,7 @@ fn tells(report: &StepReport) -> bool {
     }
 }
 
-fn texts_of(value: &Value, texts: &mut Vec<String>) {
+pub(super) fn texts_of(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::List(items) => items.iter().for_each(|item| texts_of(item, texts)),
         Value::Map(entries) => entries.values().for_each(|item| texts_of(item, texts)),

@@ -34,7 +34,19 @@ pub struct Attempt<'e, 'a> {
     begun: Cell<bool>,
     /// The end of the masked output, for menus and messages.
     tail: RefCell<Tail>,
+    /// Output that waits until the secret in it is known.
+    held: RefCell<Option<Held>>,
 }
+
+/// Output of a step that captures a secret from it: until then nobody knows what to mask.
+#[derive(Default)]
+struct Held {
+    parts: Vec<(Stream, Vec<u8>)>,
+    omitted: u64,
+}
+
+/// What is held of one attempt's output at most; what captures a secret has little to say.
+const HELD: usize = 4 * 1024 * 1024;
 
 impl<'e, 'a> Attempt<'e, 'a> {
     pub fn new(engine: &'e Engine<'a>, step: &StepId, attempt: u32, scope: Scope) -> Attempt<'e, 'a> {
@@ -50,7 +62,25 @@ impl<'e, 'a> Attempt<'e, 'a> {
             wrote: Cell::new(false),
             begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
+            held: RefCell::new(None),
         }
+    }
+
+    /// From here on output is held back until [`Attempt::release`].
+    pub fn hold(&self) {
+        self.held.replace(Some(Held::default()));
+    }
+
+    /// Shows and keeps what was held back, masked anew, or does neither. Tells how many bytes are lost.
+    pub fn release(&self, show: bool) -> u64 {
+        let Some(held) = self.held.take() else { return 0 };
+        if !show {
+            return held.omitted + held.parts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        }
+        for (stream, bytes) in &held.parts {
+            self.write(&self.engine.publisher.redactor().bytes(bytes), *stream);
+        }
+        held.omitted
     }
 
     /// Makes the output durable and tells its digest. Where that fails nothing new starts, and the end of the attempt
@@ -86,6 +116,9 @@ impl<'e, 'a> Attempt<'e, 'a> {
         if bytes.is_empty() {
             return;
         }
+        if let Some(held) = self.held.borrow_mut().as_mut() {
+            return held.push(bytes, stream);
+        }
         self.tail.borrow_mut().push(bytes);
         self.wrote.set(true);
         let mut log = self.log.borrow_mut();
@@ -103,6 +136,19 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.engine.publisher.progress(&Progress::Output { step: self.step.clone(), stream, bytes: bytes.to_vec() });
     }
 
+    /// A person looks at what it writes: the beginning of what might become a secret is not held back for ever.
+    async fn watched<T>(&self, running: impl Future<Output = T>, keeper: &Keeper<'_, '_, '_>) -> T {
+        let mut running = std::pin::pin!(running);
+        let never = Cancel::new();
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut running => return ended,
+                () = self.engine.world.sleep(LULL, &never) => keeper.idle(),
+            }
+        }
+    }
+
     async fn intend(&self, effect: Effect, detail: String) -> Result<u32, StepError> {
         let number = self.number.get() + 1;
         self.number.set(number);
@@ -118,6 +164,19 @@ impl<'e, 'a> Attempt<'e, 'a> {
             .await?;
         self.begun.set(true);
         Ok(number)
+    }
+}
+
+impl Held {
+    /// Each stream as a whole, so that no border between pieces can hide a secret.
+    fn push(&mut self, bytes: &[u8], stream: Stream) {
+        let room = HELD.saturating_sub(self.parts.iter().map(|(_, bytes)| bytes.len()).sum());
+        let taken = &bytes[..bytes.len().min(room)];
+        self.omitted += (bytes.len() - taken.len()) as u64;
+        match self.parts.iter_mut().find(|(of, _)| *of == stream) {
+            Some((_, whole)) => whole.extend_from_slice(taken),
+            None => self.parts.push((stream, taken.to_vec())),
+        }
     }
 }
 
@@ -143,7 +202,8 @@ impl StepContext for Attempt<'_, '_> {
             request.attempt = self.attempt;
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output);
-            let ended = self.engine.world.run(&request, &keeper, &self.cancel).await;
+            let running = self.engine.world.run(&request, &keeper, &self.cancel);
+            let ended = if request.tty { self.watched(running, &keeper).await } else { running.await };
             let (stdout, stderr, truncated) = keeper.finish();
             Ok(match ended {
                 Ok(None) => None,
@@ -224,14 +284,34 @@ struct Kept {
     truncated: bool,
     streams: [(Stream, RedactStream); 3],
     masked: Vec<u8>,
+    /// Something came since the last look.
+    busy: bool,
 }
+
+/// How long nothing must come before what is held back is looked at.
+const LULL: Duration = Duration::from_millis(60);
 
 impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
     fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64) -> Keeper<'k, 'e, 'a> {
         let redactor = attempt.engine.publisher.redactor();
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Terminal].map(|stream| (stream, redactor.stream()));
-        let inner = Kept { stdout: Vec::new(), stderr: Vec::new(), truncated: false, streams, masked: Vec::new() };
+        let inner =
+            Kept { stdout: Vec::new(), stderr: Vec::new(), truncated: false, streams, masked: Vec::new(), busy: false };
         Keeper { attempt, inner: RefCell::new(inner), limit: usize::try_from(max_output).unwrap_or(usize::MAX) }
+    }
+
+    /// Called now and then: shows what is held if nothing came since the last time.
+    fn idle(&self) {
+        let mut kept = self.inner.borrow_mut();
+        let kept = &mut *kept;
+        if std::mem::take(&mut kept.busy) {
+            return;
+        }
+        for (stream, redact) in &mut kept.streams {
+            kept.masked.clear();
+            redact.idle(&mut kept.masked);
+            self.attempt.write(&kept.masked, *stream);
+        }
     }
 
     fn finish(self) -> (Vec<u8>, Vec<u8>, bool) {
@@ -249,6 +329,7 @@ impl Output for Keeper<'_, '_, '_> {
     fn chunk(&self, stream: Stream, bytes: &[u8]) {
         let mut kept = self.inner.borrow_mut();
         let kept = &mut *kept;
+        kept.busy = true;
         let raw = if stream == Stream::Stderr { &mut kept.stderr } else { &mut kept.stdout };
         let room = self.limit.saturating_sub(raw.len());
         raw.extend_from_slice(&bytes[..bytes.len().min(room)]);

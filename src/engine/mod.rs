@@ -6,11 +6,12 @@ mod context;
 mod menu;
 mod publish;
 mod resume;
+mod secret_captures;
 mod signals;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     rc::Rc,
 };
@@ -97,6 +98,62 @@ pub(crate) enum Standing {
     Blocks,
 }
 
+/// Steps that may start, in file order, and how many needs the others still have.
+struct Queue {
+    ready: BTreeSet<usize>,
+    open: Vec<usize>,
+    /// Those that are over or were given out; none comes twice.
+    begun: Vec<bool>,
+    /// The steps that wait for each.
+    after: Vec<Vec<usize>>,
+}
+
+impl Queue {
+    fn of(graph: &Graph, standing: &BTreeMap<usize, Standing>, last: bool) -> Queue {
+        let count = graph.edges.len();
+        let mut queue = Queue {
+            ready: BTreeSet::new(),
+            open: vec![0; count],
+            begun: vec![false; count],
+            after: vec![Vec::new(); count],
+        };
+        for (index, edges) in graph.edges.iter().enumerate() {
+            queue.open[index] = edges.len();
+            for on in edges.keys() {
+                queue.after[*on].push(index);
+            }
+        }
+        queue.ready.extend((0..count).filter(|index| queue.open[*index] == 0));
+        for index in standing.keys() {
+            queue.begun[*index] = true;
+            queue.ready.remove(index);
+        }
+        for (index, standing) in standing {
+            queue.over(*index, *standing, last);
+        }
+        queue
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let next = self.ready.pop_first()?;
+        self.begun[next] = true;
+        Some(next)
+    }
+
+    /// In `finally` each step is tried, so there a failure satisfies as well.
+    fn over(&mut self, index: usize, standing: Standing, last: bool) {
+        if standing == Standing::Blocks && !last {
+            return;
+        }
+        for after in &self.after[index] {
+            self.open[*after] -= 1;
+            if self.open[*after] == 0 && !self.begun[*after] {
+                self.ready.insert(*after);
+            }
+        }
+    }
+}
+
 impl<'a> Engine<'a> {
     pub fn new(
         plan: &'a Plan,
@@ -152,6 +209,7 @@ impl<'a> Engine<'a> {
         }
         match self.final_part(end).await {
             Ok(end) => self.close(end).await,
+            // A no at the very end was taken there already; it cannot come here.
             Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
             Err(StepError::Journal(error)) => journal_lost(&error),
             Err(StepError::Fault(why)) => fault(why),
@@ -163,7 +221,59 @@ impl<'a> Engine<'a> {
             self.learn_secret(secret.0, secret.1.clone()).map_err(|why| StepError::Paused(why.to_string()))?;
         }
         self.restore().await?;
+        if let Some(why) = self.was_declined() {
+            self.settle_open_ends();
+            return Err(StepError::Declined(why));
+        }
+        if self.is_closing() {
+            self.settle_open_ends();
+            return Ok(self.ends(&self.plan.runbook.steps, |_| false));
+        }
         self.list(&self.plan.runbook.steps, &self.plan.main, false).await
+    }
+
+    /// An earlier session came as far as `finally`: what stands before it is over, however it ended.
+    fn is_closing(&self) -> bool {
+        let state = self.publisher.state();
+        let begun = |step: &Step| state.steps.get(&step.path).is_some_and(|s| s.phase != StepPhase::NotStarted);
+        self.plan.runbook.finally.iter().any(begun)
+    }
+
+    /// A no, or a quit, that an earlier session could not carry to its end: nobody is asked twice.
+    fn was_declined(&self) -> Option<String> {
+        let state = self.publisher.state();
+        self.plan.runbook.steps.iter().find_map(|step| {
+            let said = state.steps.get(&step.path)?.answers.last()?.0.as_str();
+            let declines = said == "quit" || (said == "no" && step.body.action.is_gate());
+            declines.then(|| format!("{} was answered with {said}", step.path))
+        })
+    }
+
+    /// Failures that nobody can do anything about any more, where expressions can see them.
+    fn settle_open_ends(&self) {
+        for step in &self.plan.runbook.steps {
+            let status = self.publisher.state().steps.get(&step.path).and_then(|state| state.status());
+            if let Some(status @ (StepStatus::Failed | StepStatus::Unknown)) = status {
+                self.settle(step, status, &IndexMap::new());
+            }
+        }
+    }
+
+    /// What failed, what is unknown and what never ran.
+    fn ends(&self, steps: &[Step], is_over: impl Fn(usize) -> bool) -> ListEnd {
+        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
+        let state = self.publisher.state();
+        for (index, step) in steps.iter().enumerate() {
+            let name = step.path.to_string();
+            match state.steps.get(&step.path).and_then(|s| s.status()) {
+                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
+                Some(StepStatus::Failed) => end.failed.push(name),
+                Some(StepStatus::Unknown) => end.unknown.push(name),
+                None if !is_over(index) => end.waiting.push(name),
+                _ => {}
+            }
+        }
+        end
     }
 
     /// `finally`: each step is tried; a failure there makes a success a failure.
@@ -172,7 +282,13 @@ impl<'a> Engine<'a> {
             return Ok(end);
         }
         self.forget_waiting();
-        let list = self.list(&self.plan.runbook.finally, &self.plan.finally, true).await?;
+        let list = match self.list(&self.plan.runbook.finally, &self.plan.finally, true).await {
+            Err(StepError::Declined(why)) if end.outcome == Outcome::Succeeded => {
+                return Ok(RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) });
+            }
+            Err(StepError::Declined(_)) => return Ok(end),
+            other => other?,
+        };
         let mut broken = list.failed;
         broken.extend(list.unknown);
         if broken.is_empty() || end.outcome != Outcome::Succeeded {
@@ -236,41 +352,24 @@ impl<'a> Engine<'a> {
                 standing.insert(index, known);
             }
         }
-        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
+        let mut queue = Queue::of(graph, &standing, last);
         let mut stopped = false;
         loop {
             if let Some(why) = self.signals.stop_reason() {
                 return Err(StepError::Paused(why));
             }
-            let next = (0..steps.len()).find(|index| {
-                !standing.contains_key(index)
-                    && (last || !stopped)
-                    && graph.edges[*index].keys().all(|on| match standing.get(on) {
-                        Some(Standing::Satisfied) => true,
-                        // In `finally` each step is tried.
-                        Some(Standing::Blocks) => last,
-                        None => false,
-                    })
-            });
-            let Some(index) = next else { break };
+            if stopped && !last {
+                break;
+            }
+            let Some(index) = queue.next() else { break };
             let result = self.step(&steps[index], last).await?;
             if result == Standing::Blocks {
                 stopped = true;
             }
             standing.insert(index, result);
+            queue.over(index, result, last);
         }
-        let state = self.publisher.state();
-        for (index, step) in steps.iter().enumerate() {
-            let name = step.path.to_string();
-            match state.steps.get(&step.path).and_then(|s| s.status()) {
-                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
-                Some(StepStatus::Failed) => end.failed.push(name),
-                Some(StepStatus::Unknown) => end.unknown.push(name),
-                None if !standing.contains_key(&index) => end.waiting.push(name),
-                _ => {}
-            }
-        }
-        Ok(end)
+        Ok(self.ends(steps, |index| standing.contains_key(&index)))
     }
 
     /// What a step that is over already means for those after it.

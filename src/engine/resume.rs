@@ -97,7 +97,7 @@ impl Engine<'_> {
 
     /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
     pub(super) async fn carry_on(&self, step: &Step, begun: Option<StepPhase>) -> Result<Option<Standing>, StepError> {
-        let ended = match begun {
+        let mut ended = match begun {
             None | Some(StepPhase::NotStarted | StepPhase::Deferred { .. } | StepPhase::Skipped { .. }) => {
                 return Ok(None);
             }
@@ -132,7 +132,7 @@ impl Engine<'_> {
         // The engine died, or was stopped, before the rule could repeat the step.
         if ended.status == StepStatus::Failed && !self.options.decisions.contains_key(step.path.as_str()) {
             let turn = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
-            if self.retries(step, &ended, turn).await? {
+            if self.retries(step, &mut ended, turn).await? {
                 return Ok(None);
             }
         }

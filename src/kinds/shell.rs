@@ -446,6 +446,9 @@ impl Task for ShellTask {
             report.exit = process.end.exit;
             report.signal = process.end.signal;
             report.result = Some(result_of(&process, self.tty));
+            if !self.tty && process.end.exit != Some(0) && wants_terminal(&process.stderr) {
+                report.notes.push("it asked for a terminal; only a step with `tty: true` has one".into());
+            }
             for left in &process.end.swept {
                 report.notes.push(format!("left over and ended: {left}"));
             }
@@ -455,6 +458,13 @@ impl Task for ShellTask {
             Ok(report)
         })
     }
+}
+
+/// What programs say that look for a terminal and find none.
+fn wants_terminal(stderr: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(stderr);
+    let said = ["/dev/tty", "a terminal is required", "not a tty", "not a terminal", "No such device or address"];
+    said.iter().any(|words| text.contains(words))
 }
 
 /// What `result` stands for. Of output that was cut there is no text: using it is an error, not a lie.

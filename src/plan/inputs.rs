@@ -12,6 +12,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueSource {
     Flag,
+    File,
     Environment,
     Default,
     Prompt,
@@ -25,6 +26,7 @@ impl ValueSource {
     pub fn name(self) -> &'static str {
         match self {
             ValueSource::Flag => "param",
+            ValueSource::File => "params-file",
             ValueSource::Environment => "environment",
             ValueSource::Default => "default",
             ValueSource::Prompt => "prompt",
@@ -72,14 +74,15 @@ pub fn variable_for(name: &str) -> String {
     format!("RUNSHEET_PARAM_{}", name.to_ascii_uppercase())
 }
 
-/// Takes flags, then the environment, then defaults.
+/// Takes flags, then a file of values, then the environment, then defaults.
 pub fn resolve(
     runbook: &Runbook,
     flags: &IndexMap<String, String>,
+    file: &IndexMap<String, String>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> (Inputs, Vec<InputProblem>) {
     let mut problems = Vec::new();
-    for name in flags.keys() {
+    for name in flags.keys().chain(file.keys()) {
         if !runbook.params.contains_key(name) {
             let hint = nearest(name, runbook.params.keys().map(String::as_str)).map(str::to_owned);
             problems.push(InputProblem::Unknown { name: name.clone(), hint });
@@ -88,12 +91,15 @@ pub fn resolve(
     let mut inputs = Inputs::default();
     for (name, param) in &runbook.params {
         let from_environment = || variable(&variable_for(name)).map(|text| (text, ValueSource::Environment));
-        let given = match flags.get(name).map(|text| (text.clone(), ValueSource::Flag)).or_else(from_environment) {
+        let from_flag = flags.get(name).map(|text| (text.clone(), ValueSource::Flag));
+        let from_file = || file.get(name).map(|text| (text.clone(), ValueSource::File));
+        let given = match from_flag.or_else(from_file).or_else(from_environment) {
             Some((text, source)) => match param.read(&text) {
                 Ok(value) => Given { value: Some(value), source },
                 Err(why) => {
                     let place = match source {
                         ValueSource::Environment => variable_for(name),
+                        ValueSource::File => "--params-file".into(),
                         _ => "--param".into(),
                     };
                     problems.push(InputProblem::Bad { name: name.clone(), source: place, why });

@@ -131,7 +131,11 @@ impl<'a> Fields<'a> {
         for index in 0..self.entries.len() {
             let key = self.entries[index].key.text.as_str();
             let Some(word) = words.iter().find(|word| word.0 == key && !self.keys.contains(&key)) else { continue };
-            // Such a word is no slip: `if` stands for `when`, not for `id`.
+            // The first of all keys is the one that no such mapping does without: a slip of it is one.
+            if self.meant[index].is_some_and(|meant| self.keys.first() == Some(&meant)) {
+                continue;
+            }
+            // Otherwise such a word is no slip: `cmd` stands for `shell`, not for `cwd`.
             self.meant[index] = None;
             if word.2 && self.index(word.1).is_none() {
                 self.meant[index] = Some(word.1);
@@ -182,7 +186,8 @@ impl<'a> Fields<'a> {
             && let Some(meant) = self.meant[index]
         {
             let entry = &self.entries[index];
-            let hint = self.in_our_words(&entry.key.text).or_else(|| one_of(&[meant]));
+            let word = self.foreign.iter().any(|word| word.0 == entry.key.text && word.1 == meant);
+            let hint = if word { self.in_our_words(&entry.key.text) } else { one_of(&[meant]) };
             self.problems.push(self.unknown(entry).hint_opt(hint));
         }
     }

@@ -38,7 +38,8 @@ pub fn equally_near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
             continue;
         }
         let distance = strsim::osa_distance(&folded, &fold(candidate));
-        if distance > allowed || distance > best {
+        // A word that shares no letter is no slip, however short both are.
+        if distance > allowed || distance > best || distance >= candidate.chars().count().max(length) {
             continue;
         }
         if distance < best {

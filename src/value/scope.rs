@@ -24,7 +24,10 @@ pub enum Slot {
 /// The flat namespace of a runbook (parameters, secrets, captures), and the reserved names beside it.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    names: IndexMap<String, Slot>,
+    /// Shared, because every attempt of a step has one: it is copied only where somebody else still looks at it.
+    names: Arc<IndexMap<String, Slot>>,
+    /// A few names that are left out of what is shared.
+    forgotten: Vec<String>,
 }
 
 impl Scope {
@@ -33,7 +36,9 @@ impl Scope {
     }
 
     pub fn set(&mut self, name: impl Into<String>, slot: Slot) {
-        self.names.insert(name.into(), slot);
+        let name = name.into();
+        self.forgotten.retain(|of| *of != name);
+        Arc::make_mut(&mut self.names).insert(name, slot);
     }
 
     pub fn know(&mut self, name: impl Into<String>, value: Value) {
@@ -41,17 +46,23 @@ impl Scope {
     }
 
     pub fn get(&self, name: &str) -> Option<&Slot> {
-        self.names.get(name)
+        self.names.get(name).filter(|_| !self.forgot(name))
+    }
+
+    fn forgot(&self, name: &str) -> bool {
+        self.forgotten.iter().any(|of| of == name)
     }
 
     /// As if this name had never been declared.
     pub fn forget(&mut self, name: &str) {
-        self.names.shift_remove(name);
+        if !self.forgot(name) {
+            self.forgotten.push(name.to_owned());
+        }
     }
 
     /// The status of a step, under `steps["id"].status`.
     pub fn set_step(&mut self, id: &str, slot: Slot) {
-        self.names.insert(Scope::step_key(id), slot);
+        Arc::make_mut(&mut self.names).insert(Scope::step_key(id), slot);
     }
 
     pub fn step(&self, id: &str) -> Option<&Slot> {
@@ -59,7 +70,10 @@ impl Scope {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Slot)> {
-        self.names.iter().map(|(name, slot)| (name.as_str(), slot)).filter(|(name, _)| !name.starts_with("steps["))
+        self.names
+            .iter()
+            .map(|(name, slot)| (name.as_str(), slot))
+            .filter(|(name, _)| !name.starts_with("steps[") && !self.forgot(name))
     }
 
     /// Every step whose status is in scope.

@@ -18,6 +18,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::standins::{github, jenkins};
+
 /// One runbook of the house with its parameters, in a folder of its own, away from the state of whoever runs the tests.
 pub struct Bench {
     folder: tempfile::TempDir,
@@ -148,7 +150,12 @@ impl Going {
     pub fn end(mut self) -> Ran {
         while self.next().is_some() {}
         let code = self.child.wait().unwrap().code().unwrap();
-        Ran { code, events: self.events, told: self.told.join().unwrap() }
+        let told = self.told.join().unwrap();
+        for token in [github::TOKEN, jenkins::TOKEN] {
+            let shown = self.events.iter().any(|event| event.to_string().contains(token)) || told.contains(token);
+            assert!(!shown, "a token was shown");
+        }
+        Ran { code, events: self.events, told }
     }
 }
 

@@ -27,8 +27,8 @@ pub fn bench_at(url: &str, edits: &[(&str, &str)]) -> Bench {
         .param("jenkins", url)
         .param("user", USER)
         .param("poll", "10ms")
-        .param("patience", "2s")
-        .param("deployment", "3s")
+        .param("patience", "4s")
+        .param("deployment", "30s")
         .param("canary_watch", "10ms")
         .env("JENKINS_TOKEN", TOKEN)
 }

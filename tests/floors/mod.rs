@@ -90,6 +90,7 @@ const LONG: &[(&str, &str)] = &[
     ("src/syntax/eval.rs", "one match over the tree, an arm for each node"),
     ("src/syntax/parse.rs", "one grammar; what could be taken out already is in parse/"),
     ("tests/journal.rs", "one simulated disk and every way it can fail"),
+    ("tests/render.rs", "pages in and pages out, whole: the text is the test"),
     ("tests/processes.rs", "one real supervisor and every way a process can end"),
     ("tests/render.rs", "one document of everything, and every place a hostile text is put into"),
 ];
