@@ -98,6 +98,31 @@ fn a_write_that_fails_once_stops_the_run() {
     fail_at("rename", "ENOSPC", 2, 1);
 }
 
+/// Every resume gets a little further than the one before, and none repeats what was done.
+#[test]
+fn a_disk_that_fails_again_and_again_wears_nothing_out() {
+    for (first, stride) in [(7, 1), (9, 2), (12, 3)] {
+        let lab = Lab::new();
+        lab.book(BOOK);
+        let inject = |number| format!("inject=fdatasync:error=EIO:when={number}");
+        finish(lab.traced(&["-e", &inject(first)], &["run", "./book.yaml", "--yes"])).expect(9);
+        let mut over = false;
+        for number in (1..60).step_by(stride) {
+            let ended = finish(lab.traced(&["-e", &inject(number)], &["resume", "last", "--yes"]));
+            assert!(matches!(ended.code, Some(0 | 9)), "{first}, {number}: {ended:#?} {:#?}", lab.journal());
+            lab.call(&["verify", "last"]).expect(0);
+            over = ended.code == Some(0);
+            if over {
+                break;
+            }
+        }
+        assert!(over);
+        assert_eq!(lab.marks("marks"), MARKS);
+        assert_eq!(lab.outcomes(), ["succeeded"]);
+        lab.sound();
+    }
+}
+
 /// From some point on nothing can be written, the reserve included: what ran stands on standard error.
 #[test]
 fn a_disk_that_is_gone_leaves_the_record_on_standard_error() {
