@@ -408,14 +408,14 @@ steps:
   - {id: d, when: n == 'four', shell: "true"}
 "#,
     );
-    let plan = bed.run(&["plan", "./x.yaml", "--json"]).end().code(1).json();
+    let plan = bed.run(&["plan", "./x.yaml", "--json"]).end().code(4).json();
     let problems = plan["problems"].as_array().unwrap();
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(problems[0].as_str().unwrap().contains("step a"), "{problems:#?}");
     assert!(problems[1].as_str().unwrap().contains("step b"), "{problems:#?}");
     let expected = [("a", "runs"), ("b", "runs"), ("c", "deferred: a.m"), ("d", "skipped")];
     assert_eq!(states(&plan), expected.map(|(id, state)| (id, state.to_owned())).into());
-    bed.run(&["plan", "./x.yaml"]).end().code(1).stdout_has("`three` is not a whole number");
+    bed.run(&["plan", "./x.yaml"]).end().code(4).stdout_has("`three` is not a whole number");
     // It cannot come to anything after a step that ends the run.
     bed.write(
         "y.yaml",
@@ -427,7 +427,7 @@ steps:
   - {id: b, shell: "true"}
 "#,
     );
-    let plan = bed.run(&["plan", "./y.yaml", "--json"]).end().code(1).json();
+    let plan = bed.run(&["plan", "./y.yaml", "--json"]).end().code(4).json();
     assert_eq!(states(&plan)["b"], "deferred: a.status");
 }
 

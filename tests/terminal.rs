@@ -302,3 +302,40 @@ fn the_terminal_is_as_it_was_afterwards() {
         assert_eq!(bed.read("before"), bed.read("after"), "{keys:?}");
     }
 }
+
+#[test]
+fn a_step_with_the_terminal_talks_to_the_person_and_is_masked() {
+    let bed = Bed::with(
+        r#"
+title: X
+secrets: {token: {env: TOKEN}}
+steps:
+  - id: talk
+    shell:
+      tty: true
+      script: |
+        [ -t 0 ] && [ -t 1 ]
+        printf '\033[31m%s' "${token:0:6}"; printf '%s\033[0m\n' "${token:6}"
+        read -r -p "Your name: " name
+        stty size
+        echo "hello $name, $token"
+    capture: {said: result.stdout}
+    expect: "'hello Ada' in result.stdout"
+  - {id: after, effect: read, shell: echo "$said" | wc -l}
+"#,
+    )
+    .env("TOKEN", "CANARYtoken0815");
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("***").answers("Your name: ", "Ada\r").sees("50 110").sees("hello Ada, ***").sees("✔ talk");
+    let said = seat.ends(0);
+    assert!(!said.contains("CANARY"), "{said}");
+    let log = std::fs::read_to_string(bed.runs()[0].join("out/talk.1.log")).unwrap();
+    assert!(!log.contains("CANARY") && log.contains("hello Ada, ***"), "{log}");
+    // Without the wish it has none, and does not hang.
+    let bed = Bed::with(
+        "title: X\nsteps:\n  - {id: a, on_failure: stop, shell: 'read -r -p \"Your name: \" name < /dev/tty; touch ran'}\n",
+    );
+    let seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.ends(1);
+    assert!(!bed.exists("ran"));
+}

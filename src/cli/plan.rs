@@ -45,11 +45,8 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    Ok(match (problems.is_empty(), seen.wrong().is_empty()) {
-        (false, _) => code::REQUIREMENT,
-        (true, false) => code::FAILED,
-        (true, true) => 0,
-    })
+    let fit = problems.is_empty() && seen.wrong().is_empty();
+    Ok(if fit { 0 } else { code::REQUIREMENT })
 }
 
 /// What the engine came to for each step.

@@ -42,9 +42,9 @@ pub(super) enum Verified {
 
 /// Captures ready for the record.
 #[derive(Default)]
-struct Gathered {
-    values: IndexMap<String, Value>,
-    withheld: Vec<String>,
+pub(super) struct Gathered {
+    pub values: IndexMap<String, Value>,
+    pub withheld: Vec<String>,
 }
 
 impl Engine<'_> {
@@ -283,15 +283,8 @@ impl Engine<'_> {
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
         }
-        if status == StepStatus::Failed && report.result.is_some() && !self.knows_secrets(step, &report, &gathered) {
-            // The reason quotes what was said.
-            let what = match (report.exit, report.http_status) {
-                (Some(exit), _) => format!("it exited with {exit}"),
-                (None, Some(status)) => format!("the answer was {status}"),
-                (None, None) => "it failed".to_owned(),
-            };
-            report.failure =
-                Some(Failure::plain(format!("{what}; what it said may hold a secret that could not be told")));
+        if status == StepStatus::Failed {
+            self.unsay(step, &mut report, &gathered);
         }
         self.record_end(step, number, &report, status, &gathered, &cx, began).await?;
         Ok(Ended {
@@ -307,37 +300,6 @@ impl Engine<'_> {
     fn patience(&self, step: &Step) -> Option<std::time::Duration> {
         let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
         timeout.eval(&self.scope.borrow()).ok()
-    }
-
-    /// What a new attempt may do. The output of one that captures a secret from it is held back until then.
-    fn context(&self, step: &Step, attempt: u32) -> Attempt<'_, '_> {
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
-        if step.secret_captures().next().is_some() {
-            cx.hold();
-        }
-        cx
-    }
-
-    /// Whether every secret that a step captures is masked by now. Of a step that failed they are still looked for: its
-    /// output says why it failed, and may hold them.
-    fn knows_secrets(&self, step: &Step, report: &StepReport, gathered: &Gathered) -> bool {
-        let scope = self.scope.borrow();
-        step.secret_captures().all(|capture| {
-            // An expression that found nothing does not say that nothing is there.
-            match gathered.values.get(&capture.name.value) {
-                Some(Value::None) => return false,
-                Some(_) => return true,
-                None => {}
-            }
-            let Some(result) = &report.result else { return false };
-            let Ok(Eval::Value(value)) = capture.value.eval(&scope, &[("result", result.clone())]) else {
-                return false;
-            };
-            let mut texts = Vec::new();
-            texts_of(&value, &mut texts);
-            !texts.is_empty()
-                && texts.into_iter().all(|text| self.publisher.redactor().add(&Secret::new(text), false).is_ok())
-        })
     }
 
     pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
@@ -841,7 +803,7 @@ fn tells(report: &StepReport) -> bool {
     }
 }
 
-fn texts_of(value: &Value, texts: &mut Vec<String>) {
+pub(super) fn texts_of(value: &Value, texts: &mut Vec<String>) {
     match value {
         Value::List(items) => items.iter().for_each(|item| texts_of(item, texts)),
         Value::Map(entries) => entries.values().for_each(|item| texts_of(item, texts)),

@@ -136,6 +136,19 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.engine.publisher.progress(&Progress::Output { step: self.step.clone(), stream, bytes: bytes.to_vec() });
     }
 
+    /// A person looks at what it writes: the beginning of what might become a secret is not held back for ever.
+    async fn watched<T>(&self, running: impl Future<Output = T>, keeper: &Keeper<'_, '_, '_>) -> T {
+        let mut running = std::pin::pin!(running);
+        let never = Cancel::new();
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut running => return ended,
+                () = self.engine.world.sleep(LULL, &never) => keeper.idle(),
+            }
+        }
+    }
+
     async fn intend(&self, effect: Effect, detail: String) -> Result<u32, StepError> {
         let number = self.number.get() + 1;
         self.number.set(number);
@@ -189,7 +202,8 @@ impl StepContext for Attempt<'_, '_> {
             request.attempt = self.attempt;
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output);
-            let ended = self.engine.world.run(&request, &keeper, &self.cancel).await;
+            let running = self.engine.world.run(&request, &keeper, &self.cancel);
+            let ended = if request.tty { self.watched(running, &keeper).await } else { running.await };
             let (stdout, stderr, truncated) = keeper.finish();
             Ok(match ended {
                 Ok(None) => None,
@@ -270,14 +284,34 @@ struct Kept {
     truncated: bool,
     streams: [(Stream, RedactStream); 3],
     masked: Vec<u8>,
+    /// Something came since the last look.
+    busy: bool,
 }
+
+/// How long nothing must come before what is held back is looked at.
+const LULL: Duration = Duration::from_millis(60);
 
 impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
     fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64) -> Keeper<'k, 'e, 'a> {
         let redactor = attempt.engine.publisher.redactor();
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Terminal].map(|stream| (stream, redactor.stream()));
-        let inner = Kept { stdout: Vec::new(), stderr: Vec::new(), truncated: false, streams, masked: Vec::new() };
+        let inner =
+            Kept { stdout: Vec::new(), stderr: Vec::new(), truncated: false, streams, masked: Vec::new(), busy: false };
         Keeper { attempt, inner: RefCell::new(inner), limit: usize::try_from(max_output).unwrap_or(usize::MAX) }
+    }
+
+    /// Called now and then: shows what is held if nothing came since the last time.
+    fn idle(&self) {
+        let mut kept = self.inner.borrow_mut();
+        let kept = &mut *kept;
+        if std::mem::take(&mut kept.busy) {
+            return;
+        }
+        for (stream, redact) in &mut kept.streams {
+            kept.masked.clear();
+            redact.idle(&mut kept.masked);
+            self.attempt.write(&kept.masked, *stream);
+        }
     }
 
     fn finish(self) -> (Vec<u8>, Vec<u8>, bool) {
@@ -295,6 +329,7 @@ impl Output for Keeper<'_, '_, '_> {
     fn chunk(&self, stream: Stream, bytes: &[u8]) {
         let mut kept = self.inner.borrow_mut();
         let kept = &mut *kept;
+        kept.busy = true;
         let raw = if stream == Stream::Stderr { &mut kept.stderr } else { &mut kept.stdout };
         let room = self.limit.saturating_sub(raw.len());
         raw.extend_from_slice(&bytes[..bytes.len().min(room)]);

@@ -6,6 +6,7 @@ mod context;
 mod menu;
 mod publish;
 mod resume;
+mod secret_captures;
 mod signals;
 
 use std::{

@@ -156,7 +156,7 @@ pub fn unknown_fields(expr: &Expr, kind: &str, outputs: &[&str]) -> Vec<Diagnost
             continue;
         }
         let message = format!("the result of a `{kind}` step has no `{field}`");
-        let near = did_you_mean(field, outputs.iter().copied()).map(|hint| hint.replace(" `", " `result."));
+        let near = did_you_mean(field, outputs.iter().copied());
         let hint = near.unwrap_or_else(|| format!("it has {}", listed(outputs)));
         problems.push(
             Diagnostic::error("unknown-result-field", reference.field_span(), message)

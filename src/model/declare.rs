@@ -74,8 +74,7 @@ impl Lowering {
             (Some(given), None | Some(Type::Enum)) => {
                 let items = given.list();
                 if items.as_ref().is_some_and(Vec::is_empty) {
-                    let _: Option<()> =
-                        given.report("wrong-value", format!("{what} has no choices; an enum needs some"), None);
+                    let _: Option<()> = given.report("wrong-value", "`choices` is empty; an enum needs some", None);
                 }
                 readable &= items.as_ref().is_some_and(|items| !items.is_empty());
                 for item in items.unwrap_or_default() {

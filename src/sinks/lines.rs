@@ -60,6 +60,15 @@ struct State {
     answers: HashMap<StepId, String>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
+    /// A step that has the terminal to itself, and what it wrote last.
+    talking: Option<Talking>,
+}
+
+struct Talking {
+    /// The cursor is not at the beginning of a line.
+    midway: bool,
+    /// It used escapes, so that colours of its own may still be on.
+    escapes: bool,
 }
 
 impl Lines {
@@ -73,6 +82,7 @@ impl Lines {
             looking: Vec::new(),
             answers: HashMap::new(),
             held: None,
+            talking: None,
         };
         Lines { options, titles, state: RefCell::new(state) }
     }
@@ -251,7 +261,8 @@ impl Lines {
         let why = match (rest.next().unwrap_or_default(), how) {
             ("", how) => how.to_owned(),
             (why, "") => why.to_owned(),
-            (why, how) if why.contains(how) => why.to_owned(),
+            // Most reasons say it already, in words of their own.
+            (why, how) if why.contains(how) || why.contains(&how.replace("exit ", "exited with ")) => why.to_owned(),
             (why, how) => format!("{why} ({how})"),
         };
         let colon = if why.is_empty() { "" } else { ": " };
@@ -317,6 +328,14 @@ impl Lines {
     }
 
     fn output(&self, state: &mut State, step: &StepId, stream: Stream, bytes: &[u8]) {
+        if stream == Stream::Terminal && self.options.terminal && self.options.interactive {
+            // It asked for the terminal: a prompt without a line feed must be seen, and its escapes are its own.
+            state.talk(bytes);
+            return;
+        }
+        if self.options.quiet {
+            return;
+        }
         let mut lines = Vec::new();
         state.partial.entry((step.clone(), stream as u8)).or_default().push(bytes, |line| lines.push(line));
         let gutter = self.gutter(state, step);
@@ -325,6 +344,7 @@ impl Lines {
 
     /// Shows what steps have written without a line feed at its end.
     fn finish_output(&self, state: &mut State, of: &StepId) {
+        state.silence();
         let gutter = self.gutter(state, of);
         let mut lines = Vec::new();
         state.partial.retain(|(step, _), partial| {
@@ -391,13 +411,11 @@ impl Sink for Lines {
     }
 
     fn progress(&self, progress: &Progress) {
-        if self.options.quiet {
-            return;
-        }
         let mut state = self.state.borrow_mut();
         match progress {
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
+            Progress::Poll { .. } if self.options.quiet => {}
             Progress::Poll { step, polls, elapsed_ms, limit_ms, answer } => {
                 self.poll(&mut state, step, *polls, *elapsed_ms, *limit_ms, answer);
             }
@@ -430,6 +448,23 @@ impl State {
         self.put(&text);
     }
 
+    fn talk(&mut self, bytes: &[u8]) {
+        let Some(last) = bytes.last() else { return };
+        self.clear();
+        let talking = self.talking.get_or_insert(Talking { midway: false, escapes: false });
+        talking.midway = *last != b'\n';
+        talking.escapes |= bytes.contains(&0x1b);
+        self.put_bytes(bytes);
+    }
+
+    /// The terminal is ours again.
+    fn silence(&mut self) {
+        let Some(Talking { midway, escapes }) = self.talking.take() else { return };
+        let reset = if escapes { "\x1b[0m" } else { "" };
+        let newline = if midway { "\r\n" } else { "" };
+        self.put(&format!("{reset}{newline}"));
+    }
+
     fn live(&mut self, line: &str) {
         self.put(&format!("\r\x1b[2K{line}"));
         self.live = true;
@@ -451,8 +486,12 @@ impl State {
     }
 
     fn put(&mut self, text: &str) {
+        self.put_bytes(text.as_bytes());
+    }
+
+    fn put_bytes(&mut self, bytes: &[u8]) {
         if let Some(out) = &mut self.out
-            && out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err()
+            && out.write_all(bytes).and_then(|()| out.flush()).is_err()
         {
             // Nobody reads any more; that is no reason to stop a run.
             self.out = None;

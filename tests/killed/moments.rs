@@ -2,7 +2,10 @@
 
 use std::{
     io::{Read, Write},
-    os::fd::{AsRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     process::Stdio,
 };
 
@@ -331,9 +334,11 @@ steps:
     );
     let (run, terminal) = at_terminal(&lab, &["run", "./book.yaml", "--mode", "auto"]);
     lab.until_record("the question", |record| record["event"] == "question_asked");
-    run.kill();
+    assert_eq!(lab.journal()[0]["attended"], true);
+    let killed = run.kill();
     drop(terminal);
-    assert_eq!(lab.outcomes(), ["interrupted"]);
+    assert_eq!(killed.signal, Some(9), "{killed:#?} {:#?}", lab.journal());
+    assert_eq!(lab.outcomes(), ["interrupted"], "{:#?}", lab.journal().last());
     // Nobody is there: it is asked again, and not answered.
     lab.call(&["resume", "last"]).expect(11);
     assert_eq!(lab.outcomes(), ["paused"]);
@@ -356,12 +361,39 @@ fn a_signal_at_a_question_pauses() {
         lab.book(&lab.read("work/book.yaml").replace(book, ""));
         let (run, terminal) = at_terminal(&lab, &["run", "./book.yaml", "--mode", mode]);
         lab.until_record("the question", |record| record["event"] == "question_asked");
+        assert_eq!(lab.journal()[0]["attended"], true);
         run.signal(signal);
         let ended = run.end();
         drop(terminal);
         assert_eq!(ended.code, Some(11), "{mode} {signal}: {ended:#?} {:#?}", lab.journal());
         assert_eq!(lab.outcomes(), ["paused"]);
         assert!(lab.marks("marks").is_empty());
+        lab.sound();
+    }
+}
+
+/// Ctrl-C while a step runs asks what is meant; TERM at that question lets the step end.
+#[test]
+fn a_menu_opened_by_an_interrupt_is_no_answer() {
+    for (second, passes) in [(libc::SIGTERM, true), (libc::SIGINT, false)] {
+        let lab = Lab::new();
+        lab.book(&gated("", ""));
+        let gate = lab.gate("gate");
+        let (run, terminal) = at_terminal(&lab, &["run", "./book.yaml", "--mode", "auto"]);
+        let open = gate.reached();
+        run.signal(libc::SIGINT);
+        lab.until_record("the menu", |record| record["about"] == "interrupt");
+        run.signal(second);
+        if passes {
+            open.pass();
+        }
+        let ended = run.end();
+        drop(terminal);
+        assert_eq!(ended.code, Some(11), "{second}: {ended:#?} {:#?}", lab.journal());
+        assert_eq!(lab.marks("marks").len(), 1 + usize::from(passes));
+        assert_eq!(lab.outcomes(), ["paused"]);
+        lab.sound();
+        lab.call(&["resume", "last", "--yes"]).expect(if passes { 0 } else { 7 });
         lab.sound();
     }
 }
@@ -374,6 +406,15 @@ fn at_terminal(lab: &Lab, args: &[&str]) -> (Running, std::thread::JoinHandle<()
     command.stdin(Stdio::from(slave.try_clone().unwrap()));
     command.stdout(Stdio::from(slave.try_clone().unwrap()));
     command.stderr(Stdio::from(slave));
+    // SAFETY: two calls that may be made between fork and exec; the terminal becomes that of a session of its own.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
     let run = Running::of(command);
     let mut master = std::fs::File::from(master);
     let reader = std::thread::spawn(move || {

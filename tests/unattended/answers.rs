@@ -101,7 +101,7 @@ fn only_a_clear_word_of_a_file_is_an_answer() {
 
 #[test]
 fn a_text_to_be_typed_back_stands_in_the_answers() {
-    for (word, code) in [("v1.0", 0), ("yes", 11), ("V1.0", 11), ("no", 5)] {
+    for (word, code) in [("v1.0", 0), ("yes", 0), ("V1.0", 11), ("v1", 11), ("true", 11), ("no", 5)] {
         let bed = Bed::with(
             "title: X\nparams: {tag: {type: string, default: v1.0}}\nsteps:\n  - {id: ask, confirm: {message: Go?, type_back: '{{ tag }}'}}\n",
         )
