@@ -249,3 +249,34 @@ fn name_of(event: &Event) -> String {
         .and_then(|json| Some(json.get("event")?.as_str()?.to_owned()))
         .unwrap_or_else(|| "of a later version".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_again_and_again_is_counted_and_not_kept() {
+        let step = StepId::new("a");
+        let mut state = RunState { last_seq: 1, ..RunState::default() };
+        state.steps.insert(step.clone(), StepState { attempts: 1, phase: StepPhase::Running, ..StepState::new() });
+        state.header = serde_json::from_value(serde_json::json!({
+            "journal": 1, "format": 1, "run": "x", "runbook": "x", "origin": "x", "digest": "", "params": {},
+            "tool_version": "1", "operator": "o", "host": "h", "cwd": "/", "attended": false,
+        }))
+        .unwrap();
+        for number in 1..=1000 {
+            let event = Event::EffectIntended {
+                step: step.clone(),
+                attempt: 1,
+                number,
+                effect: Effect::Change,
+                detail: format!("effect {number}"),
+            };
+            let seq = u64::from(number) + 1;
+            state.apply(&Record { seq, time: jiff::Timestamp::UNIX_EPOCH, elapsed_ms: 0, event }).unwrap();
+        }
+        let found = &state.steps[&step];
+        assert_eq!((found.effects.len(), found.more_effects), (8, 992));
+        assert_eq!(found.effects[7], "effect 8");
+    }
+}

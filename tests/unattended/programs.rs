@@ -153,3 +153,16 @@ fn steps_see_only_the_clean_environment() {
         "{seen}"
     );
 }
+
+#[test]
+fn a_wait_that_looks_again_says_once_what_it_does() {
+    let bed = Bed::with(
+        "title: X\nsteps:\n  - id: a\n    wait:\n      shell: |\n        echo x >> looks\n        wc -l < looks # what is looked at\n      until: result.json == 4\n      interval: 1ms\n      timeout: 30s\n",
+    );
+    bed.run(&["run", "./x.yaml"]).stdin_null().end().code(0);
+    let journal = bed.journal();
+    let intents = journal.iter().filter(|record| record["event"] == "effect_intended");
+    let details: Vec<&str> = intents.map(|record| record["detail"].as_str().unwrap()).collect();
+    let again = "echo x >> looks… (as before)";
+    assert_eq!(details, ["echo x >> looks\nwc -l < looks # what is looked at", again, again, again]);
+}
