@@ -209,7 +209,7 @@ impl RunStore {
     }
 
     fn names(&self) -> Result<Vec<RunId>, StoreError> {
-        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).collect())
+        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).filter(RunId::is_whole).collect())
     }
 }
 
