@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use runsheet::{kinds::registry, model::load, syntax::decode};
+use runsheet::{
+    kinds::registry,
+    model::load,
+    syntax::{FunctionKind, RESERVED, decode, functions},
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -172,6 +176,77 @@ fn every_direct_dependency_has_its_reason() {
         }
     }
     assert!(wrong.is_empty(), "docs/dependencies.md does not speak of: {}", wrong.join(", "));
+}
+
+/// The pages that are made from tables of the program. `UPDATE_GOLDEN=1` writes them.
+#[test]
+fn pages_made_from_tables_are_up_to_date() {
+    for (name, text) in [("kinds.md", kinds_page()), ("expressions.md", expressions_page())] {
+        let path = root().join("docs/reference").join(name);
+        if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let is = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(is == text, "docs/reference/{name} is out of date: UPDATE_GOLDEN=1 cargo test --test suite docs::");
+    }
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', "\\n")
+}
+
+/// Code in a table: a bar would end its cell.
+fn code(text: &str) -> String {
+    if text.contains('`') { format!("`` {} ``", cell(text)) } else { format!("`{}`", cell(text)) }
+}
+
+fn kinds_page() -> String {
+    let mut page =
+        "# Kinds of steps\n\nMade from the table in `src/kinds/mod.rs`. What every step may have, and what was \
+                    decided where the\nlanguage left a choice, is in the [notes](language-notes.md).\n"
+            .to_owned();
+    for kind in registry().0 {
+        page.push_str(&format!("\n## {}\n\n{}\n", kind.name, kind.summary));
+        if kind.lower.is_none() {
+            page.push_str("\nNot supported yet.\n");
+        } else if !kind.fields.is_empty() {
+            page.push_str("\n| field | meaning |\n| --- | --- |\n");
+            for field in kind.fields {
+                page.push_str(&format!("| {} | {} |\n", code(field.name), cell(field.summary)));
+            }
+        }
+    }
+    page
+}
+
+fn expressions_page() -> String {
+    let mut page =
+        "# Filters, tests and functions\n\nMade from the table in `src/syntax/functions.rs`. A parameter with `=` \
+                    may be left out; those after `*` are given by\nname. How expressions differ from Jinja is in the \
+                    [notes](language-notes.md#expressions).\n"
+            .to_owned();
+    let parts = [
+        (FunctionKind::Filter, "Filters: `value|name(…)`"),
+        (FunctionKind::Test, "Tests: `value is name(…)`"),
+        (FunctionKind::Function, "Functions: `name(…)`"),
+    ];
+    for (kind, heading) in parts {
+        page.push_str(&format!("\n## {heading}\n\n| name | meaning | example | gives |\n| --- | --- | --- | --- |\n"));
+        for doc in functions().iter().filter(|doc| doc.kind == kind) {
+            let others: Vec<String> = doc.aliases.iter().map(|alias| code(alias)).collect();
+            let others = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
+            page.push_str(&format!(
+                "| {}{others} | {} | {} | {} |\n",
+                code(doc.signature),
+                cell(doc.summary),
+                code(doc.example),
+                code(doc.gives)
+            ));
+        }
+    }
+    let reserved: Vec<String> = RESERVED.iter().map(|word| code(word)).collect();
+    page.push_str(&format!("\n## Names that nothing may have\n\n{}\n", reserved.join(" ")));
+    page
 }
 
 #[test]

@@ -85,3 +85,29 @@ fn a_killed_run_keeps_its_lock_too() {
     lab.call(&["resume", &name, "--yes"]).expect(0);
     assert!(lab.read("marks").contains("end none"));
 }
+
+#[test]
+fn of_two_resumes_one_goes_on() {
+    let lab = Lab::new();
+    lab.book(
+        "title: t\nsteps:\n  - {id: sure, confirm: Go?}\n  - id: go\n    shell: |\n      echo go >> \"$HOME/marks\"\n      read -r _ < \"$HOME/gate\"\n",
+    );
+    let gate = lab.gate("gate");
+    lab.call(&["run", "./book.yaml"]).expect(11);
+    let args = ["resume", "last", "--yes"];
+    let mut both = vec![lab.start(&args), lab.start(&args)];
+    let open = gate.reached();
+    assert_eq!(lab.outcomes(), ["running"]);
+    let mut loser = None;
+    until("a loser", || {
+        loser = both.iter_mut().position(|run| !run.alive());
+        loser.is_some()
+    });
+    let lost = both.remove(loser.unwrap()).end().expect(8);
+    let winner = both.remove(0);
+    assert!(lost.err.contains(&format!("process {}", winner.pid())), "{lost:#?}");
+    open.pass();
+    winner.end().expect(0);
+    assert_eq!(lab.marks("marks"), ["go"]);
+    lab.sound();
+}

@@ -144,7 +144,7 @@ impl Engine<'_> {
             }
             return match self.done_by_hand(step, answer).await? {
                 Ok(standing) => Ok(Some(standing)),
-                Err(found) => Err(StepError::Paused(format!("step {}: {found}", step.path))),
+                Err(found) => Err(StepError::Undecided(format!("step {}: {found}", step.path))),
             };
         }
         match self.after(step, &ended, false).await? {

@@ -110,7 +110,7 @@ fn a_decision_that_verify_contradicts_is_refused() {
     lab.file("code", "1");
     for _ in 0..2 {
         let args = ["resume", "last", "--step", "deploy", "--as", "done", "--reason", "I think so"];
-        let refused = lab.call(&args).expect(11);
+        let refused = lab.call(&args).expect(7);
         assert!(refused.err.contains("not in place"), "{refused:#?}");
         lab.sound();
     }
@@ -233,4 +233,31 @@ steps:
     lab.book(&book(&format!("http://{free}"), ""));
     let ended = lab.call(&["run", "./book.yaml", "--yes"]).expect(1);
     assert!(ended.err.contains("not reachable"), "{ended:#?}");
+}
+
+/// Killed between sending and the answer: nothing but a look, or a person, can tell.
+#[test]
+fn a_request_on_its_way_is_open_after_a_kill() {
+    for (more, code) in [("", 7), ("verify: {shell: \"true\"}", 0), ("idempotent: true", 1), ("effect: read", 1)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let lab = Lab::new();
+        lab.book(&format!(
+            "title: t\nsteps:\n  - id: trigger\n    http: {{method: POST, url: \"http://{}/build\", body: now}}\n    {more}\n",
+            listener.local_addr().unwrap()
+        ));
+        let run = lab.start(&["run", "./book.yaml", "--yes"]);
+        let (stream, _) = listener.accept().unwrap();
+        let mut first = String::new();
+        BufReader::new(&stream).read_line(&mut first).unwrap();
+        assert_eq!(first.trim(), "POST /build HTTP/1.1");
+        run.kill();
+        drop((stream, listener));
+        assert_eq!(lab.outcomes(), ["interrupted"]);
+        lab.sound();
+        // Whoever sends it again finds nobody: a plain failure.
+        let resumed = lab.call(&["resume", "last", "--yes"]);
+        assert_eq!(resumed.code, Some(code), "{more}: {resumed:#?}");
+        assert_eq!(resumed.err.contains("not reachable"), code == 1, "{more}: {resumed:#?}");
+        lab.sound();
+    }
 }

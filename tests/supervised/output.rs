@@ -88,3 +88,20 @@ fn bytes_that_are_no_text_are_kept_as_they_are() {
     assert_eq!(std::fs::read(lab.run_dir().join("out/raw.1.log")).unwrap(), b"\xff\0\x1b]0;x\x07\r\n");
     lab.sound();
 }
+
+/// Whoever watches may go away; what was begun is done and on record.
+#[test]
+fn nobody_has_to_listen() {
+    for args in [&["run", "./book.yaml", "--yes", "--json"][..], &["run", "./book.yaml", "--yes"]] {
+        let lab = Lab::new();
+        lab.book("title: t\nsteps:\n  - {id: one, shell: (yes || true) | head -c 300000}\n  - {id: two, shell: echo two >> $HOME/marks}\n");
+        let mut command = lab.command(args);
+        let (reader, writer) = std::io::pipe().unwrap();
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        let mut child = command.spawn().unwrap();
+        drop((command, reader));
+        let code = child.wait().unwrap().code();
+        assert_eq!((code, lab.marks("marks").len()), (Some(0), 1), "{:#?}", lab.journal());
+        lab.sound();
+    }
+}

@@ -390,7 +390,7 @@ fn what_is_left_of_an_escape_brings_nothing_together() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1500, max_global_rejects: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn chunks_make_no_difference(pieces in proptest::collection::vec(piece(), 0..24), cuts in proptest::collection::vec(1usize..9, 1..40)) {
@@ -414,8 +414,8 @@ proptest! {
     }
 
     #[test]
-    fn any_secret_goes_and_other_text_stays(secret in "[ -~äß\n]{8,40}", before in "[a-z ]{0,20}", after in "[a-z ]{0,20}", other in "[A-Z\n]{0,200}") {
-        prop_assume!(secret.trim().len() >= 8 && !secret.contains('*') && !secret.trim().bytes().all(|b| b.is_ascii_uppercase() || b == b'\n'));
+    fn any_secret_goes_and_other_text_stays(secret in "[ -)+-~äß\n]{8,40}", before in "[a-z ]{0,20}", after in "[a-z ]{0,20}", other in "[A-Z\n]{0,200}") {
+        prop_assume!(secret.trim().len() >= 8 && !secret.trim().bytes().all(|b| b.is_ascii_uppercase() || b == b'\n'));
         let redactor = redactor(&[&secret]);
         let text = format!("{before}{secret}{after}");
         let masked = redactor.text(&text);
