@@ -579,7 +579,7 @@ impl Engine<'_> {
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
         let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
-        let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
+        let mut question = menu::before_step(step, self.title(step), &shown);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
                 Reply::Unasked => return Ok(None),
