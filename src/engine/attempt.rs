@@ -59,7 +59,7 @@ impl Engine<'_> {
         };
         let mut asked = false;
         loop {
-            if let Some(why) = self.signals.stop_reason() {
+            if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
             let mut ended = match self.prepare(step).await? {

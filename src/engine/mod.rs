@@ -373,7 +373,7 @@ impl<'a> Engine<'a> {
         let mut queue = Queue::of(graph, &standing, last);
         let mut stopped = false;
         loop {
-            if let Some(why) = self.signals.stop_reason() {
+            if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
             if stopped && !last {

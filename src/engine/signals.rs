@@ -89,6 +89,16 @@ impl Signals {
         self.stopping.notify_waiters();
     }
 
+    /// As [`Signals::stop_reason`], for a moment at which something new would start: what was sent before counts, even if
+    /// the runtime had no turn since to pass it on.
+    pub async fn stop_reason_now(&self) -> Option<String> {
+        // One turn hears of it, the next runs the task that tells us, one more is for good measure.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.stop_reason()
+    }
+
     pub fn stop_reason(&self) -> Option<String> {
         // What arrived between two steps counts as well.
         if let Some(incoming) = self.incoming.borrow_mut().as_mut() {
