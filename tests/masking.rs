@@ -267,7 +267,7 @@ steps:
   - {{id: number-cut, set: {{m: "('012345678901234567890123456789' ~ vault)|int"}}, on_failure: continue}}
   - {{id: matched, shell: 'true', expect: token is matches("x"), on_failure: continue}}
   - {{id: url-cut, http: {{url: "{{{{ 'https://host/' ~ long[:55] ~ token }}}} "}}, on_failure: continue}}
-  - {{id: compared, when: odd > 3, shell: "true", on_failure: continue}}
+  - {{id: compared, shell: "true", expect: odd > 3, on_failure: continue}}
 "#
     ));
     let ended = bed.run(&["run", "./x.yaml", "--json", "--verbose"]).end();
@@ -281,7 +281,7 @@ fn questions_and_answers_show_no_secret() {
     let bed = bed(r#"
 steps:
   - {id: ask, confirm: "Log in with {{ token }} and {{ odd }}?"}
-  - {id: typed, confirm: {message: Sure?, type_back: "{{ vault }}"}}
+  - {id: typed, confirm: {message: Sure?, type_back: go}}
   - {id: hand, manual: {message: "Say {{ odd }}.", open: "https://host.example/{{ token }}", evidence: {note: {type: string}}}}
   - {id: use, shell: echo "$note"}
   - {id: declined, confirm: "Was {{ token }} right?"}
@@ -290,7 +290,7 @@ steps:
     clean_end("the run", &ended);
     let answers = bed.root().join("bin/answers.yaml");
     let text = format!(
-        "ask: yes\ntyped: {FROM_COMMAND}\nhand: {{note: {PLAIN}, reason: it is {PLAIN}}}\ndeclined: {{answer: no, reason: 'it is {PLAIN}'}}\n"
+        "ask: yes\ntyped: go\nhand: {{note: {PLAIN}, reason: it is {PLAIN}}}\ndeclined: {{answer: no, reason: 'it is {PLAIN}'}}\n"
     );
     std::fs::write(&answers, text).unwrap();
     let ended = bed.run(&["resume", "last", "--json", "--verbose", "--answers", answers.to_str().unwrap()]).end();
@@ -417,4 +417,63 @@ fn diagnostics_are_masked() {
     );
     let ended = bed.run(&["run", "./x.yaml"]).env("RUNSHEET_LOG", "trace").end().code(0);
     clean_end("a run with diagnostics", &ended);
+}
+
+/// Names are what a run's state is looked up by, whatever else is masked.
+#[test]
+fn a_step_whose_id_holds_a_secret_is_retried_and_not_forgotten() {
+    let bed = Bed::with(
+        r#"
+title: X
+secrets: {password: {env: PASSWORD}}
+steps:
+  - id: migrate-postgres
+    shell: 'echo "as $password"; echo ran >> ran; [ "$(wc -l < ran)" = 2 ]'
+    retry: {attempts: 2, interval: 1ms}
+    capture: {postgres: result.exit}
+  - {id: ask, confirm: Go on?}
+  - {id: last, shell: 'echo "$postgres" > last', needs: [migrate-postgres]}
+"#,
+    )
+    .env("PASSWORD", "postgres");
+    bed.run(&["run", "./x.yaml"]).end().code(11).stderr_has("as ***");
+    let finished = |bed: &Bed| -> Vec<_> {
+        let ends = bed.journal().into_iter().filter(|event| event["event"] == "step_finished");
+        ends.map(|event| (event["step"].clone(), event["status"].clone())).collect()
+    };
+    let expected = [("migrate-postgres", "failed"), ("migrate-postgres", "succeeded")];
+    assert_eq!(finished(&bed), expected.map(|(step, status)| (step.into(), status.into())));
+    bed.run(&["resume", "last", "--yes"]).end().code(0);
+    assert_eq!(bed.read("ran"), "ran\nran\n");
+    assert_eq!(bed.read("last"), "0\n");
+}
+
+#[test]
+fn a_killed_run_knows_its_step_again_though_the_id_holds_a_secret() {
+    let bed = Bed::with(
+        r#"
+title: X
+secrets: {password: {env: PASSWORD}}
+steps:
+  - {id: migrate-postgres, shell: 'echo "as $password"; echo ran >> ran'}
+  - {id: wait, wait: 10m}
+"#,
+    )
+    .env("PASSWORD", "postgres");
+    let mut going = bed.run(&["run", "./x.yaml", "--verbose"]).start();
+    going.until_stderr("wait");
+    going.signal(rustix::process::Signal::KILL);
+    drop(going);
+    let mut going = bed.run(&["resume", "last", "--yes", "--verbose"]).start();
+    going.until_stderr("wait");
+    drop(going);
+    assert_eq!(bed.read("ran"), "ran\n");
+}
+
+#[test]
+fn a_secret_in_the_page_to_open_is_not_shown_to_the_operator() {
+    let bed = bed("steps:\n  - {id: a, manual: {message: Look, open: 'https://host.example/{{ token }}'}}\n");
+    let ended = bed.run(&["run", "./x.yaml"]).end();
+    clean_end("the run", &ended);
+    ended.code(11);
 }

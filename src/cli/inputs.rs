@@ -188,6 +188,20 @@ pub fn recorded_sources(plan: &Plan, redactor: &Redactor) -> serde_json::Map<Str
     sources
 }
 
+/// The folder is on record as it is, so that a resume finds it; it must not be made of a secret.
+pub fn check_folder(plan: &Plan, redactor: &Redactor) -> Result<(), CliError> {
+    let used = |name: &str| plan.runbook.cwd.iter().flat_map(|cwd| cwd.references()).any(|used| used.name == name);
+    for (name, value) in plan.params_json() {
+        let mut masked = value.clone();
+        redactor.json(&mut masked);
+        if masked != value && used(&name) {
+            let why = format!("parameter `{name}` holds a secret, and the runbook's `cwd` is made of it");
+            return Err(CliError::new(code::REQUIREMENT, why).hint("the folder of a run is on record and shown"));
+        }
+    }
+    Ok(())
+}
+
 /// The lock's name as others may read it.
 pub fn locks(plan: &Plan, redactor: &Redactor) -> Vec<String> {
     plan.lock.iter().map(|lock| redactor.text(lock).into_owned()).collect()

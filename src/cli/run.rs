@@ -53,6 +53,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let id = RunId::make(world.wall(), world.random());
     let who = session::who();
     inputs::mask_variables(&plan, &world, &context.redactor);
+    inputs::check_folder(&plan, &context.redactor)?;
     let (plan_json, digest) = plan.recorded(&context.redactor);
     let locks = inputs::locks(&plan, &context.redactor);
     let held = store.acquire(&locks, &id, &ready.runbook.name, &who)?;

@@ -624,7 +624,13 @@ impl Engine<'_> {
                 OnFailure::Ask => {}
             }
         }
-        let effects = self.state().steps.get(&step.path).map(|state| state.effects.clone()).unwrap_or_default();
+        let mut effects = Vec::new();
+        if let Some(state) = self.state().steps.get(&step.path) {
+            effects.clone_from(&state.effects);
+            if state.more_effects > 0 {
+                effects.push(format!("and {} more", state.more_effects));
+            }
+        }
         let title = self.title(step);
         let mut question = if unknown {
             menu::unknown(step, title, &ended.why, &effects, &ended.output)

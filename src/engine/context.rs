@@ -8,11 +8,12 @@ use std::{
 
 use super::{Engine, publish::millis};
 use crate::{
-    event::{Effect, Event, Progress, RedactStream, StepId, Stream},
+    event::{Effect, Event, Progress, RedactStream, Redactor, StepId, Stream},
     port::{
         Cancel, HttpReply, HttpRequest, Local, Output, OutputLog, OutputSummary, ProcessReport, ProcessRequest,
         Question, Reply, SendError, StepContext, StepError, WorldError,
     },
+    text::CUT,
     value::Scope,
 };
 
@@ -25,6 +26,8 @@ pub struct Attempt<'e, 'a> {
     cancel: Cancel,
     /// Effects so far.
     number: Cell<u32>,
+    /// What it was about to do so far, each once.
+    intents: RefCell<Vec<String>>,
     /// Only looks from here on, by `verify`.
     looks: Cell<bool>,
     log: RefCell<Option<Box<dyn OutputLog>>>,
@@ -41,8 +44,16 @@ pub struct Attempt<'e, 'a> {
 /// Output of a step that captures a secret from it: until then nobody knows what to mask.
 #[derive(Default)]
 struct Held {
-    parts: Vec<(Stream, Vec<u8>)>,
+    parts: Vec<Part>,
     omitted: u64,
+}
+
+/// One stream as a whole, so that no border between pieces can hide a secret.
+struct Part {
+    stream: Stream,
+    bytes: Vec<u8>,
+    /// Its end is missing.
+    cut: bool,
 }
 
 /// What is held of one attempt's output at most; what captures a secret has little to say.
@@ -57,6 +68,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             scope,
             cancel: Cancel::new(),
             number: Cell::new(0),
+            intents: RefCell::new(Vec::new()),
             looks: Cell::new(false),
             log: RefCell::new(None),
             wrote: Cell::new(false),
@@ -75,12 +87,15 @@ impl<'e, 'a> Attempt<'e, 'a> {
     pub fn release(&self, show: bool) -> u64 {
         let Some(held) = self.held.take() else { return 0 };
         if !show {
-            return held.omitted + held.parts.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+            return held.omitted + held.parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>();
         }
-        for (stream, bytes) in &held.parts {
-            self.write(&self.engine.publisher.redactor().bytes(bytes), *stream);
+        let mut lost = held.omitted;
+        for part in &held.parts {
+            let (masked, dropped) = part.masked(self.engine.publisher.redactor());
+            self.write(&masked, part.stream);
+            lost += dropped;
         }
-        held.omitted
+        lost
     }
 
     /// Makes the output durable and tells its digest. Where that fails nothing new starts, and the end of the attempt
@@ -149,18 +164,24 @@ impl<'e, 'a> Attempt<'e, 'a> {
         }
     }
 
+    /// What is recorded of an intent: in full the first time. A wait looks again and again for days, and what it does is
+    /// on record by then.
+    fn intent(&self, detail: String) -> String {
+        let mut intents = self.intents.borrow_mut();
+        if intents.contains(&detail) || intents.len() >= INTENTS {
+            return as_before(&detail);
+        }
+        intents.push(detail.clone());
+        shorten(detail)
+    }
+
     async fn intend(&self, effect: Effect, detail: String) -> Result<u32, StepError> {
         let number = self.number.get() + 1;
         self.number.set(number);
+        let detail = self.intent(detail);
         self.engine
             .publisher
-            .publish(Event::EffectIntended {
-                step: self.step.clone(),
-                attempt: self.attempt,
-                number,
-                effect,
-                detail: shorten(detail),
-            })
+            .publish(Event::EffectIntended { step: self.step.clone(), attempt: self.attempt, number, effect, detail })
             .await?;
         self.begun.set(true);
         Ok(number)
@@ -168,15 +189,31 @@ impl<'e, 'a> Attempt<'e, 'a> {
 }
 
 impl Held {
-    /// Each stream as a whole, so that no border between pieces can hide a secret.
     fn push(&mut self, bytes: &[u8], stream: Stream) {
-        let room = HELD.saturating_sub(self.parts.iter().map(|(_, bytes)| bytes.len()).sum());
+        let room = HELD.saturating_sub(self.parts.iter().map(|part| part.bytes.len()).sum());
         let taken = &bytes[..bytes.len().min(room)];
+        let cut = taken.len() < bytes.len();
         self.omitted += (bytes.len() - taken.len()) as u64;
-        match self.parts.iter_mut().find(|(of, _)| *of == stream) {
-            Some((_, whole)) => whole.extend_from_slice(taken),
-            None => self.parts.push((stream, taken.to_vec())),
+        match self.parts.iter_mut().find(|part| part.stream == stream) {
+            Some(part) => {
+                part.bytes.extend_from_slice(taken);
+                part.cut |= cut;
+            }
+            None => self.parts.push(Part { stream, bytes: taken.to_vec(), cut }),
         }
+    }
+}
+
+impl Part {
+    /// What of it may be shown, and how many bytes at its end may not: where it was cut they may begin a secret.
+    fn masked(&self, redactor: &Redactor) -> (Vec<u8>, u64) {
+        if !self.cut {
+            return (redactor.bytes(&self.bytes), 0);
+        }
+        let mut masked = Vec::new();
+        let mut stream = redactor.stream();
+        stream.push(&self.bytes, &mut masked);
+        (masked, stream.held() as u64)
     }
 }
 
@@ -384,15 +421,54 @@ fn reply_text(request: &HttpRequest, reply: &HttpReply) -> Vec<u8> {
     bytes
 }
 
+/// Different intents of one attempt that are recorded in full.
+const INTENTS: usize = 8;
+
+/// An intent that is known already: its first line, if that is all there is to it, and a part of it otherwise.
+fn as_before(detail: &str) -> String {
+    const LIMIT: usize = 200;
+    let first = detail.lines().next().unwrap_or_default();
+    let end = first.floor_char_boundary(LIMIT);
+    if end == detail.len() { detail.to_owned() } else { format!("{}{CUT} (as before)", &first[..end]) }
+}
+
 /// An intent is for reading; a script of megabytes is on record as the runbook's bytes already.
 fn shorten(detail: String) -> String {
     const LIMIT: usize = 16 * 1024;
     if detail.len() <= LIMIT {
         return detail;
     }
-    let mut end = LIMIT;
-    while !detail.is_char_boundary(end) {
-        end -= 1;
+    let end = detail.floor_char_boundary(LIMIT);
+    format!("{}{CUT} ({} bytes in all)", &detail[..end], detail.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Secret;
+
+    #[test]
+    fn a_secret_at_the_cut_leaves_nothing_of_itself() {
+        let mut held = Held::default();
+        held.push(&vec![b'.'; HELD - 9], Stream::Stdout);
+        held.push(b"hunter2hunter2", Stream::Stdout);
+        held.push(b"hunter2", Stream::Stderr);
+        assert_eq!(held.omitted, 5 + 7);
+        let redactor = Redactor::new();
+        redactor.add(&Secret::new("hunter2hunter2".to_owned()), false).unwrap();
+        let (masked, dropped) = held.parts[0].masked(&redactor);
+        assert_eq!((masked, dropped), (vec![b'.'; HELD - 9], 9));
+        // What is whole ends as it ended.
+        let mut held = Held::default();
+        held.push(b"hunter2hunter2 hunter2", Stream::Stdout);
+        assert_eq!(held.parts[0].masked(&redactor), (b"*** hunter2".to_vec(), 0));
     }
-    format!("{}… ({} bytes in all)", &detail[..end], detail.len())
+
+    #[test]
+    fn a_known_intent_is_one_short_line() {
+        assert_eq!(as_before("GET https://host/x"), "GET https://host/x");
+        assert_eq!(as_before("first\nsecond"), "first\u{2026} (as before)");
+        let long = as_before(&"\u{fc}".repeat(1000));
+        assert_eq!(long, format!("{}\u{2026} (as before)", "\u{fc}".repeat(100)));
+    }
 }

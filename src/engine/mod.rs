@@ -27,7 +27,7 @@ use crate::{
     event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     plan::Plan,
-    port::{Answer, Failure, Journal, JournalError, Operator, Question, Reply, StepError, World},
+    port::{Answer, Failure, Journal, JournalError, Operator, Question, QuestionKind, Reply, StepError, World},
     syntax::Truth,
     text::Diagnostic,
     value::{Scope, Slot, Value},
@@ -510,6 +510,22 @@ impl<'a> Engine<'a> {
         }
         for choice in &mut question.choices {
             choice.consequence = redactor.text(&choice.consequence).into_owned();
+        }
+        match &mut question.kind {
+            QuestionKind::Manual { open, evidence } => {
+                if let Some(open) = open {
+                    *open = redactor.text(open).into_owned();
+                }
+                for evidence in evidence {
+                    evidence.prompt = redactor.text(&evidence.prompt).into_owned();
+                }
+            }
+            // Masked, nobody could type it; as it is, everybody would see it.
+            QuestionKind::Confirm { type_back: Some(text), .. } if redactor.holds(text) => {
+                let why = format!("the text to be typed for {} holds a secret, so it cannot be shown", question.title);
+                return Err(StepError::Paused(why));
+            }
+            _ => {}
         }
         let number = self.publisher.state().questions + 1;
         self.publisher

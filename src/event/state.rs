@@ -20,6 +20,9 @@ pub struct RunState {
     pub last_seq: u64,
 }
 
+/// Effects of one attempt whose text is kept: a step that does something again and again may do so for days.
+const EFFECTS: usize = 8;
+
 /// A question that was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Open {
@@ -33,8 +36,10 @@ pub struct Open {
 pub struct StepState {
     pub attempts: u32,
     pub phase: StepPhase,
-    /// What the latest attempt was about to do: the effects whose intent is on record.
+    /// What the latest attempt was about to do: the first of the effects whose intent is on record.
     pub effects: Vec<String>,
+    /// How many there are besides.
+    pub more_effects: u32,
     pub kind: String,
     pub effect: Effect,
     pub idempotent: bool,
@@ -68,6 +73,7 @@ impl StepState {
             attempts: 0,
             phase: StepPhase::NotStarted,
             effects: Vec::new(),
+            more_effects: 0,
             kind: String::new(),
             effect: Effect::Change,
             idempotent: false,
@@ -135,6 +141,7 @@ impl RunState {
                 state.effect = *effect;
                 state.idempotent = *idempotent;
                 state.effects.clear();
+                state.more_effects = 0;
                 state.interrupted = false;
                 state.phase = StepPhase::Running;
             }
@@ -144,7 +151,11 @@ impl RunState {
                     self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 } else {
                     let state = self.running(step, *attempt).map_err(illegal)?;
-                    state.effects.push(detail.clone());
+                    if state.effects.len() < EFFECTS {
+                        state.effects.push(detail.clone());
+                    } else {
+                        state.more_effects = state.more_effects.saturating_add(1);
+                    }
                 }
             }
             Event::OutputCommit { .. } => {}

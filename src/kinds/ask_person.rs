@@ -2,7 +2,7 @@
 
 use crate::{
     event::{Effect, StepStatus},
-    model::{Action, Block, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
+    model::{Action, Block, Declared, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
     port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::{Diagnostic, Spanned},
@@ -113,6 +113,23 @@ impl Action for Confirm {
         true
     }
 
+    fn check(&self, names: &Names, _variables: &[&str], problems: &mut Vec<Diagnostic>) {
+        for reference in self.type_back.iter().flat_map(Template::references) {
+            if let Some(declared @ Declared::Secret(_)) = names.get(&reference.name) {
+                problems.push(
+                    Diagnostic::error(
+                        "shown-secret",
+                        reference.span,
+                        format!("`{}` is a secret, and a text to be typed is shown", reference.name),
+                    )
+                    .label("it would stand in the question")
+                    .related(declared.span(), "declared here")
+                    .hint("let something be typed that may be seen, such as a name"),
+                );
+            }
+        }
+    }
+
     fn show(&self, scope: &Scope) -> Shown {
         let message = self.message.show(scope, &[]).trim_end().to_owned();
         let detail = match &self.type_back {
@@ -141,11 +158,23 @@ impl Action for Confirm {
                 let span = self.type_back.as_ref().map(Template::span).unwrap_or_default();
                 return Err(Diagnostic::error("wrong-value", span, "the text to be typed is empty"));
             }
+            Some(Rendered::Text(text)) if reads_as_answer(&text) => {
+                let span = self.type_back.as_ref().map(Template::span).unwrap_or_default();
+                let message = format!("the text to be typed is `{}`, which is an answer already", text.trim());
+                return Err(Diagnostic::error("wrong-value", span, message)
+                    .label("whoever types it may mean the opposite")
+                    .hint("let something be typed that nobody types by habit, such as the name of what is changed"));
+            }
             Some(Rendered::Text(text)) => Some(text),
             None => None,
         };
         Ok(Resolution::Task(Box::new(ConfirmTask { message, type_back, effect: setting.effect })))
     }
+}
+
+/// Whether a person who types it would mean it as yes or no.
+fn reads_as_answer(text: &str) -> bool {
+    ["yes", "y", "no", "n"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
 }
 
 struct ConfirmTask {

@@ -152,6 +152,7 @@ fn ids_of(steps: &[Step], but: &str) -> String {
 fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problems) {
     if let Some(when) = &step.when {
         references(when.references(), names, &[], problems);
+        no_secrets(when, names, problems);
     }
     check_own(step, names, problems);
     check_body(&step.body, names, variables, problems);
@@ -183,10 +184,33 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
         && let Some(when) = &retry.when
     {
         references(when.references(), names, &["result"], problems);
+        no_secrets(when, names, problems);
         problems.extend(unknown_fields(when, step.body.kind, step.body.action.outputs()));
     }
     for template in step.title.iter().chain(&step.text) {
         references(template.references(), names, &[], problems);
+    }
+}
+
+/// Which steps run is on record and shown, so that it must not hang on a secret; besides, secrets are read by the steps
+/// that use them, after their conditions.
+fn no_secrets(condition: &Expr, names: &Names, problems: &Problems) {
+    let mut told = BTreeSet::new();
+    for reference in condition.references() {
+        if let Some(declared @ Declared::Secret(_)) = names.get(&reference.name)
+            && told.insert(&reference.name)
+        {
+            problems.push(
+                Diagnostic::error(
+                    "shown-secret",
+                    reference.span,
+                    format!("`{}` is a secret, and a condition over a secret would show it", reference.name),
+                )
+                .label("a secret")
+                .related(declared.span(), "declared here")
+                .hint("let a step look at it, capture what may be known of it, and test that"),
+            );
+        }
     }
 }
 

@@ -238,3 +238,19 @@ fn what_comes_last_comes_whole_and_makes_a_success_a_failure() {
     bed.run(&["run", "./x.yaml", "--yes"]).end().code(1).stderr_has("failed at the end: one");
     assert!(bed.exists("ran"));
 }
+
+/// Whoever types or answers "no" must never be taken to have typed the text that means yes.
+#[test]
+fn a_text_to_be_typed_that_is_an_answer_is_refused() {
+    for text in ["no", "Yes", " N ", "y"] {
+        let bed = Bed::with(
+            "title: X\nparams: {tag: {type: string}}\nsteps:\n  - {id: ask, confirm: {message: Go?, type_back: '{{ tag }}'}}\n  - {id: b, shell: touch ran}\n",
+        );
+        bed.write("answers.yaml", "ask: 'no'\n");
+        let tag = format!("tag={text}");
+        let ended = bed.run(&["run", "./x.yaml", "--param", &tag, "--answers", "answers.yaml"]).end();
+        assert_ne!(ended.code, Some(0), "{text}");
+        ended.stderr_has("which is an answer already").stderr_has("{{ tag }}");
+        assert!(!bed.exists("ran"), "{text}");
+    }
+}

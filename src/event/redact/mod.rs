@@ -169,7 +169,11 @@ impl Redactor {
         RedactStream { shared: self.clone(), held: Vec::new(), covered: 0, shown: 0, slash: false }
     }
 
-    /// Masks all texts of a record but those that only this crate writes: the names of events, statuses, digests.
+    /// Masks what a record holds of the outside. What this crate writes itself stays as it is (the names of events, statuses,
+    /// digests), and so do names: ids of steps, names of captures and parameters, the runbook and where it runs. They are the
+    /// text of a file or of a command line that is public already, and the state of a run is looked up by them: a
+    /// masked id would be another step, which nobody remembers having run. A part of an id that comes from the outside,
+    /// such as the items of a loop, would have to be a digest of it and not its text.
     pub fn record(&self, record: Record) -> Record {
         if self.is_empty() {
             return record;
@@ -183,12 +187,22 @@ impl Redactor {
     }
 
     fn event(&self, event: &mut Map<String, Json>) {
-        const OURS: [&str; 9] =
-            ["event", "kind", "status", "effect", "cause", "outcome", "about", "output_sha256", "sha256"];
+        const OURS: [&str; 10] =
+            ["event", "kind", "status", "effect", "cause", "outcome", "about", "output_sha256", "sha256", "saved_as"];
+        const NAMES: [&str; 9] =
+            ["step", "run", "runbook", "origin", "digest", "cwd", "withheld", "waiting_on", "probe"];
+        const NAMED: [&str; 5] = ["params", "param_sources", "secrets", "captures", "values"];
         for (key, value) in event.iter_mut() {
+            let key = key.as_str();
             let typed = value.is_number() && key != "value";
-            if !typed && !OURS.contains(&key.as_str()) {
-                self.json(value);
+            if typed || OURS.contains(&key) || NAMES.contains(&key) {
+                continue;
+            }
+            match value {
+                Json::Object(entries) if NAMED.contains(&key) => {
+                    entries.values_mut().for_each(|value| self.json(value));
+                }
+                value => self.json(value),
             }
         }
     }

@@ -285,17 +285,18 @@ fn json_with_keys_and_numbers() {
 }
 
 #[test]
-fn records_keep_their_form() {
+fn records_keep_their_form_and_their_names() {
     let redactor = redactor(&["succeeded", "step_finished", "hunter2hunter2", "12345678"]);
     let mut captures = serde_json::Map::new();
     captures.insert("token".into(), "is hunter2hunter2".into());
+    captures.insert("hunter2hunter2".into(), serde_json::json!({"hunter2hunter2": 1}));
     captures.insert("pin".into(), 12345678.into());
     let record = Record {
         seq: 12345678,
         time: jiff::Timestamp::UNIX_EPOCH,
         elapsed_ms: 5,
         event: Event::StepFinished {
-            step: StepId::new("loop[hunter2hunter2]"),
+            step: StepId::new("use-hunter2hunter2"),
             attempt: 1,
             status: StepStatus::Succeeded,
             exit: Some(12345678),
@@ -305,7 +306,7 @@ fn records_keep_their_form() {
             output_sha256: None,
             output_bytes: 0,
             captures,
-            withheld: Vec::new(),
+            withheld: vec!["hunter2hunter2".into()],
             error: Some("it has succeeded".into()),
             interrupted: false,
             output_lost: false,
@@ -315,7 +316,7 @@ fn records_keep_their_form() {
     let masked = redactor.record(record);
     assert_eq!(
         serde_json::to_string(&masked).unwrap(),
-        r#"{"seq":12345678,"time":"1970-01-01T00:00:00Z","elapsed_ms":5,"event":"step_finished","step":"loop[***]","attempt":1,"status":"succeeded","exit":12345678,"duration_ms":12345678,"output_bytes":0,"captures":{"token":"is ***","pin":"***"},"error":"it has ***","notes":["***"]}"#
+        r#"{"seq":12345678,"time":"1970-01-01T00:00:00Z","elapsed_ms":5,"event":"step_finished","step":"use-hunter2hunter2","attempt":1,"status":"succeeded","exit":12345678,"duration_ms":12345678,"output_bytes":0,"captures":{"token":"is ***","hunter2hunter2":{"***":1},"pin":"***"},"withheld":["hunter2hunter2"],"error":"it has ***","notes":["***"]}"#
     );
 }
 
