@@ -477,3 +477,26 @@ fn a_secret_in_the_page_to_open_is_not_shown_to_the_operator() {
     clean_end("the run", &ended);
     ended.code(11);
 }
+
+#[test]
+fn a_gate_whose_text_came_to_hold_a_secret_pauses_without_it() {
+    let bed = bed(r#"
+steps:
+  - {id: a, shell: 'echo "v-$vault"', capture: {said: result.stdout}}
+  - {id: ask, confirm: {message: Sure?, type_back: "{{ said }}"}}
+"#);
+    let ended = bed.run(&["run", "./x.yaml", "--json", "--verbose"]).end();
+    clean_end("the run", &ended);
+    ended.code(11).stderr_has("holds a secret");
+    all_clean(&bed);
+}
+
+#[test]
+fn a_folder_made_of_a_secret_is_refused_before_anything_is_on_record() {
+    let bed = bed("params: {place: {type: string}}\ncwd: \"{{ place }}\"\nsteps:\n  - {id: a, shell: touch ran}\n");
+    std::fs::create_dir(bed.path(PLAIN)).unwrap();
+    let ended = bed.run(&["run", "./x.yaml", "--param", &format!("place={PLAIN}")]).end();
+    clean_end("the run", &ended);
+    ended.code(4).stderr_has("`cwd` is made of it");
+    assert!(bed.runs().is_empty());
+}
