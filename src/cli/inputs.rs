@@ -52,6 +52,10 @@ pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, 
 
 /// Asks for what is missing, all of it before the first step.
 pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
+    // The form is drawn on standard error; where that goes elsewhere nobody would see what is asked.
+    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return refuse_missing(runbook, inputs);
+    }
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
         let example = param.example.as_ref().map(|example| format!("such as {example}"));
