@@ -144,11 +144,12 @@ pub fn ask_secrets(
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
-        if !attended {
-            return Err(CliError::new(
-                code::REQUIREMENT,
-                format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
-            ));
+        // As with parameters: the form is drawn on standard error.
+        let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        if !attended || !shown {
+            let why = if attended { "standard error is no terminal" } else { "nobody is at the keyboard" };
+            let message = format!("secret `{}` must be typed, and {why}", spec.name);
+            return Err(CliError::new(code::REQUIREMENT, message));
         }
         let mask = |secret: &Secret| redactor.add(secret, spec.allow_short).map_err(|short| short.to_string());
         let secret = ask_secret(&spec.name, &mask)
