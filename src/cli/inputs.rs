@@ -135,26 +135,26 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
     problems
 }
 
-/// Secrets that are typed, before the first step.
-pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String, Secret>, CliError> {
+/// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.
+pub fn ask_secrets(
+    runbook: &Runbook,
+    attended: bool,
+    redactor: &Redactor,
+) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
     for spec in runbook.secrets.values() {
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
-        if !attended {
-            return Err(CliError::new(
-                code::REQUIREMENT,
-                format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
-            ));
+        // As with parameters: the form is drawn on standard error.
+        let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        if !attended || !shown {
+            let why = if attended { "standard error is no terminal" } else { "nobody is at the keyboard" };
+            let message = format!("secret `{}` must be typed, and {why}", spec.name);
+            return Err(CliError::new(code::REQUIREMENT, message));
         }
-        let check = |secret: &Secret| {
-            if secret.expose().len() < 8 && !spec.allow_short {
-                return Err("it is shorter than 8 bytes and could not be masked".to_owned());
-            }
-            Ok(())
-        };
-        let secret = ask_secret(&spec.name, &check)
+        let mask = |secret: &Secret| redactor.add(secret, spec.allow_short).map_err(|short| short.to_string());
+        let secret = ask_secret(&spec.name, &mask)
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
         secrets.insert(spec.name.clone(), secret);
     }

@@ -11,7 +11,7 @@ use crate::{
     journal::{OpenRun, Who},
     operators::{Given, Terminal, Unattended},
     plan::Plan,
-    port::{Operator, Sink},
+    port::{Operator, Sink, StepError},
     sinks::{JsonLines, LineOptions, Lines},
     syntax::{Entry, Node, NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
@@ -186,11 +186,9 @@ impl Session<'_> {
         }
         for event in self.open.recovered.iter().cloned().chain(resumed) {
             if let Err(error) = publisher.publish(event).await {
-                return RunEnd {
-                    outcome: crate::event::Outcome::Unknown,
-                    code: code::JOURNAL,
-                    reason: Some(error.to_string()),
-                };
+                // A record that cannot follow the last one is our mistake; anything else is the disk's.
+                let code = if matches!(error, StepError::Fault(_)) { code::FAULT } else { code::JOURNAL };
+                return RunEnd { outcome: crate::event::Outcome::Unknown, code, reason: Some(error.to_string()) };
             }
         }
         let source = self.source.clone();
