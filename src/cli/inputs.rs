@@ -52,6 +52,10 @@ pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, 
 
 /// Asks for what is missing, all of it before the first step.
 pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
+    // The form is drawn on standard error; where that goes elsewhere nobody would see what is asked.
+    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return refuse_missing(runbook, inputs);
+    }
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
         let example = param.example.as_ref().map(|example| format!("such as {example}"));
@@ -93,7 +97,9 @@ fn missing_lines(runbook: &Runbook, missing: &[String]) -> Vec<String> {
 }
 
 /// What must be there before the first step, by looking only: nothing is opened and nothing is run.
-pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
+///
+/// Only those secrets are looked for that `uses` says are used: what is left of a run may need fewer than the whole.
+pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut problems = missing_lines(&plan.runbook, &plan.inputs.missing());
     for tool in &plan.runbook.requires.tools {
         if world.tool(&tool.value).is_none() {
@@ -103,7 +109,7 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
-    for (name, source) in secret_sources(plan) {
+    for (name, source) in secret_sources(plan).into_iter().filter(|(name, _)| uses(name)) {
         let problem = match source {
             Err(why) => Some(why),
             Ok(None) => None,

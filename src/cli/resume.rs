@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     engine::Decision,
-    event::{Event, StepPhase, StepStatus},
+    event::{Event, RunState, StepPhase, StepStatus},
     kinds::registry,
-    model::{Runbook, load},
+    model::{Runbook, Step, load, step_references},
     plan::{Given, Inputs, Plan, ValueSource, variable_for},
     port::{Choice, Question, QuestionKind, Reply},
     syntax::decode,
@@ -93,7 +93,8 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     session::check_answers(&plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let world = RealWorld::new(RealWorld::own_program());
-    let missing = inputs::requirements(&plan, &world);
+    let used = still_used(&plan, &open.state);
+    let missing = inputs::requirements(&plan, &world, &|name| used.contains(name));
     if !missing.is_empty() {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
@@ -160,6 +161,20 @@ fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool)
         return Err(CliError::new(code::REQUIREMENT, message).hint(format!("give it again in {variable}")));
     }
     inputs::ask_params(runbook, given)
+}
+
+/// The names that what is left of the run uses: of a secret that only finished steps used, nothing is wanted any more.
+fn still_used(plan: &Plan, state: &RunState) -> std::collections::BTreeSet<String> {
+    let left = |step: &&Step| {
+        let status = state.steps.get(&step.path).and_then(|of| of.status());
+        status.is_none_or(|status| matches!(status, StepStatus::Failed | StepStatus::Unknown | StepStatus::NotRun))
+            // A value that is not on record is made again.
+            || state.steps.get(&step.path).is_some_and(|of| {
+                matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty())
+            })
+    };
+    let steps = plan.runbook.all_steps().filter(left);
+    steps.flat_map(|step| step_references(step, &plan.names)).map(|reference| reference.name).collect()
 }
 
 /// The frozen bytes run; an operator who edited the file should know.

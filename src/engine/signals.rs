@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Engine, menu};
-use crate::port::{Cancel, Reply, StepError};
+use crate::{
+    event::Event,
+    port::{Cancel, Reply, StepError},
+};
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,12 +182,27 @@ impl Engine<'_> {
         cancel: &Cancel,
         work: &mut (impl Future<Output = T> + Unpin),
     ) -> Result<Option<T>, StepError> {
-        let mut asking = pin!(self.ask(menu::interrupt()));
-        let mut done = None;
-        let reply = loop {
-            tokio::select! {
-                reply = &mut asking => break reply?.0,
-                early = &mut *work, if done.is_none() => done = Some(early),
+        let mut asking = Box::pin(self.ask(menu::interrupt()));
+        let reply = tokio::select! {
+            reply = &mut asking => reply?.0,
+            // There is nothing left to decide: the question goes, the end is recorded when it was, and nothing new starts.
+            ended = &mut *work => {
+                drop(asking);
+                let open = self.state().question.as_ref().map(|open| open.question);
+                if let Some(question) = open {
+                    self.publisher
+                        .publish(Event::QuestionAnswered {
+                            question,
+                            step: None,
+                            answer: "ended".into(),
+                            reason: Some("the step ended before an answer was given".into()),
+                            by: "runsheet".into(),
+                            values: serde_json::Map::new(),
+                        })
+                        .await?;
+                }
+                self.signals.request_stop("Ctrl-C; the step has come to its own end");
+                return Ok(Some(ended));
             }
         };
         match reply {
@@ -204,6 +222,6 @@ impl Engine<'_> {
                 cancel.raise(1);
             }
         }
-        Ok(done)
+        Ok(None)
     }
 }

@@ -201,15 +201,17 @@ impl RunStore {
 
     fn entries(&self) -> Result<Vec<String>, StoreError> {
         let runs = self.runs_dir();
-        if !self.storage.exists(&runs) {
-            return Ok(Vec::new());
-        }
+        // A folder that cannot be looked into is no folder without runs.
+        let entries = match self.storage.list(&runs) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::read(&runs))?,
+        };
         self.guard(&runs)?;
-        self.storage.list(&runs).map_err(StoreError::read(&runs))
+        Ok(entries)
     }
 
     fn names(&self) -> Result<Vec<RunId>, StoreError> {
-        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).collect())
+        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).filter(RunId::is_whole).collect())
     }
 }
 
