@@ -87,6 +87,24 @@ fn told_to_end_it_lets_the_step_end_and_starts_nothing() {
 }
 
 #[test]
+fn what_arrives_together_with_the_end_of_a_step_counts_before_the_next() {
+    let lab = Lab::new();
+    lab.book(&gated("", ""));
+    let gate = lab.gate("gate");
+    let run = lab.start(&["run", "./book.yaml", "--yes"]);
+    let open = gate.reached();
+    // Asleep, it learns of both when it wakes.
+    run.signal(libc::SIGSTOP);
+    open.pass();
+    until("the end of the step", || lab.run_dir().join("steps/deploy.1.exit").exists());
+    run.signal(libc::SIGTERM);
+    run.signal(libc::SIGCONT);
+    run.end().expect(11);
+    assert_eq!(lab.marks("marks"), ["deploy"]);
+    lab.sound();
+}
+
+#[test]
 fn the_grace_ends() {
     let lab = Lab::new();
     lab.book(&gated("", ""));
