@@ -156,12 +156,19 @@ fn every_decision_is_in_the_list() {
     }
 }
 
-#[test]
-fn every_direct_dependency_has_its_reason() {
+/// A crate that the manifest names itself.
+struct Dependency {
+    /// Its name in the registry.
+    package: String,
+    /// Its name in code.
+    module: String,
+    for_tests: bool,
+}
+
+fn dependencies() -> Vec<Dependency> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let page = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
     let mut table = "";
-    let mut wrong = Vec::new();
+    let mut found = Vec::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
             table = line;
@@ -169,13 +176,55 @@ fn every_direct_dependency_has_its_reason() {
             && let Some((name, rest)) = line.split_once(" = ")
         {
             let renamed = rest.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
-            let name = renamed.unwrap_or(name);
-            if !page.contains(&format!("`{name}`")) {
-                wrong.push(name.to_owned());
+            found.push(Dependency {
+                package: renamed.unwrap_or(name).to_owned(),
+                module: name.replace('-', "_"),
+                for_tests: table == "[dev-dependencies]",
+            });
+        }
+    }
+    found
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let page = std::fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let names = dependencies().into_iter().map(|dependency| dependency.package);
+    let wrong: Vec<String> = names.filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(wrong.is_empty(), "docs/dependencies.md does not speak of: {}", wrong.join(", "));
+}
+
+#[test]
+fn every_direct_dependency_is_used() {
+    let program = code_below(&["src"]);
+    let tests = code_below(&["src", "tests", "benches"]);
+    let unused = |dependency: &Dependency| {
+        let path = regex::Regex::new(&format!(r"(?m)(^|[^\w:]){}::", dependency.module)).unwrap();
+        !path.is_match(if dependency.for_tests { &tests } else { &program })
+    };
+    let wrong: Vec<String> = dependencies().into_iter().filter(unused).map(|dependency| dependency.package).collect();
+    assert!(wrong.is_empty(), "nothing uses: {}", wrong.join(", "));
+}
+
+/// All code below these folders, without comments that have a line of their own.
+fn code_below(folders: &[&str]) -> String {
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut code = String::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                    code.push_str(line);
+                    code.push('\n');
+                }
             }
         }
     }
-    assert!(wrong.is_empty(), "docs/dependencies.md does not speak of: {}", wrong.join(", "));
+    code
 }
 
 /// The pages that are made from tables of the program. `UPDATE_GOLDEN=1` writes them.

@@ -116,7 +116,8 @@ impl Bed {
     pub fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.state().join("runsheet/runs")) else { return Vec::new() };
         let mut runs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-        runs.sort();
+        // Names tell the second, and two runs of one second stand in no order.
+        runs.sort_by_cached_key(|run| (began(run), run.clone()));
         runs
     }
 
@@ -167,6 +168,13 @@ fn rules() -> &'static [(regex::Regex, &'static str)] {
         .map(|(pattern, instead)| (regex::Regex::new(pattern).unwrap(), instead))
         .into()
     })
+}
+
+/// When a run began, as its journal says; none if that cannot be read.
+fn began(run: &Path) -> Option<jiff::Timestamp> {
+    let journal = fs::read(run.join("journal.jsonl")).ok()?;
+    let first: Json = serde_json::from_slice(journal.split(|byte| *byte == b'\n').next()?).ok()?;
+    first["time"].as_str()?.parse().ok()
 }
 
 /// Every line as JSON; anything else fails the test.

@@ -262,6 +262,19 @@ steps:
 }
 
 #[test]
+fn nothing_is_asked_for_where_nobody_would_see_it() {
+    for (inputs, missing) in
+        [("params: {v: {type: string}}", "`v` has no value"), ("secrets: {t: {prompt: true}}", "`t`")]
+    {
+        let bed = Bed::with(&format!("title: X\n{inputs}\nsteps:\n  - {{id: a, effect: read, shell: touch ran}}\n"));
+        let elsewhere = format!("exec {} run ./x.yaml 2>said", crate::support::PROGRAM);
+        Seat::take_with(&bed, "/bin/sh", &["-c", &elsewhere]).ends(4);
+        assert!(bed.read("said").contains(missing), "{}", bed.read("said"));
+        assert!(bed.runs().is_empty() && !bed.exists("ran"));
+    }
+}
+
+#[test]
 fn no_answer_to_a_parameter_is_no_run() {
     for keys in ["\x03", "\x1b"] {
         let bed = Bed::with("title: X\nparams: {v: {type: string}}\nsteps:\n  - {id: a, shell: touch ran}\n");

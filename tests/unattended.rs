@@ -3,6 +3,7 @@
 mod answers;
 mod codes;
 mod programs;
+mod resumed;
 
 use crate::support::{Bed, Ended};
 

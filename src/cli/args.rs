@@ -62,6 +62,42 @@ pub enum Verb {
     Verify(Verify),
     /// Write runbooks as Markdown documents
     Render(Render),
+    // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
+    #[command(hide = true)]
+    Undo(Later),
+    #[command(hide = true)]
+    Test(Later),
+    #[command(hide = true)]
+    Rehearse(Later),
+    #[command(hide = true)]
+    Ci(Later),
+    #[command(hide = true)]
+    Replay(Later),
+    #[command(hide = true)]
+    Search(Later),
+    #[command(hide = true)]
+    Triage(Later),
+    #[command(hide = true)]
+    Prune(Later),
+    #[command(hide = true)]
+    New(Later),
+    #[command(hide = true)]
+    Eject(Later),
+    #[command(hide = true)]
+    Schema(Later),
+    #[command(hide = true)]
+    Doctor(Later),
+    #[command(hide = true)]
+    Completions(Later),
+    #[command(hide = true)]
+    Man(Later),
+}
+
+/// Whatever is typed behind a verb that is not there yet.
+#[derive(clap::Args)]
+pub struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<String>,
 }
 
 #[derive(clap::Args)]

@@ -52,6 +52,10 @@ pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, 
 
 /// Asks for what is missing, all of it before the first step.
 pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError> {
+    // The form is drawn on standard error; where that goes elsewhere nobody would see what is asked.
+    if !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        return refuse_missing(runbook, inputs);
+    }
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
         let example = param.example.as_ref().map(|example| format!("such as {example}"));
@@ -93,7 +97,9 @@ fn missing_lines(runbook: &Runbook, missing: &[String]) -> Vec<String> {
 }
 
 /// What must be there before the first step, by looking only: nothing is opened and nothing is run.
-pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
+///
+/// Only those secrets are looked for that `uses` says are used: what is left of a run may need fewer than the whole.
+pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut problems = missing_lines(&plan.runbook, &plan.inputs.missing());
     for tool in &plan.runbook.requires.tools {
         if world.tool(&tool.value).is_none() {
@@ -103,7 +109,7 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
-    for (name, source) in secret_sources(plan) {
+    for (name, source) in secret_sources(plan).into_iter().filter(|(name, _)| uses(name)) {
         let problem = match source {
             Err(why) => Some(why),
             Ok(None) => None,
@@ -129,26 +135,26 @@ pub fn requirements(plan: &Plan, world: &dyn World) -> Vec<String> {
     problems
 }
 
-/// Secrets that are typed, before the first step.
-pub fn ask_secrets(runbook: &Runbook, attended: bool) -> Result<IndexMap<String, Secret>, CliError> {
+/// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.
+pub fn ask_secrets(
+    runbook: &Runbook,
+    attended: bool,
+    redactor: &Redactor,
+) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
     for spec in runbook.secrets.values() {
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
-        if !attended {
-            return Err(CliError::new(
-                code::REQUIREMENT,
-                format!("secret `{}` must be typed, and nobody is at the keyboard", spec.name),
-            ));
+        // As with parameters: the form is drawn on standard error.
+        let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        if !attended || !shown {
+            let why = if attended { "standard error is no terminal" } else { "nobody is at the keyboard" };
+            let message = format!("secret `{}` must be typed, and {why}", spec.name);
+            return Err(CliError::new(code::REQUIREMENT, message));
         }
-        let check = |secret: &Secret| {
-            if secret.expose().len() < 8 && !spec.allow_short {
-                return Err("it is shorter than 8 bytes and could not be masked".to_owned());
-            }
-            Ok(())
-        };
-        let secret = ask_secret(&spec.name, &check)
+        let mask = |secret: &Secret| redactor.add(secret, spec.allow_short).map_err(|short| short.to_string());
+        let secret = ask_secret(&spec.name, &mask)
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
         secrets.insert(spec.name.clone(), secret);
     }

@@ -88,6 +88,20 @@ pub fn main() -> u8 {
         args::Verb::Report(flags) => report::report(&context, &flags),
         args::Verb::Verify(flags) => verify::verify(&context, &flags),
         args::Verb::Render(flags) => render::render(&context, &flags),
+        args::Verb::Undo(_) => later("undo"),
+        args::Verb::Test(_) => later("test"),
+        args::Verb::Rehearse(_) => later("rehearse"),
+        args::Verb::Ci(_) => later("ci"),
+        args::Verb::Replay(_) => later("replay"),
+        args::Verb::Search(_) => later("search"),
+        args::Verb::Triage(_) => later("triage"),
+        args::Verb::Prune(_) => later("prune"),
+        args::Verb::New(_) => later("new"),
+        args::Verb::Eject(_) => later("eject"),
+        args::Verb::Schema(_) => later("schema"),
+        args::Verb::Doctor(_) => later("doctor"),
+        args::Verb::Completions(_) => later("completions"),
+        args::Verb::Man(_) => later("man"),
     };
     match result {
         Ok(code) => code,
@@ -110,6 +124,11 @@ pub fn main() -> u8 {
             error.code
         }
     }
+}
+
+/// A verb of a later version: nothing was done, and nothing else is suggested.
+fn later(verb: &str) -> Result<u8, CliError> {
+    Err(CliError::usage(format!("`{verb}` is not supported yet; nothing was done")))
 }
 
 /// Writes to standard output. A reader that has gone away has seen enough.

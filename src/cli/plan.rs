@@ -37,7 +37,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let world = DryWorld::new();
-    let problems = inputs::requirements(&plan, &world);
+    let problems = inputs::requirements(&plan, &world, &|_| true);
     let seen = session::block_on(walk(context, &ready.source, &plan, &world))??;
     let text = if as_json {
         format!("{}\n", to_json(&plan, &seen, &problems))

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     engine::Decision,
-    event::{Event, StepPhase, StepStatus},
+    event::{Event, RunState, StepPhase, StepStatus},
     kinds::registry,
-    model::{Runbook, load},
+    model::{Runbook, Step, load, step_references},
     plan::{Given, Inputs, Plan, ValueSource, variable_for},
     port::{Choice, Question, QuestionKind, Reply},
     syntax::decode,
@@ -39,6 +39,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     if let Some((outcome, code)) = open.state.finished
         && outcome.closes()
     {
+        // A program that was killed right after the end was on record left what the run held.
+        if let Err(error) = open.close() {
+            say(context, &format!("runsheet: could not {error}\n"));
+        }
         let text = format!("run {id} is over: {}; there is nothing to resume\n", outcome.name());
         if flags.json {
             say(context, &text)
@@ -75,9 +79,13 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
             withheld.push(name.clone());
             continue;
         }
-        let value =
-            param.read(&text).map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
+        // Its type alone: what was typed met the pattern at the start, and the record says `42` for a typed `0042`.
+        let value = param
+            .ty
+            .read(&text)
+            .map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
         let source = match header.param_sources.get(name).and_then(|source| source.as_str()) {
+            Some("params-file") => ValueSource::File,
             Some("default") => ValueSource::Default,
             Some("environment") => ValueSource::Environment,
             Some("prompt") => ValueSource::Prompt,
@@ -93,7 +101,8 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     session::check_answers(&plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let world = RealWorld::new(RealWorld::own_program());
-    let missing = inputs::requirements(&plan, &world);
+    let used = still_used(&plan, &open.state);
+    let missing = inputs::requirements(&plan, &world, &|name| used.contains(name));
     if !missing.is_empty() {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
@@ -102,14 +111,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         return Err(CliError::new(code::REQUIREMENT, format!("the folder {} is gone", cwd.display()))
             .hint("the run was started there and its steps run there"));
     }
-    let secrets = inputs::ask_secrets(&runbook, person.attended())?;
-    for (name, secret) in &secrets {
-        let short = runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
-        context
-            .redactor
-            .add(secret, short)
-            .map_err(|_| CliError::new(code::REQUIREMENT, format!("secret `{name}` is too short to be masked")))?;
-    }
+    let secrets = inputs::ask_secrets(&runbook, person.attended(), &context.redactor)?;
     inputs::mask_variables(&plan, &world, &context.redactor);
     let (plan_json, digest) = plan.recorded(&context.redactor);
     if digest != header.digest {
@@ -162,6 +164,20 @@ fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool)
     inputs::ask_params(runbook, given)
 }
 
+/// The names that what is left of the run uses: of a secret that only finished steps used, nothing is wanted any more.
+fn still_used(plan: &Plan, state: &RunState) -> std::collections::BTreeSet<String> {
+    let left = |step: &&Step| {
+        let status = state.steps.get(&step.path).and_then(|of| of.status());
+        status.is_none_or(|status| matches!(status, StepStatus::Failed | StepStatus::Unknown | StepStatus::NotRun))
+            // A value that is not on record is made again.
+            || state.steps.get(&step.path).is_some_and(|of| {
+                matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty())
+            })
+    };
+    let steps = plan.runbook.all_steps().filter(left);
+    steps.flat_map(|step| step_references(step, &plan.names)).map(|reference| reference.name).collect()
+}
+
 /// The frozen bytes run; an operator who edited the file should know.
 fn tell_if_changed(context: &Context, origin: &str, bytes: &[u8]) {
     if origin == "built-in" {
@@ -211,26 +227,14 @@ fn decisions(flags: &Resume, state: &crate::event::RunState) -> Result<IndexMap<
     let (Some(step), Some(as_), Some(reason)) = (&flags.step, flags.as_, &flags.reason) else {
         return Ok(IndexMap::new());
     };
-    let found = state.steps.iter().find(|(path, _)| path.as_str() == step);
-    let open = found.is_some_and(|(_, of)| {
-        matches!(
-            of.phase,
-            StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown | StepStatus::Failed, .. }
-        )
-    });
-    if !open {
+    let waits = |phase: &StepPhase| {
+        use StepStatus::{Failed, Unknown};
+        matches!(phase, StepPhase::Running | StepPhase::Finished { status: Unknown | Failed, .. })
+    };
+    let waiting = state.steps.iter().filter(|(_, of)| waits(&of.phase));
+    let waiting: Vec<&str> = waiting.map(|(path, _)| path.as_str()).collect();
+    if !waiting.contains(&step.as_str()) {
         let error = CliError::usage(format!("step `{step}` is not waiting for a decision"));
-        let waiting: Vec<&str> = state
-            .steps
-            .iter()
-            .filter(|(_, of)| {
-                matches!(
-                    of.phase,
-                    StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown | StepStatus::Failed, .. }
-                )
-            })
-            .map(|(path, _)| path.as_str())
-            .collect();
         return Err(match waiting.as_slice() {
             [] => error.hint("no step of this run is"),
             names => error.hint(format!("these are: {}", names.join(", "))),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     event::{Event, Record, RunId, RunStarted},
-    journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
+    journal::{JOURNAL_VERSION, LANGUAGE_VERSION, RunStore},
     plan::Plan,
     port::World,
     worlds::real::RealWorld,
@@ -35,19 +35,12 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     session::check_answers(&plan, flags.answers.as_deref())?;
     let world = RealWorld::new(RealWorld::own_program());
-    let missing = inputs::requirements(&plan, &world);
+    let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
     let cwd = inputs::working_folder(&plan)?;
-    let secrets = inputs::ask_secrets(&ready.runbook, person.attended())?;
-    for (name, secret) in &secrets {
-        let short = ready.runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
-        context
-            .redactor
-            .add(secret, short)
-            .map_err(|_| CliError::new(code::REQUIREMENT, format!("secret `{name}` is too short to be masked")))?;
-    }
+    let secrets = inputs::ask_secrets(&ready.runbook, person.attended(), &context.redactor)?;
 
     let store = context.store()?;
     let id = RunId::make(world.wall(), world.random());
@@ -81,6 +74,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         })),
     };
     let first = context.redactor.record(first);
+    sweep(&store, &world);
     let files = [(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
     let mut open = store.create(&id, &first, &files, &plan_json)?;
     open.hold(held);
@@ -102,4 +96,11 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     .go(std::slice::from_ref(&first), None)
     .await;
     outcome::finish(context, open, &end)
+}
+
+/// Removes what starts left that were killed before their run was there. An hour old, so that a run that another program
+/// is just making is left alone. Where it fails the rubbish stays: that is no reason not to run.
+fn sweep(store: &RunStore, world: &RealWorld) {
+    let hour_ago = world.wall().checked_sub(jiff::SignedDuration::from_hours(1));
+    let _ = hour_ago.map(|then| store.sweep(RunId::make(then, world.random()).as_str()));
 }

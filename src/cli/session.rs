@@ -7,11 +7,11 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
-    event::{Record, RunId, StepId},
+    event::{Record, RunId, RunState, StepId},
     journal::{OpenRun, Who},
     operators::{Given, Terminal, Unattended},
     plan::Plan,
-    port::{Operator, Sink},
+    port::{Operator, Sink, StepError},
     sinks::{JsonLines, LineOptions, Lines},
     syntax::{Entry, Node, NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
@@ -29,7 +29,8 @@ impl Person {
     /// A person, if this is a terminal and nothing said otherwise.
     pub fn find(context: &Context, yes: bool, answers: Option<&Path>) -> Result<Person, CliError> {
         let name = whoami();
-        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        // Where standard error goes elsewhere, questions are put to the terminal itself: somebody is there all the same.
+        let terminal = std::io::stdin().is_terminal();
         if terminal && !yes && answers.is_none() {
             let color = context.color(true);
             if let Ok(terminal) = Terminal::open(name.clone(), color) {
@@ -175,7 +176,8 @@ impl Session<'_> {
     /// Runs to an end or a pause. `first` are records that are durable already and only need to be shown.
     pub async fn go(self, first: &[Record], resumed: Option<crate::event::Event>) -> RunEnd {
         let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan };
-        let sinks = sinks(self.context, &shown);
+        let before = resumed.is_some().then_some(&self.open.state);
+        let sinks = sinks(self.context, &shown, before);
         let journal = self.open.journal.clone();
         let publisher =
             Publisher::new(self.world, journal.as_ref(), sinks, self.context.redactor.clone(), self.open.state.clone());
@@ -184,11 +186,9 @@ impl Session<'_> {
         }
         for event in self.open.recovered.iter().cloned().chain(resumed) {
             if let Err(error) = publisher.publish(event).await {
-                return RunEnd {
-                    outcome: crate::event::Outcome::Unknown,
-                    code: code::JOURNAL,
-                    reason: Some(error.to_string()),
-                };
+                // A record that cannot follow the last one is our mistake; anything else is the disk's.
+                let code = if matches!(error, StepError::Fault(_)) { code::FAULT } else { code::JOURNAL };
+                return RunEnd { outcome: crate::event::Outcome::Unknown, code, reason: Some(error.to_string()) };
             }
         }
         let source = self.source.clone();
@@ -219,7 +219,7 @@ fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<Str
     Value::map(run)
 }
 
-fn sinks<'a>(context: &Context, shown: &Shown<'_>) -> Vec<Rc<dyn Sink + 'a>> {
+fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) -> Vec<Rc<dyn Sink + 'a>> {
     let scope = shown.plan.scope();
     let titles: HashMap<StepId, String> =
         shown.plan.runbook.all_steps().map(|step| (step.path.clone(), shown.plan.title(step, &scope))).collect();
@@ -232,7 +232,11 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>) -> Vec<Rc<dyn Sink + 'a>> {
         verbose: context.global.verbose,
         interactive: shown.attended,
     };
-    let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(Lines::new(Box::new(std::io::stderr()), options, titles))];
+    let lines = Lines::new(Box::new(std::io::stderr()), options, titles);
+    if let Some(before) = before {
+        lines.goes_on(before);
+    }
+    let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(lines)];
     if shown.json {
         sinks.push(Rc::new(JsonLines::new(Box::new(std::io::stdout()))));
     }

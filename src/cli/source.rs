@@ -24,7 +24,7 @@ pub fn find(context: &Context, word: &str) -> Result<Found, CliError> {
     let path = Path::new(word);
     let looks_like_path = word.contains('/') || word.ends_with(".yaml");
     let library = context.library();
-    if looks_like_path && path.is_file() {
+    if looks_like_path && path.exists() && !path.is_dir() {
         return Ok(library.open(path)?);
     }
     Ok(library.find(word)?)

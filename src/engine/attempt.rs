@@ -25,6 +25,8 @@ pub(super) struct Ended {
     pub result: Option<Value>,
     pub why: String,
     pub output: Vec<String>,
+    /// `verify` looked, and what the step is for is not there.
+    pub not_in_place: bool,
 }
 
 /// What comes after a failure or an unknown end.
@@ -57,7 +59,7 @@ impl Engine<'_> {
         };
         let mut asked = false;
         loop {
-            if let Some(why) = self.signals.stop_reason() {
+            if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
             let mut ended = match self.prepare(step).await? {
@@ -264,7 +266,8 @@ impl Engine<'_> {
                 Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Operator, reason: reason.clone() };
             self.publisher.publish(event).await?;
             let (status, captures) = (StepStatus::Skipped, IndexMap::new());
-            return Ok(Ended { status, captures, result: None, why: reason, output: Vec::new() });
+            let output = Vec::new();
+            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false });
         }
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
@@ -293,6 +296,7 @@ impl Engine<'_> {
             result: report.result.clone(),
             why: why(&report),
             output: cx.tail(),
+            not_in_place: false,
         })
     }
 
@@ -324,7 +328,8 @@ impl Engine<'_> {
         let report = StepReport::failed(failure);
         self.record_end(step, number, &report, StepStatus::Failed, &Gathered::default(), &cx, began).await?;
         let why = why(&report);
-        Ok(Ended { status: StepStatus::Failed, captures: IndexMap::new(), result: None, why, output: Vec::new() })
+        let (status, captures, output) = (StepStatus::Failed, IndexMap::new(), Vec::new());
+        Ok(Ended { status, captures, result: None, why, output, not_in_place: false })
     }
 
     /// Holds the result against what was expected, and takes the captures.
@@ -574,7 +579,7 @@ impl Engine<'_> {
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
         let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
-        let mut question = menu::before_step(step, self.title(step), shown.headline.clone(), &shown.values);
+        let mut question = menu::before_step(step, self.title(step), &shown);
         loop {
             let answer = match self.ask(question.clone()).await?.0 {
                 Reply::Unasked => return Ok(None),
@@ -747,6 +752,7 @@ impl Engine<'_> {
         let cx = self.context(step, attempt);
         let mut gathered = Gathered::default();
         let mut status = report.status;
+        let mut not_in_place = false;
         if look && step.verify.is_some() {
             match self.verify(step, &cx).await? {
                 Verified::InPlace(values) => {
@@ -758,12 +764,20 @@ impl Engine<'_> {
                 Verified::NotInPlace(found) => {
                     report.failure = Some(Failure::plain(format!("verified: not in place ({found})")));
                     status = StepStatus::Failed;
+                    not_in_place = true;
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
         }
         self.record_end(step, attempt, &report, status, &gathered, &cx, began).await?;
-        Ok(Ended { status, captures: gathered.values, result: None, why: why(&report), output: Vec::new() })
+        Ok(Ended {
+            status,
+            captures: gathered.values,
+            result: None,
+            why: why(&report),
+            output: Vec::new(),
+            not_in_place,
+        })
     }
 }
 

@@ -2,9 +2,12 @@
 
 use crate::{
     event::StepId,
-    model::Step,
+    model::{Shown, Step},
     port::{Choice, Question, QuestionKind},
 };
+
+/// Lines of a command that are shown before it is run.
+const SHOWN: usize = 16;
 
 fn choice(key: char, name: &'static str, consequence: impl Into<String>) -> Choice {
     Choice { key, name, consequence: consequence.into(), needs_reason: false }
@@ -15,9 +18,14 @@ fn with_reason(choice: Choice) -> Choice {
 }
 
 /// Before a step that changes something.
-pub(super) fn before_step(step: &Step, title: String, headline: String, values: &[(String, String)]) -> Question {
-    let mut context = vec![headline];
-    context.extend(values.iter().map(|(name, value)| format!("{name} = {value}")));
+pub(super) fn before_step(step: &Step, title: String, shown: &Shown) -> Question {
+    // Nobody should say yes to a comment: what fits on the screen is shown, and how much more there is.
+    let lines: Vec<&str> = shown.detail.lines().collect();
+    let mut context: Vec<String> = lines.iter().take(SHOWN).map(|line| (*line).to_owned()).collect();
+    if lines.len() > SHOWN {
+        context.push(format!("… {} more lines; c shows them all", lines.len() - SHOWN));
+    }
+    context.extend(shown.values.iter().map(|(name, value)| format!("{name} = {value}")));
     let mut choices = vec![choice('r', "run", "run this step")];
     if !step.critical {
         choices.push(with_reason(choice('s', "skip", "leave it out; steps after it go on")));

@@ -204,6 +204,12 @@ impl<'a> Engine<'a> {
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
         };
+        if end.outcome == Outcome::Succeeded
+            && self.options.run.is_some()
+            && let Some(left) = self.left_out()
+        {
+            return fault(format!("step {left} was left out, and nothing says why"));
+        }
         if !end.outcome.closes() {
             return self.close(end).await;
         }
@@ -216,6 +222,16 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// A step that neither ran nor was skipped: no run succeeds with one, whatever way it came about.
+    fn left_out(&self) -> Option<String> {
+        let state = self.publisher.state();
+        let over = |step: &Step| {
+            let status = state.steps.get(&step.path).and_then(|state| state.status());
+            status.is_some_and(|status| status != StepStatus::NotRun)
+        };
+        self.plan.runbook.steps.iter().find(|step| !over(step)).map(|step| step.path.to_string())
+    }
+
     async fn main_part(&self) -> Result<ListEnd, StepError> {
         for secret in self.options.secrets.iter() {
             self.learn_secret(secret.0, secret.1.clone()).map_err(|why| StepError::Paused(why.to_string()))?;
@@ -223,10 +239,12 @@ impl<'a> Engine<'a> {
         self.restore().await?;
         if let Some(why) = self.was_declined() {
             self.settle_open_ends();
+            self.make_again_for_finally().await?;
             return Err(StepError::Declined(why));
         }
         if self.is_closing() {
             self.settle_open_ends();
+            self.make_again_for_finally().await?;
             return Ok(self.ends(&self.plan.runbook.steps, |_| false));
         }
         self.list(&self.plan.runbook.steps, &self.plan.main, false).await
@@ -355,7 +373,7 @@ impl<'a> Engine<'a> {
         let mut queue = Queue::of(graph, &standing, last);
         let mut stopped = false;
         loop {
-            if let Some(why) = self.signals.stop_reason() {
+            if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
             if stopped && !last {
@@ -397,7 +415,7 @@ impl<'a> Engine<'a> {
     /// One step, from its condition to its end.
     async fn step(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
         let begun = self.publisher.state().steps.get(&step.path).map(|s| s.phase.clone());
-        if let Some(standing) = self.carry_on(step, begun).await? {
+        if let Some(standing) = self.carry_on(step, begun, last).await? {
             return Ok(standing);
         }
         if let Some(when) = &step.when {

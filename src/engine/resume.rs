@@ -61,6 +61,35 @@ impl Engine<'_> {
         })
     }
 
+    /// Makes again, before `finally` runs, the values it uses that are not on record.
+    pub(super) async fn make_again_for_finally(&self) -> Result<(), StepError> {
+        let wanted: Vec<&Step> = {
+            let state = self.state();
+            let used = |names: &[String]| {
+                self.plan.runbook.finally.iter().any(|step| {
+                    let references = step_references(step, &self.plan.names);
+                    references.iter().any(|reference| names.contains(&reference.name))
+                })
+            };
+            let lost = |step: &&Step| {
+                state.steps.get(&step.path).is_some_and(|of| match &of.phase {
+                    StepPhase::Finished { withheld, .. } => of.idempotent && !withheld.is_empty() && used(withheld),
+                    _ => false,
+                })
+            };
+            self.plan.runbook.steps.iter().filter(lost).collect()
+        };
+        for step in wanted {
+            let known = |name: &crate::text::Spanned<String>| {
+                !matches!(self.scope.borrow().get(&name.value), Some(Slot::Unknown { .. }))
+            };
+            if !step.gives().iter().all(known) {
+                self.step(step, false).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn forget(&self, step: &Step, names: &[String]) {
         for name in names {
             let origin = format!("{}.{name}", step.path);
@@ -96,7 +125,12 @@ impl Engine<'_> {
     }
 
     /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
-    pub(super) async fn carry_on(&self, step: &Step, begun: Option<StepPhase>) -> Result<Option<Standing>, StepError> {
+    pub(super) async fn carry_on(
+        &self,
+        step: &Step,
+        begun: Option<StepPhase>,
+        last: bool,
+    ) -> Result<Option<Standing>, StepError> {
         let mut ended = match begun {
             None | Some(StepPhase::NotStarted | StepPhase::Deferred { .. } | StepPhase::Skipped { .. }) => {
                 return Ok(None);
@@ -105,7 +139,7 @@ impl Engine<'_> {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
                 let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
-                if step.idempotent && (status == StepStatus::Unknown || interrupted) {
+                if step.idempotent && (status == StepStatus::Unknown || interrupted) && !self.is_decided(step) {
                     return Ok(None);
                 }
                 Ended {
@@ -114,6 +148,7 @@ impl Engine<'_> {
                     result: None,
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
                     output: Vec::new(),
+                    not_in_place: false,
                 }
             }
             Some(StepPhase::Finished { .. }) => return Ok(None),
@@ -130,7 +165,7 @@ impl Engine<'_> {
             }
         }
         // The engine died, or was stopped, before the rule could repeat the step.
-        if ended.status == StepStatus::Failed && !self.options.decisions.contains_key(step.path.as_str()) {
+        if ended.status == StepStatus::Failed && !self.is_decided(step) {
             let turn = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
             if self.retries(step, &mut ended, turn).await? {
                 return Ok(None);
@@ -147,10 +182,15 @@ impl Engine<'_> {
                 Err(found) => Err(StepError::Undecided(format!("step {}: {found}", step.path))),
             };
         }
-        match self.after(step, &ended, false).await? {
+        match self.after(step, &ended, last).await? {
             Next::Again => Ok(None),
             Next::Over(standing) => Ok(Some(standing)),
         }
+    }
+
+    /// Whether the command line says how this step ended.
+    fn is_decided(&self, step: &Step) -> bool {
+        self.options.decisions.contains_key(step.path.as_str())
     }
 
     /// A decision from the command line, on record like any answer.
@@ -223,18 +263,22 @@ impl Engine<'_> {
         {
             return self.adopt_record(step, attempt, record).await;
         }
-        // Whoever was asked is asked again, and what only looks, or may run twice, runs again.
-        if step.body.action.is_asked() || step.idempotent || effect == Effect::Read {
+        let decided = self.is_decided(step);
+        // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
+        // decided already how it ended.
+        if !decided && (step.body.action.is_asked() || step.idempotent || effect == Effect::Read) {
             return Ok(None);
         }
         // Nothing of it had begun: its start is on record, and no intent of an effect.
-        if effects.is_empty() {
+        if !decided && effects.is_empty() {
             return Ok(None);
         }
         let mut report = StepReport::of(StepStatus::Unknown);
         report.failure =
             Some(Failure::plain("the run ended while this step was running, and how it ended is not on record"));
-        self.adopt(step, attempt, report, true).await.map(Some)
+        let ended = self.adopt(step, attempt, report, !decided).await?;
+        // It had no end, and what was looked for is not there: it runs, as the first time.
+        Ok((!ended.not_in_place).then_some(ended))
     }
 
     /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,
@@ -253,7 +297,7 @@ impl Engine<'_> {
             report.notes.push(format!("left over and ended: {left}"));
         }
         let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
-            if step.idempotent {
+            if step.idempotent && !self.is_decided(step) {
                 return Ok(None);
             }
             let how = match record {
@@ -288,7 +332,7 @@ impl Engine<'_> {
             }
             return self.adopt(step, attempt, report, false).await.map(Some);
         }
-        if step.idempotent {
+        if step.idempotent && !self.is_decided(step) {
             return Ok(None);
         }
         report.failure = Some(Failure::plain(format!(

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Engine, menu};
-use crate::port::{Cancel, Reply, StepError};
+use crate::{
+    event::Event,
+    port::{Cancel, Reply, StepError},
+};
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +87,16 @@ impl Signals {
     pub fn request_stop(&self, why: &str) {
         self.stop.borrow_mut().get_or_insert_with(|| why.to_owned());
         self.stopping.notify_waiters();
+    }
+
+    /// As [`Signals::stop_reason`], for a moment at which something new would start: what was sent before counts, even if
+    /// the runtime had no turn since to pass it on.
+    pub async fn stop_reason_now(&self) -> Option<String> {
+        // One turn hears of it, the next runs the task that tells us, one more is for good measure.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        self.stop_reason()
     }
 
     pub fn stop_reason(&self) -> Option<String> {
@@ -169,12 +182,27 @@ impl Engine<'_> {
         cancel: &Cancel,
         work: &mut (impl Future<Output = T> + Unpin),
     ) -> Result<Option<T>, StepError> {
-        let mut asking = pin!(self.ask(menu::interrupt()));
-        let mut done = None;
-        let reply = loop {
-            tokio::select! {
-                reply = &mut asking => break reply?.0,
-                early = &mut *work, if done.is_none() => done = Some(early),
+        let mut asking = Box::pin(self.ask(menu::interrupt()));
+        let reply = tokio::select! {
+            reply = &mut asking => reply?.0,
+            // There is nothing left to decide: the question goes, the end is recorded when it was, and nothing new starts.
+            ended = &mut *work => {
+                drop(asking);
+                let open = self.state().question.as_ref().map(|open| open.question);
+                if let Some(question) = open {
+                    self.publisher
+                        .publish(Event::QuestionAnswered {
+                            question,
+                            step: None,
+                            answer: "ended".into(),
+                            reason: Some("the step ended before an answer was given".into()),
+                            by: "runsheet".into(),
+                            values: serde_json::Map::new(),
+                        })
+                        .await?;
+                }
+                self.signals.request_stop("Ctrl-C; the step has come to its own end");
+                return Ok(Some(ended));
             }
         };
         match reply {
@@ -194,6 +222,6 @@ impl Engine<'_> {
                 cancel.raise(1);
             }
         }
-        Ok(done)
+        Ok(None)
     }
 }

@@ -27,6 +27,13 @@ impl RunId {
         fits.then(|| RunId(text.into()))
     }
 
+    /// Whether it has the form of what [`RunId::make`] makes. Whatever else stands in a folder of runs is no run.
+    pub fn is_whole(&self) -> bool {
+        let parts: Vec<&str> = self.0.split('-').collect();
+        let digits = |text: &str, count| text.len() == count && text.bytes().all(|b| b.is_ascii_digit());
+        matches!(parts.as_slice(), [day, time, tail] if digits(day, 8) && digits(time, 6) && tail.len() == 6)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,10 +1,9 @@
-//! Which runs there are, how they stand, and which one a word means. Changes nothing but what prune asks for.
+//! Which runs there are, how they stand, and which one a word means. Changes no run.
 
 use serde::{Serialize, Serializer};
 
 use super::{
     error::StoreError,
-    locks::{Refusal, Who},
     store::{RunStore, TEMPORARY},
 };
 use crate::{
@@ -151,19 +150,7 @@ impl RunStore {
         }
     }
 
-    /// Removes a run that is over, whole or not at all.
-    pub fn remove(&self, run: &RunId, who: &Who) -> Result<(), StoreError> {
-        let open = self.open(run, who)?;
-        if !open.journal.closed() {
-            return Err(StoreError::Unfit(format!("run {run} is not over, and only runs that are over are removed")));
-        }
-        let (from, to) = (self.run_dir(run), self.runs_dir().join(format!("{TEMPORARY}{run}")));
-        self.storage.rename(&from, &to).map_err(StoreError::write(&from))?;
-        self.sync_dir(&self.runs_dir())?;
-        self.storage.remove_tree(&to).map_err(StoreError::write(&to))
-    }
-
-    /// Removes what is left of runs that were being made, or removed, when their program died. Only what was named
+    /// Removes what is left of runs that were being made when their program died. Only what was named
     /// before `before`, in the way of run ids (`20261120-201304`), so that a run that is just being made is left alone.
     pub fn sweep(&self, before: &str) -> Result<usize, StoreError> {
         let mut removed = 0;
@@ -183,16 +170,6 @@ impl RunStore {
         Ok(removed)
     }
 
-    /// Refuses, and says who, if a program holds the run.
-    pub fn refuse_live(&self, run: &RunId) -> Result<(), StoreError> {
-        if !self.is_live(run) {
-            return Ok(());
-        }
-        let bytes = self.storage.read(&self.run_dir(run).join("run.lock")).unwrap_or_default();
-        let holder = serde_json::from_slice(&bytes).ok();
-        Err(StoreError::Locked(Box::new(Refusal { lock: None, holder, live: true })))
-    }
-
     /// Whether a program holds the run. A lock that cannot be looked at is taken for a free one.
     pub fn is_live(&self, run: &RunId) -> bool {
         let path = self.run_dir(run).join("run.lock");
@@ -201,15 +178,17 @@ impl RunStore {
 
     fn entries(&self) -> Result<Vec<String>, StoreError> {
         let runs = self.runs_dir();
-        if !self.storage.exists(&runs) {
-            return Ok(Vec::new());
-        }
+        // A folder that cannot be looked into is no folder without runs.
+        let entries = match self.storage.list(&runs) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::read(&runs))?,
+        };
         self.guard(&runs)?;
-        self.storage.list(&runs).map_err(StoreError::read(&runs))
+        Ok(entries)
     }
 
     fn names(&self) -> Result<Vec<RunId>, StoreError> {
-        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).collect())
+        Ok(self.entries()?.iter().filter_map(|name| RunId::parse(name)).filter(RunId::is_whole).collect())
     }
 }
 

@@ -45,17 +45,14 @@ impl RunStore {
         } else {
             Vec::new()
         };
-        let mut folded = 0;
         match reserve::read(&kept_bytes).map_err(|why| StoreError::damaged(&spare, why))? {
             Some(kept) if !replay.closed() => {
                 let (whole, lines) = fold(&good, kept).map_err(|why| StoreError::damaged(&spare, why))?;
                 let tail = good.split_off(whole);
                 // What the journal itself holds of these lines is lost to nobody.
                 torn = if lines.starts_with(&tail) { Vec::new() } else { tail };
-                let before = Replay::of(&good);
                 good.extend_from_slice(&lines);
                 replay = Replay::of(&good);
-                folded = replay.records.len() - before.records.len();
             }
             _ => {}
         }
@@ -123,7 +120,6 @@ impl RunStore {
             records: replay.records,
             state: replay.state,
             recovered,
-            folded,
             store: self.clone(),
             lock,
             holder,

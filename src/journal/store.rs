@@ -29,7 +29,7 @@ pub const LANGUAGE_VERSION: u32 = 1;
 
 /// The member of a journal's first line that holds the digests of the frozen files.
 pub(super) const FILES_MEMBER: &str = "runbook_files";
-/// What names of run folders that are being made, or removed, begin with.
+/// What names of run folders that are being made begin with.
 pub(super) const TEMPORARY: &str = ".tmp-";
 
 /// Where runs are kept unless the operator says otherwise: `$XDG_STATE_HOME/runsheet`, or
@@ -67,8 +67,6 @@ pub struct OpenRun {
     pub state: RunState,
     /// What was put right on opening, to be published as the first records.
     pub recovered: Vec<Event>,
-    /// How many records came back out of the reserve.
-    pub folded: usize,
     pub(super) store: RunStore,
     pub(super) lock: Box<dyn StorageLock>,
     pub(super) holder: Holder,
@@ -191,7 +189,6 @@ impl RunStore {
             records: vec![first.clone()],
             state,
             recovered: Vec::new(),
-            folded: 0,
             store: self.clone(),
             lock,
             holder,
@@ -286,20 +283,6 @@ impl RunStore {
             files.push((name, bytes));
         }
         Ok(Frozen { files, plan })
-    }
-
-    /// The masked output of one attempt, if it wrote any.
-    pub fn output(
-        &self,
-        run: &RunId,
-        step: &StepId,
-        attempt: u32,
-    ) -> Result<Option<Box<dyn std::io::Read>>, StoreError> {
-        let path = output_path(&self.run_dir(run), step, attempt);
-        if !self.storage.exists(&path) {
-            return Ok(None);
-        }
-        self.storage.open(&path).map(Some).map_err(StoreError::read(&path))
     }
 
     /// Where the output of one attempt is, whether or not there is any.
@@ -397,8 +380,11 @@ impl OpenRun {
             lock.release()?;
         }
         let dir = self.store.run_dir(&self.id);
-        self.holder.closed_head = Some(self.journal.head());
-        self.lock.describe(&self.holder.to_json()).map_err(StoreError::write(&dir.join("run.lock")))?;
+        let head = Some(self.journal.head());
+        if self.holder.closed_head != head {
+            self.holder.closed_head = head;
+            self.lock.describe(&self.holder.to_json()).map_err(StoreError::write(&dir.join("run.lock")))?;
+        }
         let scratch = dir.join("scratch");
         if self.store.storage.exists(&scratch) {
             self.store.storage.remove_tree(&scratch).map_err(StoreError::write(&scratch))?;

@@ -106,11 +106,6 @@ impl DiskJournal {
         self.writer.borrow().durable_chain.head().to_owned()
     }
 
-    /// The number of the last durable record.
-    pub fn durable_seq(&self) -> u64 {
-        self.writer.borrow().durable_seq
-    }
-
     /// Whether the run's end is on record.
     pub fn closed(&self) -> bool {
         let writer = self.writer.borrow();

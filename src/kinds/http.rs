@@ -321,9 +321,9 @@ impl Http {
     /// The request in words; `text` shows one template.
     fn describe(&self, text: &dyn Fn(&Template) -> String, json: &dyn Fn(&JsonTemplate) -> String) -> String {
         let mut shown = format!("{} {}", self.method, text(&self.url));
-        let mut separator = '?';
+        let mut separator = if shown.contains('?') { '&' } else { '?' };
         for (name, value) in &self.query {
-            shown.push_str(&format!("{separator}{name}={}", text(value)));
+            shown.push_str(&format!("{separator}{}={}", encoded(name), text(value)));
             separator = '&';
         }
         match &self.auth {
@@ -351,6 +351,11 @@ impl Http {
         }
         shown
     }
+}
+
+/// As a query holds it.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 impl Action for Http {
@@ -424,8 +429,11 @@ impl Action for Http {
             Ok(crate::syntax::Rendered::Text(url)) => url,
             _ => self.url.show(scope, &[]),
         };
-        let text_or_url = |template: &Template| {
-            if std::ptr::eq(template, &raw const self.url) { url.clone() } else { text(template) }
+        let is_query = |template: &Template| self.query.iter().any(|(_, value)| std::ptr::eq(value, template));
+        let text_or_url = |template: &Template| match template.render(scope, &[]) {
+            _ if std::ptr::eq(template, &raw const self.url) => url.clone(),
+            Ok(crate::syntax::Rendered::Text(value)) if is_query(template) => encoded(&value),
+            _ => text(template),
         };
         let json = |json: &JsonTemplate| serde_json::to_string_pretty(&json.show(scope)).unwrap_or_default();
         let detail = self.describe(&text_or_url, &json);

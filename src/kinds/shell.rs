@@ -265,13 +265,19 @@ impl Action for Shell {
             let inner = rest.split("}}").next().unwrap_or("");
             let word: String =
                 inner.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            if names.contains(&word) {
+            let reserved = ["run", "steps", "result"].contains(&word.as_str());
+            if names.contains(&word) || reserved {
                 let end = if rest.contains("}}") { start + 2 + inner.len() + 2 } else { start + 2 + word.len() };
                 let end = if inner.contains('\n') { start + 2 } else { end };
                 problems.push(
                     Diagnostic::error("template-in-script", text.map.span(start..end), "a script holds no templates")
                         .label(format!("`{word}` would be put into the script as code"))
-                        .hint(format!("write \"${word}\": the value is handed over as a variable of that name")),
+                        .hint(if reserved {
+                            let whole = inner.trim();
+                            format!("hand it over: `env: {{VALUE: \"{{{{ {whole} }}}}\"}}`, and write \"$VALUE\"")
+                        } else {
+                            format!("write \"${word}\": the value is handed over as a variable of that name")
+                        }),
                 );
             }
         }

@@ -10,7 +10,9 @@ use unicode_width::UnicodeWidthChar;
 
 use super::output::Partial;
 use crate::{
-    event::{Effect, Event, Outcome, Progress, Record, RunId, RunStarted, SkipCause, StepId, StepStatus, Stream},
+    event::{
+        Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId, StepStatus, Stream,
+    },
     port::Sink,
     text::{one_line, printable},
     value::show_duration,
@@ -85,6 +87,35 @@ impl Lines {
             talking: None,
         };
         Lines { options, titles, state: RefCell::new(state) }
+    }
+
+    /// A run that was begun before: which one it is, and how far it came.
+    pub fn goes_on(&self, before: &RunState) {
+        let Some(started) = &before.header else { return };
+        let mut lines = self.header(started);
+        // The blank line comes behind what is told here.
+        lines.pop();
+        let named = |wanted: &dyn Fn(StepStatus) -> bool| {
+            let of = |(step, state): (&StepId, &crate::event::StepState)| {
+                state.status().filter(|status| wanted(*status)).map(|_| one_line(step.as_str()).into_owned())
+            };
+            before.steps.iter().filter_map(of).collect::<Vec<_>>().join(", ")
+        };
+        let over = [
+            ("done", named(&|status| matches!(status, StepStatus::Succeeded | StepStatus::DoneByHand))),
+            ("skipped", named(&|status| status == StepStatus::Skipped)),
+            ("failed", named(&|status| status == StepStatus::Failed)),
+            ("nobody knows whether it took effect", named(&|status| status == StepStatus::Unknown)),
+        ];
+        for (what, steps) in over.into_iter().filter(|(_, steps)| !steps.is_empty()) {
+            lines.push(format!("  {what}: {steps}"));
+        }
+        lines.push(String::new());
+        let mut state = self.state.borrow_mut();
+        state.run = Some(started.run.clone());
+        if !self.options.quiet {
+            state.write(lines);
+        }
     }
 
     fn paint(&self, style: Style, text: &str) -> String {

@@ -1,14 +1,14 @@
 //! A server whose paths say what it answers; it knows nothing of runbooks.
 //!
 //! `/status/N`, `/echo` (the request as JSON), `/say` (the request's body back), `/seq/KEY/200,drop,503` (in turn, the
-//! last repeats), `/count/KEY`, `/slow/MS`, `/drop`, `/redirect?URL`, `/headers`, `/big/BYTES`.
+//! last repeats), `/count/KEY`, `/silent` (never an answer), `/drop`, `/redirect?URL`,
+//! `/headers`, `/big/BYTES`.
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use serde_json::json;
@@ -41,6 +41,11 @@ fn serve(mut stream: TcpStream, counts: &Counts) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
         let request = read(&mut reader)?;
+        if request.path == "/silent" {
+            // Until the client has given up, which closes the line.
+            let _ = reader.read(&mut [0]);
+            return None;
+        }
         let (status, headers, body) = answer(&request, counts)?;
         let mut head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
@@ -97,10 +102,6 @@ fn answer(request: &Request, counts: &Counts) -> Option<Answer> {
             json(status, json!({"n": number, "status": status}))
         }
         ["count", key] => json(200, json!({"n": counts.lock().ok()?.get(*key).copied().unwrap_or(0)})),
-        ["slow", ms] => {
-            std::thread::sleep(Duration::from_millis(ms.parse().ok()?));
-            json(200, json!({}))
-        }
         ["drop", ..] => None,
         ["redirect", ..] => Some((302, vec![("location", request.query.clone())], Vec::new())),
         ["headers", ..] => {

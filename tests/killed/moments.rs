@@ -201,6 +201,47 @@ fn nothing_left_of_a_step_is_an_open_question() {
     }
 }
 
+/// What the operator says comes before what the step may do: an idempotent step that is done is not run again.
+#[test]
+fn a_decision_holds_for_a_step_that_may_run_twice() {
+    for (decision, begun) in [("done", 1), ("not-done", 2)] {
+        let lab = Lab::new();
+        lab.book(&gated("idempotent: true", ""));
+        let gate = lab.gate("gate");
+        let run = lab.start(&["run", "./book.yaml", "--yes"]);
+        let open = gate.reached();
+        cut(&lab, run);
+        drop(open);
+        let resume = lab.start(&["resume", "last", "--step", "deploy", "--as", decision, "--reason", "I looked"]);
+        if begun == 2 {
+            gate.reached().pass();
+        }
+        resume.end().expect(0);
+        assert_eq!(lab.marks("begun").len(), begun, "{decision}");
+        assert!(lab.journal().iter().any(|record| record.to_string().contains("I looked")), "{decision}");
+        lab.sound();
+    }
+}
+
+/// An attempt without an end whose `verify` finds nothing in place had no effect: it runs.
+#[test]
+fn what_is_not_in_place_runs() {
+    let lab = Lab::new();
+    lab.book(&gated("verify: {shell: 'grep -q deploy \"$HOME/marks\"'}", ""));
+    let gate = lab.gate("gate");
+    let run = lab.start(&["run", "./book.yaml", "--yes"]);
+    let open = gate.reached();
+    cut(&lab, run);
+    drop(open);
+    let resume = lab.start(&["resume", "last", "--yes"]);
+    gate.reached().pass();
+    let resumed = resume.end().expect(0);
+    assert!(resumed.err.contains("not in place"), "{resumed:#?}");
+    assert_eq!(lab.marks("begun").len(), 2);
+    assert_eq!(lab.marks("marks"), ["first", "deploy", "last"]);
+    lab.sound();
+}
+
 #[test]
 fn a_decision_needs_a_step_that_waits_for_one() {
     let lab = Lab::new();

@@ -4,8 +4,10 @@
 //! They are written from the facts about the services alone. Nothing in here waits for wall time: what a real service
 //! does "a little later" happens here after a number of looks (requests), so that a test never sleeps.
 
-// A stand-in offers the whole of a service; each test of a runbook uses the part that it needs.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "a stand-in offers the whole of a service; each test of a runbook uses the part that it needs"
+)]
 
 pub mod client;
 pub mod git;

@@ -95,12 +95,13 @@ impl Helper {
         }
     }
 
-    /// Collects the supervisor itself once its end of the line is closed, which its exit does.
+    /// Collects the supervisor itself. One that still waits for an order learns from the closed line that none comes.
     async fn reap(self) {
-        if !matches!(self.handle.try_wait(), Ok(None)) {
+        let Helper { handle, control, stdout, stderr, .. } = self;
+        drop((control, stdout, stderr));
+        if !matches!(handle.try_wait(), Ok(None)) {
             return;
         }
-        let handle = self.handle.clone();
         let _ = tokio::task::spawn_blocking(move || drop(handle.wait())).await;
     }
 }
@@ -234,12 +235,14 @@ async fn ready(helper: &mut Helper, order: &[u8], request: &ProcessRequest, canc
         helper.hear().await
     };
     tokio::select! {
+        // A stop that is known by now is heeded, whatever the supervisor has said.
+        biased;
+        _ = cancel.above(0) => Err(Refused::Says("it was stopped before".into())),
         heard = sent => match heard {
             Ok(Some((tag::READY, _))) => Ok(()),
             Ok(Some((tag::FAILED, why))) => Err(Refused::Says(String::from_utf8_lossy(&why).into_owned())),
             _ => Err(Refused::Silent),
         },
-        _ = cancel.above(0) => Err(Refused::Says("it was stopped before".into())),
     }
 }
 

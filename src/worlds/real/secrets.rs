@@ -83,49 +83,28 @@ async fn from_command(world: &RealWorld, argv: &[String]) -> Result<Secret, Worl
             (_, Some(signal)) => format!("was ended by signal {signal}"),
             _ => "did not end by itself".into(),
         };
-        let last = said.last_line();
-        let last = if last.is_empty() { String::new() } else { format!(": {last}") };
-        return Err(failed(format!("{place} {how}{last}")));
+        // What it complained about may hold what it was asked for, which nobody can mask yet.
+        return Err(failed(format!("{place} {how}; run it by hand to see what it says")));
     }
-    checked(&place, said.stdout.into_inner())
+    checked(&place, said.0.into_inner())
 }
 
-/// What a command said: its answer, and the end of its complaints.
-struct Said {
-    stdout: RefCell<Zeroizing<Vec<u8>>>,
-    stderr: RefCell<Vec<u8>>,
-}
+/// What a command answered. Its complaints are not kept.
+struct Said(RefCell<Zeroizing<Vec<u8>>>);
 
 impl Default for Said {
     fn default() -> Said {
         // Its full size from the start, so that it never moves and leaves a copy behind.
-        Said { stdout: RefCell::new(Zeroizing::new(Vec::with_capacity(MOST + 1))), stderr: RefCell::default() }
-    }
-}
-
-impl Said {
-    fn last_line(&self) -> String {
-        let stderr = self.stderr.borrow();
-        let text = String::from_utf8_lossy(&stderr);
-        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("");
-        one_line(&line.chars().take(300).collect::<String>()).into_owned()
+        Said(RefCell::new(Zeroizing::new(Vec::with_capacity(MOST + 1))))
     }
 }
 
 impl Output for Said {
     fn chunk(&self, stream: Stream, bytes: &[u8]) {
-        match stream {
-            Stream::Stderr => {
-                let mut stderr = self.stderr.borrow_mut();
-                stderr.extend_from_slice(bytes);
-                let surplus = stderr.len().saturating_sub(16 * 1024);
-                stderr.drain(..surplus);
-            }
-            _ => {
-                let mut stdout = self.stdout.borrow_mut();
-                let room = (MOST + 1).saturating_sub(stdout.len());
-                stdout.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            }
+        if stream != Stream::Stderr {
+            let mut answer = self.0.borrow_mut();
+            let room = (MOST + 1).saturating_sub(answer.len());
+            answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
     }
 }
