@@ -232,7 +232,7 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) ->
         verbose: context.global.verbose,
         interactive: shown.attended,
     };
-    let lines = Lines::new(Box::new(std::io::stderr()), options, titles);
+    let lines = Lines::new(Box::new(std::io::stderr()), options, titles).headed(&shown.plan.runbook.title.value);
     if let Some(before) = before {
         lines.goes_on(before);
     }

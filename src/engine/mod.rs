@@ -309,10 +309,14 @@ impl<'a> Engine<'a> {
         };
         let mut broken = list.failed;
         broken.extend(list.unknown);
-        if broken.is_empty() || end.outcome != Outcome::Succeeded {
+        if broken.is_empty() {
             return Ok(end);
         }
         let reason = format!("failed at the end: {}", broken.join(", "));
+        if end.outcome != Outcome::Succeeded {
+            let reason = end.reason.map_or(reason.clone(), |before| format!("{before}; {reason}"));
+            return Ok(RunEnd { reason: Some(reason), ..end });
+        }
         Ok(RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) })
     }
 

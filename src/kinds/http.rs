@@ -29,7 +29,7 @@ pub const KIND: Kind = Kind {
         FieldDoc { name: "save", summary: "a path for the response body" },
         FieldDoc { name: "follow_redirects", summary: "within the same origin; false if absent" },
         FieldDoc { name: "ca_file", summary: "certificates to trust besides the system's" },
-        FieldDoc { name: "max_body", summary: "bytes of the response that are kept; 10 MiB if absent" },
+        FieldDoc { name: "max_body", summary: "how much of the response is kept, such as 64 KiB; 10 MiB if absent" },
     ],
     lower: Some(lower),
 };
@@ -122,7 +122,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let save = fields.get("save").and_then(|given| lowering.template(&given));
     let follow_redirects = fields.get("follow_redirects").and_then(|given| given.boolean()).unwrap_or(false);
     let ca_file = fields.get("ca_file").and_then(|given| lowering.template(&given));
-    let max_body = fields.get("max_body").and_then(|given| given.integer(0..=1 << 31));
+    let max_body = fields.get("max_body").and_then(|given| given.bytes(1 << 31));
     fields.finish();
     if let [(_, first, _), (_, second, _), ..] = bodies[..] {
         problems.push(
@@ -157,7 +157,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         save,
         follow_redirects,
         ca_file,
-        max_body: max_body.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_BODY),
+        max_body: max_body.unwrap_or(MAX_BODY),
     }))
 }
 

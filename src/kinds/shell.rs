@@ -29,7 +29,10 @@ pub const KIND: Kind = Kind {
         FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
         FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's" },
         FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
-        FieldDoc { name: "max_output", summary: "bytes of each stream kept for expressions; 4 MiB if absent" },
+        FieldDoc {
+            name: "max_output",
+            summary: "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
+        },
     ],
     lower: Some(lower),
 };
@@ -83,7 +86,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let (script_part, exec_part, interpreter) = (part("script"), part("exec"), part("interpreter"));
     let tty = fields.get("tty").and_then(|given| given.boolean()).unwrap_or(false);
     let kill_grace = fields.get("kill_grace").and_then(|given| given.duration());
-    let max_output = fields.get("max_output").and_then(|given| given.integer(0..=1 << 30));
+    let max_output = fields.get("max_output").and_then(|given| given.bytes(1 << 30));
     for later in LATER {
         fields.not_yet(later, &format!("`{later}`"));
     }
@@ -132,7 +135,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         }
     };
     fields.finish();
-    let max_output = max_output.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(MAX_OUTPUT);
+    let max_output = max_output.unwrap_or(MAX_OUTPUT);
     let kill_grace = kill_grace.map_or(KILL_GRACE, |grace| grace.value);
     Some(Box::new(Shell { tty, kill_grace, max_output, ..plain(what?) }))
 }

@@ -45,6 +45,8 @@ impl Default for LineOptions {
 pub struct Lines {
     options: LineOptions,
     titles: HashMap<StepId, String>,
+    /// The runbook's own title.
+    heading: Option<String>,
     state: RefCell<State>,
 }
 
@@ -86,7 +88,13 @@ impl Lines {
             held: None,
             talking: None,
         };
-        Lines { options, titles, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, state: RefCell::new(state) }
+    }
+
+    /// Also tells what the runbook is called.
+    pub fn headed(mut self, title: impl Into<String>) -> Lines {
+        self.heading = Some(title.into());
+        self
     }
 
     /// A run that was begun before: which one it is, and how far it came.
@@ -143,8 +151,9 @@ impl Lines {
     }
 
     fn header(&self, started: &RunStarted) -> Vec<String> {
+        let heading = self.heading.as_deref().map(|title| format!("  {}", one_line(title))).unwrap_or_default();
         let mut lines = vec![
-            format!("{}  ({})", self.bold(&one_line(&started.runbook)), one_line(&started.origin)),
+            format!("{}{heading}  ({})", self.bold(&one_line(&started.runbook)), one_line(&started.origin)),
             self.dim(&format!(
                 "run {}  by {} on {}  in {}",
                 started.run,
@@ -398,7 +407,11 @@ impl Lines {
         let name = one_line(step.as_str());
         if self.options.terminal {
             if state.held.is_none() {
-                let line = format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}");
+                // A pause looks at nothing.
+                let line = match polls {
+                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
+                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                };
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {

@@ -176,6 +176,26 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// A number of bytes, bare or with a unit: `65536`, `64 KiB`, `4MiB`.
+    pub fn bytes(&self, most: u64) -> Option<u64> {
+        let read = match &self.node.kind {
+            NodeKind::Plain(Value::Int(value), _) => u64::try_from(*value).ok(),
+            NodeKind::Text(text) => read_bytes(&text.text),
+            _ => None,
+        };
+        match read {
+            Some(bytes) if bytes <= most => Some(bytes),
+            _ => {
+                let found = match &self.node.kind {
+                    NodeKind::Text(text) | NodeKind::Plain(_, text) => format!("`{}`", short(&text.text)),
+                    _ => self.node.describe().to_owned(),
+                };
+                let message = format!("{} must be a number of bytes up to {most}, found {found}", self.name);
+                self.report("wrong-value", message, Some("write one such as 65536, 64 KiB or 4 MiB".to_owned()))
+            }
+        }
+    }
+
     /// A duration such as `1h30m`.
     pub fn duration(&self) -> Option<Spanned<Duration>> {
         let text = match &self.node.kind {
@@ -316,5 +336,46 @@ impl<'a> Given<'a> {
                 .hint(format!("put the comment on a line of its own, or if it is text, {}", quote_it(&meant))),
         );
         None
+    }
+}
+
+/// Bytes as people write them; decimal units are what disk makers mean by them.
+fn read_bytes(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u64); 8] = [
+        ("", 1),
+        ("B", 1),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+    ];
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = text[digits..].trim_start();
+    let (_, scale) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    text[..digits].parse::<u64>().ok()?.checked_mul(*scale)
+}
+
+#[cfg(test)]
+mod bytes {
+    use super::read_bytes;
+
+    #[test]
+    fn are_read_with_their_units() {
+        for (text, bytes) in [
+            ("65536", 65_536),
+            ("64 KiB", 65_536),
+            ("4MiB", 4_194_304),
+            ("1 GiB", 1 << 30),
+            ("10MB", 10_000_000),
+            ("7 B", 7),
+        ] {
+            assert_eq!(read_bytes(text), Some(bytes), "{text}");
+        }
+        for text in ["", "MiB", "1.5 MiB", "-1", "4 megs", "99999999999999999999", "18446744073709551615 GiB"] {
+            assert_eq!(read_bytes(text), None, "{text}");
+        }
     }
 }
