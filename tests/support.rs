@@ -404,10 +404,10 @@ mod tests {
     fn nothing_of_the_machine_shows_and_what_differs_is_named() {
         let bed = Bed::with("title: X\nsteps:\n  - {id: a, shell: 'echo \"$HOME $USER\"'}\n");
         bed.run(&["run", "./x.yaml"]).stdin_null().end().code(0).stdout("").stderr(
-            "x  ([BED]/work/x.yaml)
+            "x  X  ([BED]/work/x.yaml)
 run [RUN]  by tester on [HOST]  in [BED]/work
 
-▶ a  a [change]
+▶ a [change]
   │ [BED]/home tester
 ✔ a [TOOK]
 ✔ succeeded [TOOK]

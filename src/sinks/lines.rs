@@ -189,6 +189,8 @@ impl Lines {
             Event::StepStarted { step, attempt, effect, title, .. } => {
                 // What stands in the plan may wait for values that are known by now.
                 let title = title.as_ref().or_else(|| self.titles.get(step));
+                // A step without a title is known by its id, which stands there already.
+                let title = title.filter(|title| title.as_str() != step.as_str());
                 let title = title.map(|title| format!("  {}", one_line(title))).unwrap_or_default();
                 let effect = match effect {
                     Effect::Read => self.dim("[read]"),
