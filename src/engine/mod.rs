@@ -3,7 +3,10 @@
 
 mod attempt;
 mod context;
+mod decide;
+mod judge;
 mod menu;
+mod prepare;
 mod publish;
 mod resume;
 mod secret_captures;
@@ -19,7 +22,7 @@ use std::{
 use indexmap::IndexMap;
 use serde_json::Map;
 
-pub use attempt::secret_sources;
+pub use prepare::secret_sources;
 pub use publish::Publisher;
 pub use signals::Signal;
 

@@ -2,11 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{
-    Engine, Standing,
-    attempt::{Ended, Next},
-    menu,
-};
+use super::{Engine, Standing, attempt::Ended, decide::Next, menu};
 use crate::{
     event::{Effect, StepPhase, StepStatus},
     model::{DefaultExpect, Step, step_references},

@@ -3,8 +3,8 @@
 
 use super::{
     Engine,
-    attempt::{Gathered, texts_of},
     context::Attempt,
+    judge::{Gathered, texts_of},
 };
 use crate::{
     model::Step,

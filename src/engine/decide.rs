@@ -1,0 +1,176 @@
+//! What follows from a question before a step, or from its failure: the operator's answers and what the file says. Starts nothing.
+
+use indexmap::IndexMap;
+use serde_json::Map;
+
+use super::{
+    Engine, Standing,
+    attempt::Ended,
+    judge::{Gathered, Verified},
+    menu,
+};
+use crate::{
+    event::{Event, SkipCause, StepStatus},
+    model::{OnFailure, Step},
+    port::{Answer, Reply, StepError, StepReport},
+};
+
+/// What comes after a failure or an unknown end.
+pub(super) enum Next {
+    Again,
+    Over(Standing),
+}
+
+impl Engine<'_> {
+    /// In step mode: run it, or not. `Some` where the step is over without having run.
+    pub(super) async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
+        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
+        let mut question = menu::before_step(step, self.title(step), &shown);
+        loop {
+            let answer = match self.ask(question.clone()).await?.0 {
+                Reply::Unasked => return Ok(None),
+                Reply::Answer(answer) => answer,
+                Reply::Nobody { why } | Reply::Closed { why } => return Err(StepError::Paused(why)),
+            };
+            match answer.word.as_str() {
+                "run" => return Ok(None),
+                "auto" => {
+                    self.step_mode.set(false);
+                    return Ok(None);
+                }
+                "command" => question.context = shown.detail.lines().map(str::to_owned).collect(),
+                "skip" => return self.skip(step, answer).await.map(Some),
+                "done" => match self.done_by_hand(step, answer).await? {
+                    Ok(standing) => return Ok(Some(standing)),
+                    Err(found) => question.message = found,
+                },
+                "pause" => return Err(StepError::Paused("the operator paused the run".into())),
+                "quit" => return Err(StepError::Declined(format!("the operator quit before {}", step.path))),
+                other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
+            }
+        }
+    }
+
+    /// After a failure or an unknown end: what the file says, or what the operator says.
+    pub(super) async fn after(&self, step: &Step, ended: &Ended, last: bool) -> Result<Next, StepError> {
+        let unknown = ended.status == StepStatus::Unknown;
+        if self.signals.stop_reason().is_some() {
+            return Ok(Next::Over(Standing::Blocks));
+        }
+        if !unknown {
+            match step.on_failure {
+                OnFailure::Continue => {
+                    self.settle(step, StepStatus::Failed, &IndexMap::new());
+                    return Ok(Next::Over(Standing::Satisfied));
+                }
+                OnFailure::Stop => {
+                    self.settle(step, StepStatus::Failed, &IndexMap::new());
+                    return Ok(Next::Over(Standing::Blocks));
+                }
+                OnFailure::Ask => {}
+            }
+        }
+        let mut effects = Vec::new();
+        if let Some(state) = self.state().steps.get(&step.path) {
+            effects.clone_from(&state.effects);
+            if state.more_effects > 0 {
+                effects.push(format!("and {} more", state.more_effects));
+            }
+        }
+        let title = self.title(step);
+        let mut question = if unknown {
+            menu::unknown(step, title, &ended.why, &effects, &ended.output)
+        } else {
+            menu::failure(step, title, &ended.why, &ended.output)
+        };
+        // `finally` is not paused: what cannot be decided there stays as it is.
+        if last && !self.operator.attended() {
+            self.settle(step, ended.status, &IndexMap::new());
+            return Ok(Next::Over(Standing::Blocks));
+        }
+        loop {
+            let (reply, number) = self.ask(question.clone()).await?;
+            let answer = match reply {
+                Reply::Answer(answer) => answer,
+                Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
+                // Unattended, `ask` means `stop`.
+                Reply::Nobody { why } => {
+                    self.answer_for_nobody(number, step, "stop", why).await?;
+                    self.settle(step, StepStatus::Failed, &IndexMap::new());
+                    return Ok(Next::Over(Standing::Blocks));
+                }
+                // Nothing hangs on it: what it would give stays unknown.
+                Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
+                Reply::Closed { why } => return Err(StepError::Paused(why)),
+            };
+            match answer.word.as_str() {
+                "retry" => return Ok(Next::Again),
+                "skip" => return self.skip(step, answer).await.map(Next::Over),
+                "done" => match self.done_by_hand(step, answer).await? {
+                    Ok(standing) => return Ok(Next::Over(standing)),
+                    Err(found) => question.message = found,
+                },
+                "output" => question.context = ended.output.clone(),
+                "pause" => return Err(StepError::Paused("the operator paused the run".into())),
+                "quit" => return Err(StepError::Declined(format!("the operator quit at {}", step.path))),
+                other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
+            }
+        }
+    }
+
+    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
+    pub(super) async fn answer_for_nobody(
+        &self,
+        question: u32,
+        step: &Step,
+        answer: &str,
+        why: String,
+    ) -> Result<(), StepError> {
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question,
+                step: Some(step.path.clone()),
+                answer: answer.to_owned(),
+                reason: Some(why),
+                by: self.operator.name(),
+                values: Map::new(),
+            })
+            .await
+    }
+
+    pub(super) async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {
+        let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
+        let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Operator, reason };
+        self.publisher.publish(event).await?;
+        self.settle(step, StepStatus::Skipped, &IndexMap::new());
+        Ok(Standing::Satisfied)
+    }
+
+    /// The operator says the effect is there; `verify`, if there is one, must agree. `Err` holds what it found instead.
+    pub(super) async fn done_by_hand(
+        &self,
+        step: &Step,
+        answer: Answer,
+    ) -> Result<Result<Standing, String>, StepError> {
+        let attempt = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
+        let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
+        let mut report = StepReport::of(StepStatus::DoneByHand);
+        report.notes.push(format!("done by hand: {reason}"));
+        let began = self.world.now();
+        let cx = self.context(step, attempt);
+        let mut gathered = Gathered::default();
+        if step.verify.is_some() {
+            match self.verify(step, &cx).await? {
+                Verified::InPlace(values) => gathered = self.gather(values, step)?,
+                Verified::NotInPlace(found) => {
+                    self.record_look(step, attempt, &cx).await?;
+                    return Ok(Err(format!("It is not in place: {found}")));
+                }
+                Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
+            }
+        }
+        self.record_end(step, attempt, &report, StepStatus::DoneByHand, &gathered, &cx, began).await?;
+        self.settle(step, StepStatus::DoneByHand, &gathered.values);
+        Ok(Ok(Standing::Satisfied))
+    }
+}

@@ -1,0 +1,130 @@
+//! What a step needs before it can start: its secrets read, its values in place. Starts nothing.
+
+use super::Engine;
+use crate::{
+    model::{Body, Resolution, SecretPlace, Setting, Step, fits_variable},
+    plan::Plan,
+    port::{Failure, SecretSource, StepError},
+    syntax::{Eval, Rendered},
+    text::Diagnostic,
+    value::{Scope, Secret, Value},
+};
+
+impl Engine<'_> {
+    /// Reads the secrets a step uses and puts every value in place.
+    pub(super) async fn prepare(&self, step: &Step) -> Result<Result<Resolution, Failure>, StepError> {
+        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+            if let Err(why) = self.read_secrets_of(body).await {
+                return Ok(Err(Failure::plain(why)));
+            }
+        }
+        Ok(self.resolve(step, &step.body).map_err(Failure::drawn))
+    }
+
+    /// Reads those secrets of a body that were not read before.
+    pub(super) async fn read_secrets_of(&self, body: &Body) -> Result<(), String> {
+        let references = crate::model::body_references(body, &self.plan.names);
+        let mut names: Vec<String> = references.into_iter().map(|reference| reference.name).collect();
+        names.retain(|name| self.plan.runbook.secrets.contains_key(name));
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            if self.is_hidden(&name) {
+                self.read_secret(&name).await.map_err(|why| format!("could not read secret `{name}`: {why}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn read_secret(&self, name: &str) -> Result<(), String> {
+        let Some(spec) = self.plan.runbook.secrets.get(name) else { return Ok(()) };
+        let scope = self.scope.borrow().clone();
+        let source = match secret_source(&spec.place, &scope) {
+            Ok(Some(source)) => source,
+            Ok(None) => return Ok(()),
+            Err(why) => return Err(why),
+        };
+        match self.world.secret(&source).await {
+            Ok(Some(secret)) => self.learn_secret(name, secret),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// From here on the secret is masked everywhere, and known to steps.
+    pub(super) fn learn_secret(&self, name: &str, secret: Secret) -> Result<(), String> {
+        let short = self.plan.runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
+        self.publisher.redactor().add(&secret, short).map_err(|_| {
+            "it is shorter than 8 bytes, so masking it would hide too much or too little; say `allow_short: true` if it must be"
+                .to_owned()
+        })?;
+        self.scope.borrow_mut().know(name, Value::text(secret.expose()));
+        Ok(())
+    }
+
+    /// A body with its settings, ready to run.
+    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.sees(&self.scope.borrow());
+        let mut env = Vec::new();
+        for (name, template) in &body.env {
+            match template.eval(&scope, &[])? {
+                Eval::Value(value) => {
+                    if let Some(text) = value.to_env() {
+                        fits_variable(&name.value, &text, template.span())?;
+                        env.push((name.value.clone(), text));
+                    }
+                }
+                Eval::Deferred(names) => return Ok(Resolution::Deferred(names)),
+            }
+        }
+        let cwd = match &body.cwd {
+            None => self.options.cwd.clone(),
+            Some(template) => match template.render(&scope, &[])? {
+                Rendered::Text(text) => self.options.cwd.join(text),
+                Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
+            },
+        };
+        let timeout = match body.timeout.as_ref().map(|timeout| timeout.eval(&scope)) {
+            None => body.action.default_timeout(),
+            Some(Ok(duration)) => Some(duration),
+            Some(Err(Ok(names))) => return Ok(Resolution::Deferred(names)),
+            Some(Err(Err(diagnostic))) => return Err(diagnostic),
+        };
+        body.action.resolve(&Setting {
+            scope: &scope,
+            effect: body.effect,
+            timeout,
+            env,
+            base_env: &self.options.base_env,
+            cwd,
+            origins: &self.origins,
+            names: &self.plan.names,
+            expect: &body.expect,
+        })
+    }
+}
+
+/// Where a secret is read from, with its templates rendered. None for one that is prompted for, or that waits for a
+/// parameter.
+pub(crate) fn secret_source(place: &SecretPlace, scope: &Scope) -> Result<Option<SecretSource>, String> {
+    let text = |template: &crate::syntax::Template| match template.render(scope, &[]) {
+        Ok(Rendered::Text(text)) => Ok(Some(text)),
+        Ok(Rendered::Deferred(_)) => Ok(None),
+        Err(diagnostic) => Err(diagnostic.message),
+    };
+    Ok(match place {
+        SecretPlace::Prompt => None,
+        SecretPlace::Env(name) => text(name)?.map(SecretSource::Env),
+        SecretPlace::File(path) => text(path)?.map(|path| SecretSource::File(path.into())),
+        SecretPlace::Command(argv) => {
+            let argv: Result<Option<Vec<String>>, String> = argv.iter().map(text).collect();
+            argv?.map(SecretSource::Command)
+        }
+    })
+}
+
+/// Every secret source of a plan, for the checks before the first step.
+pub fn secret_sources(plan: &Plan) -> Vec<(String, Result<Option<SecretSource>, String>)> {
+    let scope = plan.scope();
+    plan.runbook.secrets.values().map(|spec| (spec.name.clone(), secret_source(&spec.place, &scope))).collect()
+}
