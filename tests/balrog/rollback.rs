@@ -161,6 +161,7 @@ fn it_notices() {
         (Fault::BuildFails { job: "admin", times: 1 }, "admin-done", "FAILURE"),
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin-done", "FAILURE"),
         (Fault::Aborted { job: "admin", times: 1 }, "admin-done", "ABORTED"),
+        (Fault::Aborted { job: "balrog-production", times: 1 }, "public-canary", "ABORTED"),
         (
             Fault::ServerError { on: On::of("POST", "buildWithParameters"), times: 9, effect: false },
             "public-number",
