@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthChar;
 
-use super::output::Partial;
+use super::{Anchors, output::Partial};
 use crate::{
     event::{
         Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId, StepStatus, Stream,
@@ -47,6 +47,7 @@ pub struct Lines {
     titles: HashMap<StepId, String>,
     /// The runbook's own title.
     heading: Option<String>,
+    anchors: Option<Anchors>,
     state: RefCell<State>,
 }
 
@@ -88,12 +89,18 @@ impl Lines {
             held: None,
             talking: None,
         };
-        Lines { options, titles, heading: None, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
     }
 
     /// Also tells what the runbook is called.
     pub fn headed(mut self, title: impl Into<String>) -> Lines {
         self.heading = Some(title.into());
+        self
+    }
+
+    /// Also tells the hashes of some records, each on a line of its own, however little is to be said.
+    pub fn anchored(mut self, anchors: Anchors) -> Lines {
+        self.anchors = Some(anchors);
         self
     }
 
@@ -450,6 +457,9 @@ impl Sink for Lines {
             let lines = self.event(state, record);
             state.write(lines);
         }
+        if let Some(anchor) = self.anchors.as_ref().and_then(|anchors| anchors.of(record)) {
+            state.must_write(anchor.to_string());
+        }
         if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
             state.clear();
             state.held.get_or_insert_default();
@@ -492,6 +502,14 @@ impl State {
         let mut text = lines.join("\n");
         text.push('\n');
         self.put(&text);
+    }
+
+    /// Writes a line that may wait, and may not be left out.
+    fn must_write(&mut self, line: String) {
+        match &mut self.held {
+            Some((held, _)) => held.push(line),
+            None => self.write(vec![line]),
+        }
     }
 
     fn talk(&mut self, bytes: &[u8]) {
