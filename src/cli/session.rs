@@ -169,6 +169,7 @@ pub struct Session<'a> {
     pub operator: String,
     pub cwd: std::path::PathBuf,
     pub step_mode: bool,
+    pub jobs: usize,
     pub json: bool,
     /// Heads of the record are told as it grows.
     pub anchor: bool,
@@ -202,6 +203,7 @@ impl Session<'_> {
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
+            jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,
