@@ -253,7 +253,12 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     assert_eq!(store.read(&run_id()).unwrap().torn_bytes, 12);
     let report = verify(&store, &run_id(), None).unwrap();
     assert!(report.ok() && report.unproven[0].contains("line 2 is torn (12 bytes)"), "{:?}", report.unproven);
-    let first = Event::Recovered { cut_bytes: 12, saved_as: "journal.torn.1".into() };
+    let recovered = |torn: &[u8], name: &str| Event::Recovered {
+        cut_bytes: torn.len() as u64,
+        saved_as: name.into(),
+        sha256: Some(hex_sha256(torn)),
+    };
+    let first = recovered(b"{\"seq\":2,\"ti", "journal.torn.1");
     // Whoever opens it and dies before its record is durable leaves it to the next.
     for _ in 0..2 {
         let open = store.open(&run_id(), &who()).unwrap();
@@ -266,7 +271,7 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     drop(open);
     disk.edit(&path, |file| file.extend_from_slice(b"{\"seq\":3")).unwrap();
     let open = store.open(&run_id(), &who()).unwrap();
-    assert_eq!(open.recovered, [Event::Recovered { cut_bytes: 8, saved_as: "journal.torn.2".into() }]);
+    assert_eq!(open.recovered, [recovered(b"{\"seq\":3", "journal.torn.2")]);
     assert!(verify(&store, &run_id(), None).unwrap().ok());
     disk.edit(&store.run_dir(&run_id()).join("journal.torn.1"), Vec::clear).unwrap();
     assert!(!verify(&store, &run_id(), None).unwrap().ok());

@@ -198,8 +198,8 @@ impl RunStore {
                 .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if *saved_as == name));
             if !told {
                 let path = dir.join(&name);
-                let length = self.storage.read(&path).map_err(StoreError::read(&path))?.len();
-                events.push(Event::Recovered { cut_bytes: length as u64, saved_as: name });
+                let (cut_bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
+                events.push(Event::Recovered { cut_bytes, saved_as: name, sha256: Some(sha256) });
             }
         }
         Ok(events)

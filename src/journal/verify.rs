@@ -251,6 +251,16 @@ impl Check<'_> {
     }
 
     fn journal(&mut self, run: &RunId, bytes: &[u8], replay: &Replay) {
+        // The first line comes first.
+        match &replay.state.header {
+            Some(header) if header.run != *run => {
+                self.problem("journal.jsonl line 1 (record 1)", format!("it is the journal of run {}", header.run));
+            }
+            None if replay.bad.is_none() && self.problems.is_empty() => {
+                self.problem("journal.jsonl line 1", "there is no first record");
+            }
+            _ => {}
+        }
         if let Some(bad) = &replay.bad {
             let seq = bad.seq.map(|seq| format!(" (record {seq})")).unwrap_or_default();
             self.problem(format!("journal.jsonl line {}{seq}", bad.line), bad.why.clone());
@@ -275,15 +285,6 @@ impl Check<'_> {
                     fragment.len()
                 ));
             }
-        }
-        match &replay.state.header {
-            Some(header) if header.run != *run => {
-                self.problem("journal.jsonl line 1 (record 1)", format!("it is the journal of run {}", header.run));
-            }
-            None if replay.bad.is_none() && self.problems.is_empty() => {
-                self.problem("journal.jsonl", "it has no first record");
-            }
-            _ => {}
         }
     }
 
@@ -444,12 +445,14 @@ impl Check<'_> {
 
     fn torn_files(&mut self, replay: &Replay) {
         for record in &replay.records {
-            if let Event::Recovered { cut_bytes, saved_as } = &record.event
+            if let Event::Recovered { cut_bytes, saved_as, sha256 } = &record.event
                 && !saved_as.contains('/')
             {
                 match self.store.storage.read(&self.dir.join(saved_as)) {
-                    Ok(bytes) if bytes.len() as u64 == *cut_bytes => {}
-                    Ok(_) => self.problem(saved_as, format!("it has not the {cut_bytes} bytes that were set aside")),
+                    Ok(bytes)
+                        if bytes.len() as u64 == *cut_bytes
+                            && sha256.as_ref().is_none_or(|sha256| *sha256 == hex_sha256(&bytes)) => {}
+                    Ok(_) => self.problem(saved_as, format!("it is not the {cut_bytes} bytes that were set aside")),
                     Err(why) => self.problem(saved_as, format!("could not be read: {why}")),
                 }
             }

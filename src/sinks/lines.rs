@@ -284,7 +284,7 @@ impl Lines {
             Event::Sample { probe, value, .. } if verbose => {
                 vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
             }
-            Event::Recovered { cut_bytes, saved_as } => vec![self.yellow(&format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
