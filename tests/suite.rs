@@ -21,6 +21,7 @@ mod plan;
 mod processes;
 mod render;
 mod side_by_side;
+mod signed;
 mod standins;
 mod supervised;
 mod support;

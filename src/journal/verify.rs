@@ -100,11 +100,15 @@ impl VerifyReport {
         }
     }
 
+    /// The last record that somebody who may sign has signed.
+    fn vouched(&self) -> Option<u64> {
+        let good = self.signatures.iter().filter(|it| matches!(it.verdict, Verdict::Good { by: Some(_), .. }));
+        good.map(|it| it.statement.record).max()
+    }
+
     /// Whether somebody outside of this folder speaks for all of it.
     fn sealed(&self) -> bool {
-        let last = |signed: &&Signed| signed.statement.record == self.records as u64;
-        matches!(self.anchor, Some(Anchor::Record { last: true, .. }))
-            || self.signatures.iter().filter(last).any(|it| matches!(it.verdict, Verdict::Good { by: Some(_), .. }))
+        matches!(self.anchor, Some(Anchor::Record { last: true, .. })) || self.vouched() == Some(self.records as u64)
     }
 
     fn behind(&self, record: u64) -> String {
@@ -148,7 +152,11 @@ impl VerifyReport {
             let record = signed.statement.record;
             let Verdict::Good { key, by } = &signed.verdict else { continue };
             match by {
-                Some(by) => lines.push(format!("  signed: record {record} by {by} ({key}): {}", self.behind(record))),
+                // What reaches furthest says how far; those before it are within.
+                Some(by) if self.vouched() == Some(record) => {
+                    lines.push(format!("  signed: record {record} by {by} ({key}): {}", self.behind(record)));
+                }
+                Some(by) => lines.push(format!("  signed: record {record} by {by} ({key})")),
                 None => lines.push(format!("  signed: record {record} with {key}")),
             }
         }
