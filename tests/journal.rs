@@ -5,8 +5,8 @@ use std::{future::Future, path::Path, rc::Rc};
 use runsheet::{
     event::{Effect, Event, Outcome, Record, RunId, RunStarted, StepId, StepStatus},
     journal::{
-        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, Who,
-        default_state_dir, hex_sha256, verify,
+        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, TAG,
+        Who, default_state_dir, hex_sha256, verify,
     },
     port::{Journal, JournalError, Storage},
 };
@@ -397,6 +397,25 @@ fn appends_that_come_together_share_a_sync() {
     let done: Vec<Op> = disk.trace()[before..].iter().map(|(op, _)| *op).collect();
     assert_eq!(done, [Op::Write, Op::Sync]);
     assert_eq!(store.read(&run_id()).unwrap().records.len(), 6);
+    // Each has a hash of its own, whoever took it to the disk.
+    let bytes = disk.read(&open.dir().join("journal.jsonl")).unwrap();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    for (seq, line) in (1..).zip(lines) {
+        assert_eq!(journal.hash_of(seq), Some(hex_sha256(&[TAG, line].concat())), "{seq}");
+    }
+    assert_eq!((journal.hash_of(0), journal.hash_of(7)), (None, None));
+    // One that was taken and is not durable yet has none to tell.
+    let late = step_started(7, "late", 1);
+    let append = journal.append(&late);
+    assert_eq!(journal.hash_of(7), None);
+    wait(append).unwrap();
+    assert_eq!(journal.hash_of(7), Some(journal.head()));
+    // So many are held, and no more.
+    for seq in 8..=1100 {
+        wait(journal.append(&record(seq, Event::RunPaused { reason: String::new() }))).unwrap();
+    }
+    assert_eq!((journal.hash_of(1100 - 1024), journal.hash_of(1100)), (None, Some(journal.head())));
+    assert!(journal.hash_of(1100 - 1023).is_some());
 }
 
 #[test]
