@@ -262,6 +262,23 @@ fn killed_anywhere_it_leaves_whole_runs_and_rubbish_that_the_next_one_removes() 
 }
 
 #[test]
+fn its_new_name_is_durable_before_anything_of_it_is_removed() {
+    let lab = Lab::new();
+    lab.book(BOOK);
+    run(&lab, &["--yes"], 0);
+    let traced = lab.traced(
+        &["-y", "-e", "trace=rename,renameat,renameat2,fsync,unlink,unlinkat,rmdir"],
+        &["prune", "--older-than", "0s", "--yes"],
+    );
+    finish(traced).expect(0);
+    let trace = lab.read("trace");
+    let calls: Vec<&str> = trace.lines().filter(|line| line.contains("/runs")).collect();
+    let renamed = calls.iter().position(|call| call.starts_with("rename") && call.contains(".tmp-")).unwrap();
+    assert_eq!(renamed, 0, "{trace}");
+    assert!(calls[1].starts_with("fsync(") && calls[1].contains("/runs>"), "{trace}");
+}
+
+#[test]
 fn the_age_is_that_of_the_end_in_the_words_of_the_language() {
     use runsheet::journal::{DiskStorage, RunStore};
     let lab = Lab::new();
