@@ -297,7 +297,7 @@ fn a_question_holds_what_is_new() {
 fn one_of_several_is_interrupted() {
     let bed = Bed::with(ASKING);
     let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
-    seat.sees("long begins").sees("other begins");
+    seat.sees(" begins").sees(" begins");
     seat.types("\x03").sees("2 steps go on until you decide: long, other");
     seat.sees("[1] interrupt long").sees("[2] interrupt other");
     seat.answers("press", "1").sees("Nobody knows whether this step took effect").answers("press", "s");
@@ -305,7 +305,11 @@ fn one_of_several_is_interrupted() {
     bed.write("end-other", "");
     seat.answers("yes or no", "y\r");
     seat.ends(0);
-    assert_eq!(bed.read("ran").lines().collect::<Vec<_>>(), ["other", "free", "last"]);
+    let ran = bed.read("ran");
+    let mut ran: Vec<&str> = ran.lines().collect();
+    // The last two wait for nothing of each other.
+    ran[1..].sort_unstable();
+    assert_eq!(ran, ["other", "free", "last"]);
 }
 
 /// Questions of two steps that fail at the same time are asked one after the other.

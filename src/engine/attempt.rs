@@ -38,6 +38,8 @@ impl Engine<'_> {
             _ => 0,
         };
         let mut asked = false;
+        // While somebody is asked, what runs goes on, its repeats included, and nothing starts.
+        self.signals.may_start().await.map_err(StepError::Paused)?;
         loop {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
@@ -258,7 +260,8 @@ impl Engine<'_> {
             }
         };
         self.guarded(step, &cancel, pause).await;
-        Ok(true)
+        // Whoever interrupts the pause does not want the step sooner.
+        Ok(cancel.level() == 0)
     }
 
     pub(super) fn title(&self, step: &Step) -> String {

@@ -234,7 +234,7 @@ impl Signals {
     pub async fn stop_reason_now(&self) -> Option<String> {
         // One turn hears of it, the next runs the task that tells us, one more is for good measure.
         for _ in 0..3 {
-            tokio::task::yield_now().await;
+            crate::port::turn().await;
         }
         self.stop_reason()
     }
@@ -322,13 +322,22 @@ impl Engine<'_> {
         match count {
             1 if self.operator.attended() && !signals.busy().is_empty() => self.interrupt_menu().await,
             1 if at_question && signals.busy().is_empty() => {}
-            1 | 2 => {
-                signals.request_stop(INTERRUPTED);
-                signals.raise(POLITELY, |_, _| true);
-            }
             _ => {
                 signals.request_stop(INTERRUPTED);
-                signals.raise(AT_ONCE, |_, _| true);
+                signals.raise(if count > 2 { AT_ONCE } else { POLITELY }, |_, _| true);
+            }
+        }
+    }
+
+    /// What comes while the menu cannot be shown, or is on the screen, is meant for all.
+    fn urge(&self, signal: Signal) {
+        let signals = &self.signals;
+        match signal {
+            Signal::Terminate => signals.terminate(self.world.now()),
+            Signal::Interrupt => {
+                signals.interrupts.set(signals.interrupts.get() + 1);
+                signals.request_stop(INTERRUPTED);
+                signals.raise(POLITELY, |_, _| true);
             }
         }
     }
@@ -337,8 +346,12 @@ impl Engine<'_> {
     pub(super) async fn interrupt_menu(&self) {
         let signals = &self.signals;
         let _asking = signals.asking(None);
-        // A question that is open gives up its place: a stop was requested.
-        let _turn = signals.seat.lock().await;
+        // A question that is open gives up its place: a stop was requested. A step that has the terminal keeps it.
+        let _turn = tokio::select! {
+            biased;
+            turn = signals.seat.lock() => turn,
+            signal = signals.next() => return self.urge(signal),
+        };
         let busy = signals.busy();
         if busy.is_empty() {
             return;
@@ -356,17 +369,14 @@ impl Engine<'_> {
                 Reply::Answer(answer) => (answer.word, "", true),
                 _ => ("interrupt".to_owned(), "the terminal gave no answer", false),
             },
-            signal = signals.next() => match signal {
-                Signal::Interrupt => {
-                    signals.interrupts.set(signals.interrupts.get() + 1);
-                    ("interrupt".to_owned(), "Ctrl-C again", false)
+            signal = signals.next() => {
+                self.urge(signal);
+                match signal {
+                    Signal::Interrupt => ("interrupt".to_owned(), "Ctrl-C again", false),
+                    // The steps have their grace.
+                    Signal::Terminate => ("finish".to_owned(), TERMINATED, false),
                 }
-                // Told to end while the menu was open: the steps have their grace.
-                Signal::Terminate => {
-                    signals.terminate(self.world.now());
-                    ("finish".to_owned(), TERMINATED, false)
-                }
-            },
+            }
         };
         let by = if by_operator { self.operator.name() } else { "runsheet".to_owned() };
         let reason = (!why.is_empty()).then(|| why.to_owned());

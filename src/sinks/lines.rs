@@ -64,6 +64,8 @@ struct State {
     looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
+    /// What the line that is written anew says of each wait.
+    waits: IndexMap<StepId, String>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
     /// A step that has the terminal to itself, and what it wrote last.
@@ -88,6 +90,7 @@ impl Lines {
             live: false,
             looking: Vec::new(),
             answers: HashMap::new(),
+            waits: IndexMap::new(),
             held: None,
             talking: None,
         };
@@ -414,9 +417,14 @@ impl Lines {
             if state.held.is_none() {
                 // A pause looks at nothing.
                 let line = match polls {
-                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
-                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                    0 => format!("⧖ {name}  {elapsed}{of}"),
+                    _ => format!("⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
                 };
+                state.waits.insert(step.clone(), line);
+                // Several waits have one line between them.
+                let room = self.options.width / state.waits.len().max(1);
+                let lines: Vec<String> = state.waits.values().map(|line| fit(line, room.saturating_sub(3))).collect();
+                let line = format!("  {}", lines.join("  "));
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {
@@ -448,6 +456,7 @@ impl Sink for Lines {
                 state.running.retain(|running| running != step);
                 state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
+                state.waits.shift_remove(step);
             }
             // Whatever the answer was, or that there was none: the question is over.
             Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),
