@@ -3,6 +3,7 @@
 
 mod attempt;
 mod context;
+mod daemons;
 mod decide;
 mod judge;
 mod menu;
@@ -340,7 +341,8 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        match self.publisher.publish(event).await {
+        let settled = self.settle_daemons(end.outcome.closes()).await;
+        match self.publish_after(settled, event).await {
             Ok(()) => end,
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
@@ -361,8 +363,14 @@ impl<'a> Engine<'a> {
         self.close(RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }).await
     }
 
+    async fn publish_after(&self, before: Result<(), StepError>, event: Event) -> Result<(), StepError> {
+        before?;
+        self.publisher.publish(event).await
+    }
+
     async fn pause(&self, why: String) -> RunEnd {
-        match self.publisher.publish(Event::RunPaused { reason: why.clone() }).await {
+        let settled = self.settle_daemons(false).await;
+        match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
