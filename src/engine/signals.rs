@@ -275,7 +275,18 @@ impl Signals {
 impl Engine<'_> {
     /// Lets something go on where signals can reach it.
     pub(super) async fn guarded<T>(&self, step: &Step, cancel: &Cancel, work: impl Future<Output = T>) -> T {
-        let _registered = self.signals.register(&step.path, step.body.effect, cancel);
+        self.guarded_as(&step.path, step.body.effect, cancel, work).await
+    }
+
+    /// As [`Engine::guarded`], for what a step has left behind.
+    pub(super) async fn guarded_as<T>(
+        &self,
+        step: &StepId,
+        effect: Effect,
+        cancel: &Cancel,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let _registered = self.signals.register(step, effect, cancel);
         work.await
     }
 

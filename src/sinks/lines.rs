@@ -11,7 +11,8 @@ use unicode_width::UnicodeWidthChar;
 use super::output::Partial;
 use crate::{
     event::{
-        Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId, StepStatus, Stream,
+        Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId,
+        StepStatus, Stream,
     },
     port::Sink,
     text::{one_line, printable},
@@ -66,6 +67,8 @@ struct State {
     answers: HashMap<StepId, String>,
     /// What the line that is written anew says of each wait.
     waits: IndexMap<StepId, String>,
+    /// What steps left running.
+    daemons: Vec<Daemon>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
     /// A step that has the terminal to itself, and what it wrote last.
@@ -91,6 +94,7 @@ impl Lines {
             looking: Vec::new(),
             answers: HashMap::new(),
             waits: IndexMap::new(),
+            daemons: Vec::new(),
             held: None,
             talking: None,
         };
@@ -124,8 +128,10 @@ impl Lines {
         for (what, steps) in over.into_iter().filter(|(_, steps)| !steps.is_empty()) {
             lines.push(format!("  {what}: {steps}"));
         }
-        lines.push(String::new());
         let mut state = self.state.borrow_mut();
+        state.daemons.clone_from(&before.daemons);
+        lines.extend(state.still_running());
+        lines.push(String::new());
         state.run = Some(started.run.clone());
         if !self.options.quiet {
             state.write(lines);
@@ -225,6 +231,7 @@ impl Lines {
                 withheld,
                 error,
                 notes,
+                left_running,
                 ..
             } => {
                 let how = match (exit, signal, http_status) {
@@ -239,6 +246,7 @@ impl Lines {
                         let note = printable(note).into_owned();
                         note.lines().map(|line| self.yellow(&format!("  ! {line}"))).collect::<Vec<_>>()
                     }))
+                    .chain((!left_running.is_empty()).then(|| format!("  left running: {}", named(left_running))))
                     .chain(
                         captures
                             .iter()
@@ -252,6 +260,16 @@ impl Lines {
                             .map(|name| self.dim(&format!("  {} = (not on record)", one_line(name)))),
                     )
                     .collect()
+            }
+            Event::DaemonEnded { step, processes, how, .. } => {
+                let (step, named) = (id(step), named(processes));
+                vec![match how {
+                    DaemonEnd::Ended => format!("■ ended what {step} had left running: {named}"),
+                    DaemonEnd::Gone => self.dim(&format!("– gone, left running by {step}: {named}")),
+                    DaemonEnd::StillThere => {
+                        self.red(&format!("! still running, and not ours to end, left by {step}: {named}"))
+                    }
+                }]
             }
             Event::StepSkipped { step, cause, reason } => {
                 let by = match cause {
@@ -287,6 +305,7 @@ impl Lines {
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
+                lines.extend(state.still_running());
                 lines.extend(self.resume(state));
                 lines
             }
@@ -344,6 +363,7 @@ impl Lines {
         };
         let mut lines = vec![format!("{said} {}", self.dim(&seconds(elapsed_ms)))];
         lines.extend(rest.map(|line| format!("  {line}")));
+        lines.extend(state.still_running());
         if !outcome.closes() {
             lines.extend(self.resume(state));
         }
@@ -357,10 +377,13 @@ impl Lines {
     /// Whether an event is shown even when little is to be said.
     fn matters(event: &Event) -> bool {
         match event {
-            Event::StepFinished { status, notes, .. } => {
-                matches!(status, StepStatus::Failed | StepStatus::Unknown) || !notes.is_empty()
+            Event::StepFinished { status, notes, left_running, .. } => {
+                matches!(status, StepStatus::Failed | StepStatus::Unknown)
+                    || !notes.is_empty()
+                    || !left_running.is_empty()
             }
             Event::QuestionAsked { .. }
+            | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
             | Event::UndoStarted {}
             | Event::RunPaused { .. }
@@ -450,13 +473,20 @@ impl Sink for Lines {
                     state.looking.push(step.clone());
                 }
             }
-            Event::StepFinished { step, .. } => {
+            Event::StepFinished { step, attempt, left_running, .. } => {
                 self.finish_output(state, step);
+                if !left_running.is_empty() {
+                    let (step, attempt, processes) = (step.clone(), *attempt, left_running.clone());
+                    state.daemons.push(Daemon { step, attempt, processes });
+                }
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
                 state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
                 state.waits.shift_remove(step);
+            }
+            Event::DaemonEnded { step, attempt, how, .. } if *how != DaemonEnd::StillThere => {
+                state.daemons.retain(|daemon| (&daemon.step, daemon.attempt) != (step, *attempt));
             }
             // Whatever the answer was, or that there was none: the question is over.
             Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),
@@ -538,6 +568,12 @@ impl State {
         }
     }
 
+    fn still_running(&self) -> Vec<String> {
+        let line =
+            |of: &Daemon| format!("  still running: step {}: {}", one_line(of.step.as_str()), named(&of.processes));
+        self.daemons.iter().map(line).collect()
+    }
+
     fn release(&mut self) {
         if let Some((mut lines, more)) = self.held.take() {
             if more > 0 {
@@ -559,6 +595,10 @@ impl State {
             self.out = None;
         }
     }
+}
+
+fn named(processes: &[String]) -> String {
+    one_line(&processes.join(", ")).into_owned()
 }
 
 /// A value of a record on one line.
