@@ -111,7 +111,7 @@ impl Engine<'_> {
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
                 }
-                Reply::Closed { why } => {
+                Reply::Closed { why, .. } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -242,7 +242,7 @@ impl Engine<'_> {
                     Reply::Answer(_) | Reply::Unasked => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
-                    Reply::Closed { why } => return Err(StepError::Paused(why)),
+                    Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();
