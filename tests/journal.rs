@@ -5,8 +5,8 @@ use std::{future::Future, path::Path, rc::Rc};
 use runsheet::{
     event::{Effect, Event, Outcome, Record, RunId, RunStarted, StepId, StepStatus},
     journal::{
-        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, Who,
-        default_state_dir, hex_sha256, verify,
+        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, TAG,
+        Who, default_state_dir, hex_sha256, verify,
     },
     port::{Journal, JournalError, Storage},
 };
@@ -254,7 +254,12 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     assert_eq!(store.read(&run_id()).unwrap().torn_bytes, 12);
     let report = verify(&store, &run_id(), None).unwrap();
     assert!(report.ok() && report.unproven[0].contains("line 2 is torn (12 bytes)"), "{:?}", report.unproven);
-    let first = Event::Recovered { cut_bytes: 12, saved_as: "journal.torn.1".into() };
+    let recovered = |torn: &[u8], name: &str| Event::Recovered {
+        cut_bytes: torn.len() as u64,
+        saved_as: name.into(),
+        sha256: Some(hex_sha256(torn)),
+    };
+    let first = recovered(b"{\"seq\":2,\"ti", "journal.torn.1");
     // Whoever opens it and dies before its record is durable leaves it to the next.
     for _ in 0..2 {
         let open = store.open(&run_id(), &who()).unwrap();
@@ -267,7 +272,7 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     drop(open);
     disk.edit(&path, |file| file.extend_from_slice(b"{\"seq\":3")).unwrap();
     let open = store.open(&run_id(), &who()).unwrap();
-    assert_eq!(open.recovered, [Event::Recovered { cut_bytes: 8, saved_as: "journal.torn.2".into() }]);
+    assert_eq!(open.recovered, [recovered(b"{\"seq\":3", "journal.torn.2")]);
     assert!(verify(&store, &run_id(), None).unwrap().ok());
     disk.edit(&store.run_dir(&run_id()).join("journal.torn.1"), Vec::clear).unwrap();
     assert!(!verify(&store, &run_id(), None).unwrap().ok());
@@ -393,6 +398,25 @@ fn appends_that_come_together_share_a_sync() {
     let done: Vec<Op> = disk.trace()[before..].iter().map(|(op, _)| *op).collect();
     assert_eq!(done, [Op::Write, Op::Sync]);
     assert_eq!(store.read(&run_id()).unwrap().records.len(), 6);
+    // Each has a hash of its own, whoever took it to the disk.
+    let bytes = disk.read(&open.dir().join("journal.jsonl")).unwrap();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    for (seq, line) in (1..).zip(lines) {
+        assert_eq!(journal.hash_of(seq), Some(hex_sha256(&[TAG, line].concat())), "{seq}");
+    }
+    assert_eq!((journal.hash_of(0), journal.hash_of(7)), (None, None));
+    // One that was taken and is not durable yet has none to tell.
+    let late = step_started(7, "late", 1);
+    let append = journal.append(&late);
+    assert_eq!(journal.hash_of(7), None);
+    wait(append).unwrap();
+    assert_eq!(journal.hash_of(7), Some(journal.head()));
+    // So many are held, and no more.
+    for seq in 8..=1100 {
+        wait(journal.append(&record(seq, Event::RunPaused { reason: String::new() }))).unwrap();
+    }
+    assert_eq!((journal.hash_of(1100 - 1024), journal.hash_of(1100)), (None, Some(journal.head())));
+    assert!(journal.hash_of(1100 - 1023).is_some());
 }
 
 #[test]

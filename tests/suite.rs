@@ -1,5 +1,6 @@
 //! The one integration binary: each topic is a module.
 
+mod anchored;
 mod bad;
 mod balrog;
 mod bytes;
@@ -19,8 +20,10 @@ mod locked;
 mod masking;
 mod plan;
 mod processes;
+mod pruned;
 mod render;
 mod side_by_side;
+mod signed;
 mod standins;
 mod supervised;
 mod support;

@@ -1,11 +1,20 @@
 //! What is said when a run ends or pauses, and the exit code.
 
-use super::{CliError, Context, error::code, say};
+use super::{CliError, Context, error::code, say, sign::Signing};
 use crate::{engine::RunEnd, journal::OpenRun};
 
 /// Gives up what the run held and answers with its code.
-pub fn finish(context: &Context, open: OpenRun, end: &RunEnd) -> Result<u8, CliError> {
+pub async fn finish(
+    context: &Context,
+    open: OpenRun,
+    end: &RunEnd,
+    signing: Option<&Signing<'_>>,
+) -> Result<u8, CliError> {
     let id = open.id.clone();
+    // Of what the disk refused, or what we got wrong, nothing is vouched for.
+    if let Some(signing) = signing.filter(|_| !matches!(end.code, code::JOURNAL | code::FAULT)) {
+        signing.end(context, &open).await;
+    }
     let closed = open.close();
     match end.code {
         code::JOURNAL => {

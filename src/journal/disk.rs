@@ -29,6 +29,13 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Opens a file that is one, for reading. A pipe in its place must not make anybody wait.
+fn plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
+}
+
 impl Storage for DiskStorage {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(path)
@@ -44,12 +51,12 @@ impl Storage for DiskStorage {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut options().read(true).open(path)?, &mut bytes)?;
+        io::Read::read_to_end(&mut plain(path)?, &mut bytes)?;
         Ok(bytes)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
-        Ok(Box::new(options().read(true).open(path)?))
+        Ok(Box::new(plain(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -71,10 +78,24 @@ impl Storage for DiskStorage {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        // A name that is not text is none of ours.
-        std::fs::read_dir(path)?
-            .filter_map(|entry| entry.map(|e| e.file_name().into_string().ok()).transpose())
-            .collect()
+        // A name that is not text is none of ours, and seen all the same: what is not there by that name is strange.
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        let mut total = 0;
+        let mut open = vec![path.to_owned()];
+        while let Some(path) = open.pop() {
+            let meta = path.symlink_metadata()?;
+            // Blocks of 512 bytes, whatever those of the disk are.
+            total += meta.blocks() * 512;
+            if meta.is_dir() {
+                for entry in std::fs::read_dir(&path)? {
+                    open.push(entry?.path());
+                }
+            }
+        }
+        Ok(total)
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -254,5 +275,9 @@ mod tests {
         assert!(DiskStorage.read(&temp.path().join("to-file")).is_err());
         assert!(DiskStorage.append(&temp.path().join("to-file")).is_err());
         assert!(DiskStorage.guard(&temp.path().join("file")).is_err());
+        let pipe = temp.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(DiskStorage.read(&pipe).unwrap_err().to_string(), "it is no file");
+        assert_eq!(DiskStorage.read(&real).unwrap_err().to_string(), "it is no file");
     }
 }

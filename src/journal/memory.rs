@@ -194,6 +194,12 @@ impl Storage for MemoryStorage {
         Ok(disk.folder(node)?.entries.keys().cloned().collect())
     }
 
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        let disk = self.0.borrow();
+        disk.find(path)?;
+        Ok(disk.files().iter().filter(|(file, _)| file.starts_with(path)).map(|(_, bytes)| bytes.len() as u64).sum())
+    }
+
     fn exists(&self, path: &Path) -> bool {
         self.0.borrow().find(path).is_ok()
     }

@@ -7,17 +7,20 @@
 
 use std::{path::Path, rc::Rc};
 
+use sha2::{Digest, Sha256};
+
 use super::{
+    chain::hex,
     error::StoreError,
     locks::{Holder, Refusal, Who},
     replay::{BadLine, Replay},
     reserve,
     store::{JOURNAL_VERSION, LANGUAGE_VERSION, OpenRun, RunStore},
-    writer::{DiskJournal, Start},
+    writer::{DiskJournal, Start, output_path},
 };
 use crate::{
-    event::{Event, RunId},
-    port::LockKind,
+    event::{Event, RunId, StepId},
+    port::{LockKind, Storage},
 };
 
 const TORN: &str = "journal.torn.";
@@ -101,6 +104,7 @@ impl RunStore {
             }
             self.sync_dir(&dir)?;
             recovered = self.unreported(&dir, &replay)?;
+            recovered.extend(self.left_outputs(&dir, &replay)?);
         }
         let file = self.storage.append(&path).map_err(StoreError::write(&path))?;
         let journal = DiskJournal::new(Start {
@@ -166,6 +170,24 @@ impl RunStore {
         Ok(saved)
     }
 
+    /// Output that attempts without an end left behind their last commit: from now on its digest is on record.
+    fn left_outputs(&self, dir: &Path, replay: &Replay) -> Result<Vec<Event>, StoreError> {
+        let mut commits = Vec::new();
+        for (step, attempt, committed) in open_outputs(replay) {
+            let path = output_path(dir, &step, attempt);
+            if !self.storage.exists(&path) {
+                continue;
+            }
+            // What is promised is durable first.
+            self.storage.append(&path).and_then(|mut file| file.sync()).map_err(StoreError::write(&path))?;
+            let (bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
+            if bytes > committed {
+                commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
+            }
+        }
+        Ok(commits)
+    }
+
     /// Saved ends that no record tells of: the one of this opening, and those of openings that died before theirs.
     fn unreported(&self, dir: &Path, replay: &Replay) -> Result<Vec<Event>, StoreError> {
         let mut events = Vec::new();
@@ -176,11 +198,53 @@ impl RunStore {
                 .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if *saved_as == name));
             if !told {
                 let path = dir.join(&name);
-                let length = self.storage.read(&path).map_err(StoreError::read(&path))?.len();
-                events.push(Event::Recovered { cut_bytes: length as u64, saved_as: name });
+                let (cut_bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
+                events.push(Event::Recovered { cut_bytes, saved_as: name, sha256: Some(sha256) });
             }
         }
         Ok(events)
+    }
+}
+
+/// Attempts whose end is not on record, each with how much of its output is.
+fn open_outputs(replay: &Replay) -> Vec<(StepId, u32, u64)> {
+    let mut open: Vec<(StepId, u32, u64)> = Vec::new();
+    for record in &replay.records {
+        let known = |open: &[(StepId, u32, u64)], step: &StepId, attempt: u32| {
+            open.iter().position(|(other, number, _)| other == step && *number == attempt)
+        };
+        match &record.event {
+            Event::StepStarted { step, attempt, .. } if known(&open, step, *attempt).is_none() => {
+                open.push((step.clone(), *attempt, 0));
+            }
+            Event::OutputCommit { step, attempt, bytes, .. } => {
+                if let Some(at) = known(&open, step, *attempt) {
+                    open[at].2 = open[at].2.max(*bytes);
+                }
+            }
+            Event::StepFinished { step, attempt, .. } => {
+                if let Some(at) = known(&open, step, *attempt) {
+                    open.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+/// Length and digest of a file.
+fn digest(storage: &dyn Storage, path: &Path) -> std::io::Result<(u64, String)> {
+    let (mut hash, mut total) = (Sha256::new(), 0);
+    let mut reader = storage.open(path)?;
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        let read = reader.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((total, hex(&hash.finalize().into())));
+        }
+        hash.update(&chunk[..read]);
+        total += read as u64;
     }
 }
 

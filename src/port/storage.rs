@@ -21,6 +21,8 @@ pub trait Storage {
     fn remove_tree(&self, path: &Path) -> io::Result<()>;
     /// Names in a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Bytes that a file, or a folder with all that is in it, takes on disk, following no link.
+    fn size(&self, path: &Path) -> io::Result<u64>;
     fn exists(&self, path: &Path) -> bool;
     /// Refuses a folder that is a link, belongs to somebody else or may be written by everybody.
     fn guard(&self, path: &Path) -> io::Result<()>;

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthChar;
 
-use super::output::Partial;
+use super::{Anchors, output::Partial};
 use crate::{
     event::{
         Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId,
@@ -48,6 +48,7 @@ pub struct Lines {
     titles: HashMap<StepId, String>,
     /// The runbook's own title.
     heading: Option<String>,
+    anchors: Option<Anchors>,
     state: RefCell<State>,
 }
 
@@ -98,12 +99,18 @@ impl Lines {
             held: None,
             talking: None,
         };
-        Lines { options, titles, heading: None, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
     }
 
     /// Also tells what the runbook is called.
     pub fn headed(mut self, title: impl Into<String>) -> Lines {
         self.heading = Some(title.into());
+        self
+    }
+
+    /// Also tells the hashes of some records, each on a line of its own, however little is to be said.
+    pub fn anchored(mut self, anchors: Anchors) -> Lines {
+        self.anchors = Some(anchors);
         self
     }
 
@@ -298,7 +305,7 @@ impl Lines {
             Event::Sample { probe, value, .. } if verbose => {
                 vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
             }
-            Event::Recovered { cut_bytes, saved_as } => vec![self.yellow(&format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
@@ -496,6 +503,9 @@ impl Sink for Lines {
             let lines = self.event(state, record);
             state.write(lines);
         }
+        if let Some(anchor) = self.anchors.as_ref().and_then(|anchors| anchors.of(record)) {
+            state.must_write(anchor.to_string());
+        }
         if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
             state.clear();
             state.held.get_or_insert_default();
@@ -538,6 +548,14 @@ impl State {
         let mut text = lines.join("\n");
         text.push('\n');
         self.put(&text);
+    }
+
+    /// Writes a line that may wait, and may not be left out.
+    fn must_write(&mut self, line: String) {
+        match &mut self.held {
+            Some((held, _)) => held.push(line),
+            None => self.write(vec![line]),
+        }
     }
 
     fn talk(&mut self, bytes: &[u8]) {
