@@ -110,17 +110,20 @@ impl Engine<'_> {
             (0..steps.len()).filter(|index| !standing.contains_key(index) && self.was_begun(&steps[*index])).collect();
         let mut queue = Queue::of(graph, &standing, last);
         let mut running = FuturesUnordered::new();
+        let mut going_on = BTreeSet::new();
+        let jobs = self.options.jobs.max(1);
         let mut stopped = false;
         let mut broken: Option<StepError> = None;
         loop {
             let first = queue.ready.intersection(&begun).next().is_some();
             // While one of those is open, it is not known what a new step would build on.
-            let waits = !first && !begun.is_empty() && !running.is_empty();
-            let may_start = broken.is_none() && !waits && running.len() < self.options.jobs.max(1);
+            let waits = !first && !going_on.is_empty();
+            let may_start = broken.is_none() && !waits && running.len() < jobs;
             tokio::select! {
                 biased;
                 Some((index, result)) = running.next(), if !running.is_empty() => {
                     begun.remove(&index);
+                    going_on.remove(&index);
                     match result {
                         Ok(result) => {
                             stopped |= result == Standing::Blocks;
@@ -138,11 +141,23 @@ impl Engine<'_> {
                         broken = Some(StepError::Paused(why));
                         continue;
                     }
-                    let next = if stopped && !last { None } else { queue.next(&begun) };
-                    match next {
-                        Some(index) => running.push(async move { (index, self.step(&steps[index], last).await) }),
-                        None if running.is_empty() => break,
-                        None => queue.ready.clear(),
+                    if stopped && !last {
+                        queue.ready.clear();
+                    }
+                    // Together, so that their first records share a sync.
+                    while running.len() < jobs {
+                        let begun_is_ready = queue.ready.intersection(&begun).next().is_some();
+                        if !begun_is_ready && !going_on.is_empty() {
+                            break;
+                        }
+                        let Some(index) = queue.next(&begun) else { break };
+                        if begun.contains(&index) {
+                            going_on.insert(index);
+                        }
+                        running.push(async move { (index, self.step(&steps[index], last).await) });
+                    }
+                    if running.is_empty() {
+                        break;
                     }
                 }
                 else => break,
