@@ -15,10 +15,7 @@ use super::{
     store::{JOURNAL_VERSION, LANGUAGE_VERSION, OpenRun, RunStore},
     writer::{DiskJournal, Start},
 };
-use crate::{
-    event::{Event, RunId},
-    port::LockKind,
-};
+use crate::event::{Event, RunId};
 
 const TORN: &str = "journal.torn.";
 
@@ -28,12 +25,19 @@ impl RunStore {
         self.guard_run(run)?;
         let dir = self.run_dir(run);
         let lock_path = dir.join("run.lock");
-        let taken = self.storage.lock(&lock_path, LockKind::Exclusive).map_err(StoreError::write(&lock_path))?;
-        let before: Option<Holder> =
-            self.storage.read(&lock_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Some(mut lock) = taken else {
-            return Err(StoreError::Locked(Box::new(Refusal { lock: None, holder: before, live: true })));
+        self.locks_hold(&dir)?;
+        let mut lock = match self.take_lock(&lock_path)? {
+            Ok(lock) => lock,
+            Err(holder) => return Err(StoreError::Locked(Box::new(Refusal::run(holder)))),
         };
+        let before = self.described(&lock_path);
+        // Said as soon as it can be, for those who are refused from now on. What was noted when the run closed stays.
+        let named = before.as_ref().filter(|before| before.closed_head.is_none());
+        if let Some(named) = named {
+            let holder = Holder::of_run(run, &named.runbook, who);
+            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+        }
+        let named = named.is_some();
 
         let (bytes, mut replay) = self.replay(run)?;
         let path = self.journal_path(run);
@@ -83,7 +87,9 @@ impl RunStore {
         holder.closed_head = before.and_then(|before| before.closed_head);
         let mut recovered = Vec::new();
         if !closed {
-            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+            if !named {
+                lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+            }
             if !torn.is_empty() {
                 self.save_torn(&dir, &torn)?;
             }
