@@ -19,6 +19,7 @@ mod locked;
 mod masking;
 mod plan;
 mod processes;
+mod races;
 mod render;
 mod standins;
 mod supervised;
