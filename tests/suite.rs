@@ -21,6 +21,7 @@ mod plan;
 mod processes;
 mod races;
 mod render;
+mod shared_disk;
 mod standins;
 mod supervised;
 mod support;
