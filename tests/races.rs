@@ -400,7 +400,10 @@ fn a_lock_whose_run_is_lost_tells_how_it_is_freed() {
         disk.edit(Path::new(&name), change).unwrap();
         let told = refusal(store.acquire(&["one".into()], &id(2), "book", &who("bob")).err().unwrap());
         let text = told.to_string();
-        assert!(!told.live && text.contains("cannot be resumed: ") && text.ends_with(&format!("rm {owner}")), "{text}");
+        assert!(
+            !told.live && text.contains("cannot be resumed: ") && text.ends_with(&format!("rm '{owner}'")),
+            "{text}"
+        );
         disk.remove_file(Path::new(&owner)).unwrap();
         store.acquire(&["one".into()], &id(2), "book", &who("bob")).unwrap();
     }

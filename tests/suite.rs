@@ -5,6 +5,7 @@ mod balrog;
 mod bytes;
 mod contract;
 mod disk;
+mod disk_moments;
 mod docs;
 mod edits;
 mod fields;

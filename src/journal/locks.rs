@@ -142,8 +142,8 @@ impl std::fmt::Display for Refusal {
             Some(Stuck { why, owner }) => write!(
                 f,
                 ", and cannot be resumed: {why}; look that nothing of it is still going on, and then free the lock: \
-                 rm {}",
-                owner.display()
+                 rm '{}'",
+                owner.display().to_string().replace('\'', r"'\''")
             ),
             None => Ok(()),
         }

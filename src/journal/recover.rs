@@ -49,8 +49,11 @@ impl RunStore {
         } else {
             Vec::new()
         };
+        // An end that is only in the reserve is still to be put in its place; and one that nobody noted may be in memory
+        // only, and must be durable before it is noted.
+        let settled = replay.closed() && before.as_ref().is_some_and(|before| before.closed_head.is_some());
         match reserve::read(&kept_bytes).map_err(|why| StoreError::damaged(&spare, why))? {
-            Some(kept) if !replay.closed() => {
+            Some(kept) if !settled => {
                 let (whole, lines) = fold(&good, kept).map_err(|why| StoreError::damaged(&spare, why))?;
                 let tail = good.split_off(whole);
                 // What the journal itself holds of these lines is lost to nobody.
@@ -86,7 +89,7 @@ impl RunStore {
         let mut holder = Holder::of_run(run, &header.runbook, who);
         holder.closed_head = before.and_then(|before| before.closed_head);
         let mut recovered = Vec::new();
-        if !closed {
+        if !settled {
             if !named {
                 lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
             }
@@ -106,7 +109,9 @@ impl RunStore {
                 self.make_folder(&dir.join(name))?;
             }
             self.sync_dir(&dir)?;
-            recovered = self.unreported(&dir, &replay)?;
+            if !closed {
+                recovered = self.unreported(&dir, &replay)?;
+            }
         }
         let file = self.storage.append(&path).map_err(StoreError::write(&path))?;
         let journal = DiskJournal::new(Start {
