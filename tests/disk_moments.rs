@@ -215,6 +215,10 @@ fn all(fault: impl Fn(usize) -> Fault) {
             if !is(first, name, file, words) {
                 return false;
             }
+            // What failed is never tried again: a second sync would say that all is well.
+            let behind = lines.iter().skip_while(|line| !line.contains("(INJECTED")).skip(1);
+            let again = behind.filter(|line| ["write", "fdatasync"].iter().any(|name| is(line, name, file, &[])));
+            assert_eq!(again.count(), 0, "{point}: it was tried again");
             check(&lab, &ended, fault, moment, &point);
             true
         });
@@ -240,4 +244,150 @@ fn a_disk_that_syncs_nothing_any_more() {
 #[test]
 fn a_disk_on_which_the_reserve_is_gone_too() {
     all(|_| Fault::WriteAndReserve);
+}
+
+/// Calls that change what is on the disk, each with an error it can have.
+const CALLS: [(&str, &str); 9] = [
+    ("mkdir", "EROFS"),
+    ("openat", "ENOSPC"),
+    ("write", "ENOSPC"),
+    ("pwrite64", "EIO"),
+    ("fallocate", "ENOSPC"),
+    ("ftruncate", "EIO"),
+    ("fdatasync", "EIO"),
+    ("fsync", "EIO"),
+    ("rename", "EROFS"),
+];
+
+/// Those of an undisturbed call before its first record that is appended, each by its number.
+fn changes(lab: &Lab, phase: usize) -> Vec<(String, String)> {
+    let trace = CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",");
+    let (_, lines) = traced(lab, phase, &["-e", &format!("trace={trace}")]);
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        if is(line, "write", "/journal.jsonl", &["run_resumed"])
+            || is(line, "write", "/journal.jsonl", &["effect_intended"])
+        {
+            break;
+        }
+        let Some((name, errno)) = CALLS.iter().find(|(name, _)| line.starts_with(&format!("{name}("))) else {
+            continue;
+        };
+        let ours = line.contains("/state/runsheet") && !line.contains("= -1 ");
+        if ours && (*name != "openat" || line.contains("O_CREAT") || line.contains("O_APPEND")) {
+            found.push((format!("inject={name}:error={errno}:when={}", number(&lines, at)), line.clone()));
+        }
+    }
+    found
+}
+
+#[test]
+fn each_call_that_makes_a_run() {
+    let points = changes(&lab(), 0);
+    assert!(points.len() > 30, "only {} calls", points.len());
+    let mut refused = 0;
+    for (inject, line) in &points {
+        let lab = lab();
+        let (ended, _) = traced(&lab, 0, &["-e", inject]);
+        // Only the reserve, its file and the folder of scratch files are no part of the record.
+        if ended.code == Some(11) {
+            assert!(line.contains("/reserve"), "{inject}: {line}");
+            lab.call(&["resume", "last", "--yes"]).expect(0);
+        } else {
+            refused += 1;
+            assert_eq!(ended.code, Some(9), "{inject}: {line}: {ended:#?}");
+            assert!(
+                ended.err.contains("runsheet: could not write ") || ended.err.contains("the journal could not be"),
+                "{ended:#?}"
+            );
+            assert!(lab.marks("marks").is_empty(), "{inject}: {line}");
+            match lab.outcomes().as_slice() {
+                [] => lab.call(&["run", "./book.yaml", "--yes"]).expect(0),
+                _ => lab.call(&["resume", "last", "--yes"]).expect(0),
+            };
+        }
+        assert_eq!(lab.marks("marks"), MARKS, "{inject}: {line}");
+        assert_eq!(lab.outcomes(), ["succeeded"], "{inject}: {line}");
+        lab.sound();
+    }
+    println!("{refused} of {} calls", points.len());
+}
+
+#[test]
+fn each_call_of_a_recovery() {
+    // What is recovered: an end in the reserve, and in the journal the beginning of a line.
+    let broken = || {
+        let lab = lab();
+        lab.call(&FIRST).expect(11);
+        let path = lab.run_dir().join("journal.jsonl");
+        let mut journal = std::fs::read(&path).unwrap();
+        let last = journal[..journal.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+        let end = journal.split_off(last);
+        let mut reserve = format!("runsheet-reserve-v1 {last}\n").into_bytes();
+        reserve.extend_from_slice(&end);
+        reserve.resize(64 * 1024, 0);
+        std::fs::write(lab.run_dir().join("reserve"), reserve).unwrap();
+        journal.extend_from_slice(b"{\"seq\":99,\"torn");
+        std::fs::write(&path, journal).unwrap();
+        lab
+    };
+    let points = changes(&broken(), 1);
+    assert!(points.len() > 12, "only {} calls", points.len());
+    for (inject, line) in &points {
+        let lab = broken();
+        let (ended, _) = traced(&lab, 1, &["-e", inject]);
+        if ended.code == Some(0) {
+            // Which run is the last is looked up first, by a glance at its lock that may fail.
+            let glance = inject.contains("openat") && line.contains("/run.lock");
+            assert!(line.contains("/reserve") || glance, "{inject}: {line}");
+        } else {
+            assert_eq!(ended.code, Some(9), "{inject}: {line}: {ended:#?}");
+            assert_eq!(lab.marks("marks"), MARKS[..3], "{inject}: {line}");
+            lab.call(&["resume", "last", "--yes"]).expect(0);
+        }
+        assert_eq!(lab.marks("marks"), MARKS, "{inject}: {line}");
+        let events: Vec<String> = lab.journal().iter().map(|line| line["event"].as_str().unwrap().into()).collect();
+        assert_eq!(events.iter().filter(|event| *event == "run_paused").count(), 1, "{inject}: {line}: {events:?}");
+        assert_eq!(events.iter().filter(|event| *event == "recovered").count(), 1, "{inject}: {line}: {events:?}");
+        lab.sound();
+    }
+    println!("{} calls", points.len());
+}
+
+/// A write may take less than it was given, and be interrupted: the record is whole all the same.
+#[test]
+fn short_and_interrupted_writes() {
+    let lab = lab();
+    let source = lab.file(
+        "short.c",
+        "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <errno.h>\n#include <sys/stat.h>\n#include <unistd.h>\n\
+         static int turn;\n\
+         static int regular(int fd) { struct stat s; return fstat(fd, &s) == 0 && S_ISREG(s.st_mode); }\n\
+         ssize_t write(int fd, const void *from, size_t n) {\n\
+           ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, \"write\");\n\
+           if (regular(fd)) { if (++turn % 5 == 0) { errno = EINTR; return -1; } if (n > 1000) n = 1000; else if (n > 7) n = 7; }\n\
+           return real(fd, from, n); }\n\
+         ssize_t pwrite64(int fd, const void *from, size_t n, off64_t at) {\n\
+           ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, \"pwrite64\");\n\
+           if (n > 1000) n = 1000;\n\
+           return real(fd, from, n, at); }\n",
+    );
+    let library = lab.path("short.so");
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl");
+    assert!(compiler.status().unwrap().success());
+    let preload = format!("LD_PRELOAD={}", library.display());
+    for (phase, code) in [(0, 11), (1, 0)] {
+        let (ended, lines) = traced(&lab, phase, &["-E", &preload, "-e", "trace=write,pwrite64"]);
+        ended.expect(code);
+        let small = lines.iter().filter(|line| line.contains("/journal.jsonl>") && line.ends_with(", 7) = 7")).count();
+        assert!(small > 100, "only {small} short writes");
+    }
+    assert_eq!(lab.marks("marks"), MARKS);
+    let sizes: Vec<u64> = ["out/one.1.log", "out/big.1.log"]
+        .map(|name| std::fs::metadata(lab.run_dir().join(name)).unwrap().len())
+        .into();
+    assert_eq!(sizes, [11, 700_000]);
+    assert_eq!(std::fs::metadata(lab.run_dir().join("reserve")).unwrap().len(), 64 * 1024);
+    lab.sound();
 }
