@@ -96,6 +96,7 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             interrupted: false,
             output_lost: false,
             notes: Vec::new(),
+            left_running: Vec::new(),
         },
     )
 }

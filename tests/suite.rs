@@ -23,6 +23,7 @@ mod processes;
 mod races;
 mod render;
 mod shared_disk;
+mod side_by_side;
 mod standins;
 mod supervised;
 mod support;

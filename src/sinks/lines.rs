@@ -11,7 +11,8 @@ use unicode_width::UnicodeWidthChar;
 use super::output::Partial;
 use crate::{
     event::{
-        Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId, StepStatus, Stream,
+        Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId,
+        StepStatus, Stream,
     },
     port::Sink,
     text::{one_line, printable},
@@ -55,6 +56,8 @@ struct State {
     out: Option<Box<dyn Write>>,
     run: Option<RunId>,
     running: Vec<StepId>,
+    /// Those that ran beside another: what they write stands in their name, to the end.
+    beside: Vec<StepId>,
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
@@ -62,6 +65,10 @@ struct State {
     looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
+    /// What the line that is written anew says of each wait.
+    waits: IndexMap<StepId, String>,
+    /// What steps left running.
+    daemons: Vec<Daemon>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
     /// A step that has the terminal to itself, and what it wrote last.
@@ -81,10 +88,13 @@ impl Lines {
             out: Some(out),
             run: None,
             running: Vec::new(),
+            beside: Vec::new(),
             partial: IndexMap::new(),
             live: false,
             looking: Vec::new(),
             answers: HashMap::new(),
+            waits: IndexMap::new(),
+            daemons: Vec::new(),
             held: None,
             talking: None,
         };
@@ -118,8 +128,10 @@ impl Lines {
         for (what, steps) in over.into_iter().filter(|(_, steps)| !steps.is_empty()) {
             lines.push(format!("  {what}: {steps}"));
         }
-        lines.push(String::new());
         let mut state = self.state.borrow_mut();
+        state.daemons.clone_from(&before.daemons);
+        lines.extend(state.still_running());
+        lines.push(String::new());
         state.run = Some(started.run.clone());
         if !self.options.quiet {
             state.write(lines);
@@ -219,6 +231,7 @@ impl Lines {
                 withheld,
                 error,
                 notes,
+                left_running,
                 ..
             } => {
                 let how = match (exit, signal, http_status) {
@@ -233,6 +246,7 @@ impl Lines {
                         let note = printable(note).into_owned();
                         note.lines().map(|line| self.yellow(&format!("  ! {line}"))).collect::<Vec<_>>()
                     }))
+                    .chain((!left_running.is_empty()).then(|| format!("  left running: {}", named(left_running))))
                     .chain(
                         captures
                             .iter()
@@ -246,6 +260,16 @@ impl Lines {
                             .map(|name| self.dim(&format!("  {} = (not on record)", one_line(name)))),
                     )
                     .collect()
+            }
+            Event::DaemonEnded { step, processes, how, .. } => {
+                let (step, named) = (id(step), named(processes));
+                vec![match how {
+                    DaemonEnd::Ended => format!("■ ended what {step} had left running: {named}"),
+                    DaemonEnd::Gone => self.dim(&format!("– gone, left running by {step}: {named}")),
+                    DaemonEnd::StillThere => {
+                        self.red(&format!("! still running, and not ours to end, left by {step}: {named}"))
+                    }
+                }]
             }
             Event::StepSkipped { step, cause, reason } => {
                 let by = match cause {
@@ -281,6 +305,7 @@ impl Lines {
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
+                lines.extend(state.still_running());
                 lines.extend(self.resume(state));
                 lines
             }
@@ -338,6 +363,7 @@ impl Lines {
         };
         let mut lines = vec![format!("{said} {}", self.dim(&seconds(elapsed_ms)))];
         lines.extend(rest.map(|line| format!("  {line}")));
+        lines.extend(state.still_running());
         if !outcome.closes() {
             lines.extend(self.resume(state));
         }
@@ -351,10 +377,13 @@ impl Lines {
     /// Whether an event is shown even when little is to be said.
     fn matters(event: &Event) -> bool {
         match event {
-            Event::StepFinished { status, notes, .. } => {
-                matches!(status, StepStatus::Failed | StepStatus::Unknown) || !notes.is_empty()
+            Event::StepFinished { status, notes, left_running, .. } => {
+                matches!(status, StepStatus::Failed | StepStatus::Unknown)
+                    || !notes.is_empty()
+                    || !left_running.is_empty()
             }
             Event::QuestionAsked { .. }
+            | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
             | Event::UndoStarted {}
             | Event::RunPaused { .. }
@@ -364,8 +393,8 @@ impl Lines {
     }
 
     fn gutter(&self, state: &State, step: &StepId) -> String {
-        // Who says it is plain while only one step runs.
-        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        // Who says it is plain of a step that runs alone.
+        let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
@@ -411,9 +440,14 @@ impl Lines {
             if state.held.is_none() {
                 // A pause looks at nothing.
                 let line = match polls {
-                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
-                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                    0 => format!("⧖ {name}  {elapsed}{of}"),
+                    _ => format!("⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
                 };
+                state.waits.insert(step.clone(), line);
+                // Several waits have one line between them.
+                let room = self.options.width / state.waits.len().max(1);
+                let lines: Vec<String> = state.waits.values().map(|line| fit(line, room.saturating_sub(3))).collect();
+                let line = format!("  {}", lines.join("  "));
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {
@@ -432,15 +466,27 @@ impl Sink for Lines {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
             Event::StepStarted { step, kind, .. } => {
                 state.running.push(step.clone());
+                if state.running.len() > 1 {
+                    state.beside.clone_from(&state.running);
+                }
                 if kind == "wait" {
                     state.looking.push(step.clone());
                 }
             }
-            Event::StepFinished { step, .. } => {
+            Event::StepFinished { step, attempt, left_running, .. } => {
                 self.finish_output(state, step);
+                if !left_running.is_empty() {
+                    let (step, attempt, processes) = (step.clone(), *attempt, left_running.clone());
+                    state.daemons.push(Daemon { step, attempt, processes });
+                }
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
+                state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
+                state.waits.shift_remove(step);
+            }
+            Event::DaemonEnded { step, attempt, how, .. } if *how != DaemonEnd::StillThere => {
+                state.daemons.retain(|daemon| (&daemon.step, daemon.attempt) != (step, *attempt));
             }
             // Whatever the answer was, or that there was none: the question is over.
             Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),
@@ -522,6 +568,12 @@ impl State {
         }
     }
 
+    fn still_running(&self) -> Vec<String> {
+        let line =
+            |of: &Daemon| format!("  still running: step {}: {}", one_line(of.step.as_str()), named(&of.processes));
+        self.daemons.iter().map(line).collect()
+    }
+
     fn release(&mut self) {
         if let Some((mut lines, more)) = self.held.take() {
             if more > 0 {
@@ -543,6 +595,10 @@ impl State {
             self.out = None;
         }
     }
+}
+
+fn named(processes: &[String]) -> String {
+    one_line(&processes.join(", ")).into_owned()
 }
 
 /// A value of a record on one line.

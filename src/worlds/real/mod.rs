@@ -88,6 +88,7 @@ fn left(state: AttemptState) -> LeftBehind {
     match state {
         AttemptState::Running => LeftBehind::Running,
         AttemptState::Ended(record) => LeftBehind::Ended(record),
+        AttemptState::Daemon(record) => LeftBehind::Daemon(record),
         AttemptState::Gone => LeftBehind::Nothing,
     }
 }
