@@ -15,11 +15,18 @@ pub async fn finish(
     if let Some(signing) = signing.filter(|_| !matches!(end.code, code::JOURNAL | code::FAULT)) {
         signing.end(context, &open).await;
     }
+    let dir = open.dir();
     let closed = open.close();
     match end.code {
         code::JOURNAL => {
             let reason = end.reason.clone().unwrap_or_default();
-            return Err(CliError::new(code::JOURNAL, reason)
+            let error = CliError::new(code::JOURNAL, reason);
+            if !dir.exists() {
+                return Err(error
+                    .hint(format!("nothing new was started; the run's folder {} is gone", dir.display()))
+                    .hint("what is above is all that is left of its record: it cannot be resumed"));
+            }
+            return Err(error
                 .hint("nothing new was started; put the disk right, then look at what happened")
                 .hint(format!("go on with: runsheet resume {id}")));
         }

@@ -10,6 +10,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use super::file_system;
 use crate::port::{LockKind, Storage, StorageFile, StorageLock};
 
 /// The file system of this machine. Folders are 0700, files 0600; no file is opened through a link (the folders above
@@ -125,21 +126,70 @@ impl Storage for DiskStorage {
         File::open(path)?.sync_all()
     }
 
+    fn locks_fail(&self, dir: &Path) -> io::Result<Option<String>> {
+        file_system::locks_fail(dir)
+    }
+
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>> {
-        let file = options().read(true).write(true).create(true).truncate(false).open(path)?;
         for attempt in 1..=TRIES {
+            let file = lock_file(path)?;
             let taken = match kind {
                 LockKind::Shared => file.try_lock_shared(),
                 LockKind::Exclusive => file.try_lock(),
             };
             match taken {
-                Ok(()) => return Ok(Some(Box::new(DiskLock(file)))),
-                Err(TryLockError::Error(error)) => return Err(error),
+                // Somebody took the file away between opening and locking it: this lock would keep nobody out.
+                Ok(()) if !is_at(&file, path)? => {}
+                Ok(()) => {
+                    if kind == LockKind::Exclusive {
+                        prove(path)?;
+                    }
+                    return Ok(Some(Box::new(DiskLock(file))));
+                }
+                Err(TryLockError::Error(error)) => return Err(lockless(error)),
                 Err(TryLockError::WouldBlock) if kind == LockKind::Shared || attempt == TRIES => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
             }
         }
         Ok(None)
+    }
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Whether a path still leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match path.symlink_metadata() {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A lock that is held must refuse another one. There are file systems, and mounts, on which every lock succeeds; it
+/// takes some microseconds to see that this is not one of them.
+fn prove(path: &Path) -> io::Result<()> {
+    match lock_file(path)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(lockless(error)),
+        Ok(()) => {
+            let why = "locks do not hold there: one that was held was granted a second time";
+            Err(io::Error::new(io::ErrorKind::Unsupported, why))
+        }
+    }
+}
+
+/// The errors of a file system, or of a mount, that has no locks (flock(2), and `noflock` of mount.lustre(8)).
+fn lockless(error: io::Error) -> io::Error {
+    let none = [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP];
+    match error.raw_os_error() {
+        Some(errno) if none.contains(&errno) => {
+            io::Error::new(io::ErrorKind::Unsupported, format!("no lock can be taken there: {error}"))
+        }
+        _ => error,
     }
 }
 
@@ -195,6 +245,10 @@ impl StorageLock for DiskLock {
         self.0.rewind()?;
         self.0.write_all(text.as_bytes())?;
         self.0.sync_data()
+    }
+
+    fn blank(&mut self) -> io::Result<()> {
+        self.0.set_len(0)
     }
 }
 

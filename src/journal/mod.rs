@@ -3,6 +3,7 @@
 mod chain;
 mod disk;
 mod error;
+mod file_system;
 mod list;
 mod locks;
 mod memory;
@@ -20,7 +21,7 @@ pub use chain::{Chain, MAX_LINE, TAG, hex_sha256};
 pub use disk::DiskStorage;
 pub use error::StoreError;
 pub use list::{RunSummary, Standing};
-pub use locks::{Holder, NamedLock, Refusal, Who};
+pub use locks::{Holder, NamedLock, Refusal, Stuck, Who};
 pub use memory::{Cut, Fault, MemoryStorage, Op};
 pub use output::OutputLimits;
 pub use prune::{OldRuns, Removal};

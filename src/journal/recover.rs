@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{Event, RunId, StepId},
-    port::{LockKind, Storage},
+    port::Storage,
 };
 
 const TORN: &str = "journal.torn.";
@@ -31,12 +31,19 @@ impl RunStore {
         self.guard_run(run)?;
         let dir = self.run_dir(run);
         let lock_path = dir.join("run.lock");
-        let taken = self.storage.lock(&lock_path, LockKind::Exclusive).map_err(StoreError::write(&lock_path))?;
-        let before: Option<Holder> =
-            self.storage.read(&lock_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Some(mut lock) = taken else {
-            return Err(StoreError::Locked(Box::new(Refusal { lock: None, holder: before, live: true })));
+        self.locks_hold(&dir)?;
+        let mut lock = match self.take_lock(&lock_path)? {
+            Ok(lock) => lock,
+            Err(holder) => return Err(StoreError::Locked(Box::new(Refusal::run(holder)))),
         };
+        let before = self.described(&lock_path);
+        // Said as soon as it can be, for those who are refused from now on. What was noted when the run closed stays.
+        let named = before.as_ref().filter(|before| before.closed_head.is_none());
+        if let Some(named) = named {
+            let holder = Holder::of_run(run, &named.runbook, who);
+            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+        }
+        let named = named.is_some();
 
         let (bytes, mut replay) = self.replay(run)?;
         let path = self.journal_path(run);
@@ -48,8 +55,11 @@ impl RunStore {
         } else {
             Vec::new()
         };
+        // An end that is only in the reserve is still to be put in its place; and one that nobody noted may be in memory
+        // only, and must be durable before it is noted.
+        let settled = replay.closed() && before.as_ref().is_some_and(|before| before.closed_head.is_some());
         match reserve::read(&kept_bytes).map_err(|why| StoreError::damaged(&spare, why))? {
-            Some(kept) if !replay.closed() => {
+            Some(kept) if !settled => {
                 let (whole, lines) = fold(&good, kept).map_err(|why| StoreError::damaged(&spare, why))?;
                 let tail = good.split_off(whole);
                 // What the journal itself holds of these lines is lost to nobody.
@@ -85,8 +95,10 @@ impl RunStore {
         let mut holder = Holder::of_run(run, &header.runbook, who);
         holder.closed_head = before.and_then(|before| before.closed_head);
         let mut recovered = Vec::new();
-        if !closed {
-            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+        if !settled {
+            if !named {
+                lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+            }
             if !torn.is_empty() {
                 self.save_torn(&dir, &torn)?;
             }
@@ -103,8 +115,10 @@ impl RunStore {
                 self.make_folder(&dir.join(name))?;
             }
             self.sync_dir(&dir)?;
-            recovered = self.unreported(&dir, &replay)?;
-            recovered.extend(self.left_outputs(&dir, &replay)?);
+            if !closed {
+                recovered = self.unreported(&dir, &replay)?;
+                recovered.extend(self.left_outputs(&dir, &replay)?);
+            }
         }
         let file = self.storage.append(&path).map_err(StoreError::write(&path))?;
         let journal = DiskJournal::new(Start {

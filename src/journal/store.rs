@@ -169,8 +169,7 @@ impl RunStore {
         let header = fit(run, first, runbook_files, plan_json)?;
         let mut state = RunState::default();
         state.apply(first).map_err(|illegal| StoreError::Unfit(illegal.to_string()))?;
-        self.make_folder(&self.runs_dir())?;
-        self.guard(&self.runs_dir())?;
+        self.prepare_folder(&self.runs_dir())?;
         let target = self.run_dir(run);
         if self.storage.exists(&target) {
             return Err(StoreError::Unfit(format!("{} exists", target.display())));
@@ -219,8 +218,8 @@ impl RunStore {
         let mut lock = self
             .storage
             .lock(&lock_path, LockKind::Exclusive)
-            .map_err(StoreError::write(&lock_path))?
-            .ok_or_else(|| StoreError::Locked(Box::new(Refusal::run(holder.clone()))))?;
+            .map_err(StoreError::lock(&lock_path))?
+            .ok_or_else(|| StoreError::Locked(Box::new(Refusal::run(None))))?;
         lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
         for name in ["runbook", "out", "steps", "scratch"] {
             self.create_dir(&dir.join(name))?;
@@ -323,6 +322,22 @@ impl RunStore {
 
     pub(super) fn guard(&self, dir: &Path) -> Result<(), StoreError> {
         self.storage.guard(dir).map_err(|why| StoreError::Foreign { path: dir.to_owned(), why: why.to_string() })
+    }
+
+    /// A folder in which locks are to be taken: on a disk on which they hold, ours, and made if it is not there.
+    pub(super) fn prepare_folder(&self, dir: &Path) -> Result<(), StoreError> {
+        // Looked at first, so that nothing is left where nothing can be kept.
+        let there = dir.ancestors().find(|path| self.storage.exists(path)).unwrap_or(dir);
+        self.locks_hold(there)?;
+        self.make_folder(dir)?;
+        self.guard(dir)
+    }
+
+    pub(super) fn locks_hold(&self, dir: &Path) -> Result<(), StoreError> {
+        match self.storage.locks_fail(dir).map_err(StoreError::read(dir))? {
+            None => Ok(()),
+            Some(why) => Err(StoreError::NoLocks { path: self.root.clone(), why }),
+        }
     }
 
     /// Makes a folder and those above it, each durable before the next.
@@ -439,6 +454,8 @@ impl OpenRun {
     /// beside it, and its scratch folder is removed. A run that is to be resumed keeps them.
     pub fn close(mut self) -> Result<(), StoreError> {
         if !self.journal.closed() {
+            // Only spares the next one a second look: nobody holds it any more.
+            let _ = self.lock.blank();
             return Ok(());
         }
         for lock in self.locks.drain(..) {

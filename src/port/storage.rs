@@ -28,7 +28,10 @@ pub trait Storage {
     fn guard(&self, path: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Takes a lock on a file, which is made if it is not there, without waiting; `Ok(None)` if somebody else holds it. Freed when the value goes, or its process.
+    /// Why a lock on a file in this folder may not keep out everybody who can reach the folder; none where it does.
+    fn locks_fail(&self, dir: &Path) -> io::Result<Option<String>>;
+    /// Takes a lock on a file, which is made if it is not there, without waiting; `Ok(None)` if somebody else holds it.
+    /// Freed when the value goes, or its process. `Unsupported` where there are no locks, or none that hold.
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>>;
 }
 
@@ -52,4 +55,6 @@ pub trait StorageFile {
 pub trait StorageLock {
     /// Writes who holds it into the lock file, in place of what stood there; durable when it returns.
     fn describe(&mut self, text: &str) -> io::Result<()>;
+    /// Empties the lock file, so that whoever holds it next is not taken for its holder now. Not made durable.
+    fn blank(&mut self) -> io::Result<()>;
 }

@@ -262,6 +262,7 @@ async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, Si
         env,
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         tty: false,
+        daemon: false,
         timeout: Some(limit),
         kill_grace: Duration::from_secs(2),
         record_dir: None,
