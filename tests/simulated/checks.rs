@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use runsheet::{
     event::{Effect, Event, Outcome, Record, StepId, StepStatus},
-    journal::verify,
+    journal::{VerifyReport, verify},
 };
+
+use runsheet::port::Storage;
 
 use super::{
     drive::{Case, Machine, dir_of, who},
@@ -60,6 +62,16 @@ pub struct End {
 
 /// After any crash, before anybody puts anything right. `holes` says that a power cut may have left some in a line.
 pub fn standing(case: &Case, machine: &Machine, holes: bool) -> Result<(), Broken> {
+    let Some(report) = sound(case, machine)? else { return Ok(()) };
+    let wrong = report.problems.iter().find(|problem| !(holes && problem.what == "a part of it was lost"));
+    match wrong {
+        Some(problem) => broken(Rule::Chain, format!("{}: {}", problem.place, problem.what)),
+        None => Ok(()),
+    }
+}
+
+/// All but what a reader of the files has to say; none where there is no run.
+fn sound(case: &Case, machine: &Machine) -> Result<Option<VerifyReport>, Broken> {
     if let Some((rule, what)) = machine.broken.first() {
         return broken(*rule, what);
     }
@@ -73,20 +85,15 @@ pub fn standing(case: &Case, machine: &Machine, holes: bool) -> Result<(), Broke
         Ok(None) if !machine.facts.starts.is_empty() => {
             return broken(Rule::Announced, "it did something without a run");
         }
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(None),
         Err(error) => return broken(Rule::Chain, format!("could not {error}")),
     };
     kept(machine, &records)?;
     announced(machine, &records)?;
     once(case, &records)?;
-    let report = match verify(&machine.store(), &machine.run, None) {
-        Ok(report) => report,
-        Err(error) => return broken(Rule::Chain, format!("could not {error}")),
-    };
-    let wrong = report.problems.iter().find(|problem| !(holes && problem.what == "a part of it was lost"));
-    match wrong {
-        Some(problem) => broken(Rule::Chain, format!("{}: {}", problem.place, problem.what)),
-        None => Ok(()),
+    match verify(&machine.store(), &machine.run, None) {
+        Ok(report) => Ok(Some(report)),
+        Err(error) => broken(Rule::Chain, format!("could not {error}")),
     }
 }
 
@@ -243,7 +250,7 @@ pub fn end_of(case: &Case, machine: &Machine) -> Result<End, Broken> {
 
 /// At the end of all sessions.
 pub fn over(case: &Case, machine: &mut Machine, whole: Option<&End>) -> Result<(), Broken> {
-    standing(case, machine, false)?;
+    let Some(report) = sound(case, machine)? else { return broken(Rule::Ends, "there is no run") };
     order(case, machine)?;
     let end = end_of(case, machine)?;
     if let Some(whole) = whole
@@ -251,16 +258,18 @@ pub fn over(case: &Case, machine: &mut Machine, whole: Option<&End>) -> Result<(
     {
         return broken(Rule::SameEnd, format!("it ended as\n{end:?}\nand not as\n{whole:?}"));
     }
-    let report = verify(&machine.store(), &machine.run, None)
-        .map_err(|error| Broken { rule: Rule::Chain, what: format!("could not {error}") })?;
+    if let Some(problem) = report.problems.first() {
+        return broken(Rule::Chain, format!("{}: {}", problem.place, problem.what));
+    }
     // What an engine left of an output in its death is promised to nobody.
     let unproven = report.unproven.iter().find(|what| !what.starts_with("out/"));
     if report.closed.is_none() || unproven.is_some() {
         return broken(Rule::Chain, format!("it is over, and {unproven:?} is not proven"));
     }
-    match machine.store().list() {
-        Ok(list) if list.len() == 1 && list[0].run == machine.run => {}
-        other => return broken(Rule::Ends, format!("one run was expected: {other:?}")),
+    let runs = machine.store().runs_dir();
+    let names = machine.disk.list(&runs).unwrap_or_default();
+    if names.iter().filter(|name| !name.starts_with('.')).ne([machine.run.as_str()]) {
+        return broken(Rule::Ends, format!("one run was expected: {names:?}"));
     }
     if machine.disk.files().iter().any(|(path, _)| path.starts_with(dir_of(machine).join("scratch"))) {
         return broken(Rule::Ends, "its scratch folder is left");

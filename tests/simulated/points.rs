@@ -1,6 +1,10 @@
 //! Every point at which a run can die, what is left of it then, and that it goes on from there to the same end.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use runsheet::journal::Cut;
 
@@ -14,20 +18,31 @@ const SESSIONS: u32 = 10;
 
 /// What was tried: how often, by what it died at, and what died with it.
 #[derive(Default)]
-pub struct Tally(BTreeMap<(String, &'static str), u64>);
+pub struct Tally {
+    tried: BTreeMap<(String, &'static str), u64>,
+    /// What was left was not what another way to fall had left at the same point: only these go on.
+    pub distinct: u64,
+}
 
 impl Tally {
     fn count(&mut self, at: &str, fall: Fall) {
-        *self.0.entry((at.to_owned(), kind_of(fall))).or_default() += 1;
+        *self.tried.entry((at.to_owned(), kind_of(fall))).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: Tally) {
+        for (key, count) in other.tried {
+            *self.tried.entry(key).or_default() += count;
+        }
+        self.distinct += other.distinct;
     }
 
     pub fn sum(&self) -> u64 {
-        self.0.values().sum()
+        self.tried.values().sum()
     }
 
     pub fn lines(&self) -> String {
         let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for ((at, fall), count) in &self.0 {
+        for ((at, fall), count) in &self.tried {
             lines.entry(at).or_default().push(format!("{fall} {count}"));
         }
         let lines: Vec<String> = lines.iter().map(|(at, falls)| format!("{at:>12}: {}", falls.join(", "))).collect();
@@ -117,7 +132,12 @@ fn goes_on(case: &Case, rig: &Rig, machine: &mut Machine, whole: Option<&End>) -
     ended(&first.came)?;
     to_the_end(case, rig, machine)?;
     over(case, machine, whole)?;
-    // Whoever resumes what is over is told how it ended, and nothing happens.
+    closed_for_good(case, rig, machine)?;
+    Ok((first.changes, first.moments))
+}
+
+/// Whoever resumes what is over is told how it ended, and nothing happens.
+fn closed_for_good(case: &Case, rig: &Rig, machine: &mut Machine) -> Result<(), Broken> {
     let (last, files) = (machine.last.clone(), machine.disk.files());
     let again = machine.session(case, rig, None);
     match (&again.came, last) {
@@ -127,7 +147,7 @@ fn goes_on(case: &Case, rig: &Rig, machine: &mut Machine, whole: Option<&End>) -
     if machine.disk.files() != files {
         return broken(Rule::Ends, "going on with what is over changed something");
     }
-    Ok((first.changes, first.moments))
+    Ok(())
 }
 
 /// What a test of the tests expects to see broken is told with all that is needed to see it again.
@@ -161,14 +181,35 @@ pub fn explore(case: &Case, rig: &Rig, deep: Deep, tally: &mut Tally) -> Result<
         };
         let at = session.op.map_or("moment".to_owned(), |op| format!("{op:?}"));
         let seed = number as u64 * 2;
+        let mut seen = BTreeSet::new();
         for fall in falls(seed..seed + 2) {
             let mut fallen = dead.fork();
             tally.count(&at, fall);
+            let mut probe = dead.fork();
+            probe.fall(fall);
+            // The same past has the same future.
+            if !seen.insert(left_of(&probe, fall)) {
+                continue;
+            }
+            tally.distinct += 1;
             let points = after(case, rig, &mut fallen, fall, &mut vec![(crash, fall)], &whole.end)?;
             again(case, rig, &fallen, &mut vec![(crash, fall)], points, &whole.end, &mut counter, deep, tally)?;
         }
     }
     Ok(())
+}
+
+/// What is left of a machine, as far as anything to come depends on it.
+fn left_of(machine: &Machine, fall: Fall) -> u64 {
+    let mut hash = DefaultHasher::new();
+    // After a power cut nothing waits to be synced any more.
+    matches!(fall, Fall::Power(_)).hash(&mut hash);
+    for (path, bytes) in machine.disk.files() {
+        path.hash(&mut hash);
+        hash.write(&bytes);
+    }
+    format!("{:?}", machine.facts).hash(&mut hash);
+    hash.finish()
 }
 
 /// Falls, and is looked at; a copy goes on to the end.
@@ -214,6 +255,7 @@ fn again(
         let Came::Crashed = session.came else {
             return broken(Rule::Ends, format!("{} {path:?}: {crash:?} did not come: {:?}", case.name, session.came));
         };
+        tally.distinct += 1;
         let ways = falls(*counter..*counter + 1);
         let fall = ways[(*counter / stride) as usize % ways.len()];
         let at = session.op.map_or("moment".to_owned(), |op| format!("{op:?}"));
