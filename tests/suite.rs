@@ -21,6 +21,7 @@ mod plan;
 mod processes;
 mod render;
 mod simulated;
+mod side_by_side;
 mod standins;
 mod supervised;
 mod support;

@@ -130,7 +130,7 @@ impl Engine<'_> {
                 None => task.run(&cx).await,
             }
         };
-        let report = match self.guarded(cx.cancel(), limited).await? {
+        let report = match self.guarded(step, cx.cancel(), limited).await {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -257,7 +257,7 @@ impl Engine<'_> {
                 _ = self.signals.stopped() => {}
             }
         };
-        self.guarded(&cancel, std::pin::pin!(pause)).await?;
+        self.guarded(step, &cancel, pause).await;
         Ok(true)
     }
 

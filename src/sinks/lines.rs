@@ -55,6 +55,8 @@ struct State {
     out: Option<Box<dyn Write>>,
     run: Option<RunId>,
     running: Vec<StepId>,
+    /// Those that ran beside another: what they write stands in their name, to the end.
+    beside: Vec<StepId>,
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
@@ -81,6 +83,7 @@ impl Lines {
             out: Some(out),
             run: None,
             running: Vec::new(),
+            beside: Vec::new(),
             partial: IndexMap::new(),
             live: false,
             looking: Vec::new(),
@@ -364,8 +367,8 @@ impl Lines {
     }
 
     fn gutter(&self, state: &State, step: &StepId) -> String {
-        // Who says it is plain while only one step runs.
-        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        // Who says it is plain of a step that runs alone.
+        let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
@@ -432,6 +435,9 @@ impl Sink for Lines {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
             Event::StepStarted { step, kind, .. } => {
                 state.running.push(step.clone());
+                if state.running.len() > 1 {
+                    state.beside.clone_from(&state.running);
+                }
                 if kind == "wait" {
                     state.looking.push(step.clone());
                 }
@@ -440,6 +446,7 @@ impl Sink for Lines {
                 self.finish_output(state, step);
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
+                state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
             }
             // Whatever the answer was, or that there was none: the question is over.
