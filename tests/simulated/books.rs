@@ -178,8 +178,10 @@ pub fn all() -> Vec<Case> {
         case("web", WEB),
         case("web", WEB).unattended(),
         case("unknown", UNKNOWN).manner(give_up("skip")),
-        case("wide", WIDE),
-        case("wide", WIDE).unattended(),
+        case("wide", WIDE).jobs(1),
+        case("wide", WIDE).jobs(2),
+        case("wide", WIDE).jobs(4),
+        case("wide", WIDE).jobs(4).unattended(),
     ]
 }
 

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use runsheet::{
-    event::{Effect, Event, Outcome, Record, StepId, StepStatus},
-    journal::{VerifyReport, verify},
+    event::{Effect, Event, Outcome, Record, RunState, StepId, StepStatus},
+    journal::{Replay, VerifyReport, verify},
+    port::Storage,
 };
-
-use runsheet::port::Storage;
 
 use super::{
     drive::{Case, Machine, dir_of, who},
@@ -60,18 +59,13 @@ pub struct End {
     pub effects: BTreeMap<String, usize>,
 }
 
-/// After any crash, before anybody puts anything right. `holes` says that a power cut may have left some in a line.
-pub fn standing(case: &Case, machine: &Machine, holes: bool) -> Result<(), Broken> {
-    let Some(report) = sound(case, machine)? else { return Ok(()) };
-    let wrong = report.problems.iter().find(|problem| !(holes && problem.what == "a part of it was lost"));
-    match wrong {
-        Some(problem) => broken(Rule::Chain, format!("{}: {}", problem.place, problem.what)),
-        None => Ok(()),
-    }
+/// After any crash, before anybody puts anything right.
+pub fn standing(case: &Case, machine: &Machine) -> Result<(), Broken> {
+    sound(case, machine).map(drop)
 }
 
-/// All but what a reader of the files has to say; none where there is no run.
-fn sound(case: &Case, machine: &Machine) -> Result<Option<VerifyReport>, Broken> {
+/// What holds at any time; tells what is on record, if there is a run.
+fn sound(case: &Case, machine: &Machine) -> Result<Option<Replay>, Broken> {
     if let Some((rule, what)) = machine.broken.first() {
         return broken(*rule, what);
     }
@@ -79,21 +73,31 @@ fn sound(case: &Case, machine: &Machine) -> Result<Option<VerifyReport>, Broken>
         return broken(Rule::Alone, what);
     }
     secrets(machine)?;
-    let records = match machine.records() {
-        Ok(Some(records)) => records,
-        Ok(None) if !machine.acked.is_empty() => return broken(Rule::Kept, "the run is gone"),
-        Ok(None) if !machine.facts.starts.is_empty() => {
-            return broken(Rule::Announced, "it did something without a run");
-        }
-        Ok(None) => return Ok(None),
+    let Some(journal) = machine.journal() else {
+        return match (machine.acked.is_empty(), machine.facts.starts.is_empty()) {
+            (true, true) => Ok(None),
+            (false, _) => broken(Rule::Kept, "the run is gone"),
+            (true, false) => broken(Rule::Announced, "it did something without a run"),
+        };
+    };
+    if let Some(bad) = &journal.bad {
+        return broken(Rule::Chain, bad.to_string());
+    }
+    kept(machine, &journal.records)?;
+    announced(machine, &journal.records)?;
+    once(case, &journal.records)?;
+    Ok(Some(journal))
+}
+
+/// What a reader of all files says, who trusts nobody; `holes` says that a power cut may have left some in a line.
+pub fn verified(machine: &Machine, holes: bool) -> Result<VerifyReport, Broken> {
+    let report = match verify(&machine.store(), &machine.run, None) {
+        Ok(report) => report,
         Err(error) => return broken(Rule::Chain, format!("could not {error}")),
     };
-    kept(machine, &records)?;
-    announced(machine, &records)?;
-    once(case, &records)?;
-    match verify(&machine.store(), &machine.run, None) {
-        Ok(report) => Ok(Some(report)),
-        Err(error) => broken(Rule::Chain, format!("could not {error}")),
+    match report.problems.iter().find(|problem| !(holes && problem.what == "a part of it was lost")) {
+        Some(problem) => broken(Rule::Chain, format!("{}: {}", problem.place, problem.what)),
+        None => Ok(report),
     }
 }
 
@@ -218,15 +222,11 @@ pub fn secrets(machine: &Machine) -> Result<(), Broken> {
 }
 
 /// What came of it all.
-pub fn end_of(case: &Case, machine: &Machine) -> Result<End, Broken> {
-    let read = match machine.store().read(&machine.run) {
-        Ok(read) => read,
-        Err(error) => return broken(Rule::Chain, format!("could not {error}")),
-    };
-    let Some((outcome, code)) = read.state.finished else { return broken(Rule::Ends, "it has no end") };
+fn end_of(case: &Case, machine: &Machine, state: &RunState) -> Result<End, Broken> {
+    let Some((outcome, code)) = state.finished else { return broken(Rule::Ends, "it has no end") };
     let mut statuses = BTreeMap::new();
     for step in case.runbook.all_steps() {
-        let status = read.state.steps.get(&step.path).and_then(|state| state.status());
+        let status = state.steps.get(&step.path).and_then(|state| state.status());
         let shown = match status {
             // Whether the program saw it or a person did, it is done.
             Some(StepStatus::Succeeded | StepStatus::DoneByHand) => "done",
@@ -249,18 +249,16 @@ pub fn end_of(case: &Case, machine: &Machine) -> Result<End, Broken> {
 }
 
 /// At the end of all sessions.
-pub fn over(case: &Case, machine: &mut Machine, whole: Option<&End>) -> Result<(), Broken> {
-    let Some(report) = sound(case, machine)? else { return broken(Rule::Ends, "there is no run") };
+pub fn over(case: &Case, machine: &Machine, whole: Option<&End>) -> Result<End, Broken> {
+    let Some(journal) = sound(case, machine)? else { return broken(Rule::Ends, "there is no run") };
     order(case, machine)?;
-    let end = end_of(case, machine)?;
+    let end = end_of(case, machine, &journal.state)?;
     if let Some(whole) = whole
         && !same(case, whole, &end)
     {
         return broken(Rule::SameEnd, format!("it ended as\n{end:?}\nand not as\n{whole:?}"));
     }
-    if let Some(problem) = report.problems.first() {
-        return broken(Rule::Chain, format!("{}: {}", problem.place, problem.what));
-    }
+    let report = verified(machine, false)?;
     // What an engine left of an output in its death is promised to nobody.
     let unproven = report.unproven.iter().find(|what| !what.starts_with("out/"));
     if report.closed.is_none() || unproven.is_some() {
@@ -274,11 +272,12 @@ pub fn over(case: &Case, machine: &mut Machine, whole: Option<&End>) -> Result<(
     if machine.disk.files().iter().any(|(path, _)| path.starts_with(dir_of(machine).join("scratch"))) {
         return broken(Rule::Ends, "its scratch folder is left");
     }
-    let free = machine.store().acquire(&["release".to_owned()], &machine.run, "another", &who());
+    // In a copy, so that nothing is left behind.
+    let free = machine.fork().store().acquire(&["release".to_owned()], &machine.run, "another", &who());
     if let Err(error) = free {
         return broken(Rule::Alone, format!("it is over, and its lock is not free: could not {error}"));
     }
-    Ok(())
+    Ok(end)
 }
 
 /// Unattended, nobody is asked about what runs last: a run is not kept open for it, and does not count as a success.
