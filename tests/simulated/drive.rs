@@ -125,6 +125,10 @@ pub struct Rig {
     pub state: fn(&mut RunState),
     /// The world does not remember what an earlier engine left.
     pub forgetful: bool,
+    /// What is acknowledged counts as promised. Without, a broken promise is found where it does harm.
+    pub promises: bool,
+    /// Processes may overlap.
+    pub overlap: bool,
     /// At each moment another program tries to get at the run and at its lock.
     pub rival: bool,
 }
@@ -137,6 +141,8 @@ impl Default for Rig {
             state: |_| (),
             forgetful: false,
             rival: false,
+            promises: true,
+            overlap: false,
         }
     }
 }
@@ -295,11 +301,16 @@ impl Machine {
         let op = disk.halted().then(|| disk.trace().last().map(|(op, _)| *op)).flatten();
         self.run = heard.run.borrow().clone().unwrap_or_else(|| self.run.clone());
         self.runs += u64::from(heard.run.borrow().is_some());
-        self.acked.append(&mut heard.acked.borrow_mut());
+        if rig.promises {
+            self.acked.append(&mut heard.acked.borrow_mut());
+        }
         self.shown.append(&mut heard.said.borrow_mut());
         self.broken.append(&mut heard.broken.borrow_mut());
         let moments = world.moments();
         self.facts = world.facts().clone();
+        if rig.overlap {
+            self.facts.wrong.clear();
+        }
         self.facts.killed();
         let changes = disk.changes() - before;
         let left = left.borrow_mut().take();

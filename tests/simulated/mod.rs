@@ -4,6 +4,7 @@
 mod books;
 mod checks;
 mod clock;
+mod controls;
 mod drive;
 mod facts;
 mod person;
