@@ -3,4 +3,7 @@
 
 mod everywhere;
 mod moments;
+mod place;
+mod situations;
+mod tracer;
 mod unknown;
