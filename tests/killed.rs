@@ -5,5 +5,6 @@ mod everywhere;
 mod moments;
 mod place;
 mod situations;
+mod supervisor;
 mod tracer;
 mod unknown;

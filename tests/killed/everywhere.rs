@@ -94,7 +94,7 @@ fn kill_at(place: &Place<'_>, at: &Point, number: usize) -> bool {
     if place.look(&traced.ended.events(), &point) {
         let code = place.converge(&point);
         place.over(code, &point);
-        if number % 16 == 0 {
+        if number.is_multiple_of(16) {
             place.told_by_the_program(code, &point);
         }
     }

@@ -204,7 +204,7 @@ finally:
 
 const RELEASED: &[&str] = &["deploy", "publish sees v1.0", "tell 37"];
 
-const NEW: Situation = Situation {
+pub const NEW: Situation = Situation {
     name: "",
     book: |_| RELEASE.to_owned(),
     before: |_| {},

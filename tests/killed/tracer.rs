@@ -112,6 +112,7 @@ pub struct Traced {
 ///
 /// `state` is the folder whose files are told apart; calls about files elsewhere are not counted.
 #[track_caller]
+#[expect(clippy::zombie_processes, reason = "the tracer collects it, together with its stops")]
 pub fn follow(mut command: Command, whom: Whom, state: &Path, at: Option<&Point>) -> Traced {
     // SAFETY: one system call between fork and exec, which only marks the new process as traced by its parent.
     unsafe {
@@ -355,7 +356,7 @@ fn entry(pid: pid_t) -> Option<(u64, [u64; 6])> {
         let mut info: libc::ptrace_syscall_info = std::mem::zeroed();
         let size = size_of::<libc::ptrace_syscall_info>();
         let got = libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, &raw mut info);
-        (got > 0 && info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then(|| (info.u.entry.nr, info.u.entry.args))
+        (got > 0 && info.op == libc::PTRACE_SYSCALL_INFO_ENTRY).then_some((info.u.entry.nr, info.u.entry.args))
     }
 }
 
