@@ -20,6 +20,7 @@ mod masking;
 mod plan;
 mod processes;
 mod render;
+mod side_by_side;
 mod standins;
 mod supervised;
 mod support;

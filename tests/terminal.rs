@@ -3,7 +3,7 @@
 
 mod seat;
 
-use seat::Seat;
+pub(crate) use seat::Seat;
 
 use crate::support::Bed;
 

@@ -1,6 +1,6 @@
 //! What can be typed. Decides nothing.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU16, path::PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
@@ -170,6 +170,9 @@ pub struct Run {
     /// Ask before each step that changes something, or only what the runbook asks
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// How many steps that do not wait for each other may run side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub jobs: NonZeroU16,
     /// Nobody is there: answer plain confirmations with yes, and pause at any other question
     #[arg(long, short)]
     pub yes: bool,
@@ -198,6 +201,9 @@ pub struct Resume {
     /// Ask before each step that changes something, or only what the runbook asks
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// How many steps that do not wait for each other may run side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub jobs: NonZeroU16,
     /// Nobody is there: answer plain confirmations with yes, and pause at any other question
     #[arg(long, short)]
     pub yes: bool,

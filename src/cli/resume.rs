@@ -138,6 +138,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         operator: header.operator.clone(),
         cwd,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        jobs: usize::from(flags.jobs.get()),
         json: flags.json,
         secrets,
         decisions,
@@ -210,8 +211,18 @@ async fn same_plan(person: &Person, before: &[u8], now: &[u8]) -> Result<(), Cli
         context: differences,
         kind: QuestionKind::Run,
         choices: vec![
-            Choice { key: 'g', name: "go-on", consequence: "go on with the new plan".into(), needs_reason: false },
-            Choice { key: 'p', name: "pause", consequence: "leave the run as it is".into(), needs_reason: false },
+            Choice {
+                key: 'g',
+                name: "go-on".into(),
+                consequence: "go on with the new plan".into(),
+                needs_reason: false,
+            },
+            Choice {
+                key: 'p',
+                name: "pause".into(),
+                consequence: "leave the run as it is".into(),
+                needs_reason: false,
+            },
         ],
     };
     match person.operator().ask(&question).await {

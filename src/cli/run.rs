@@ -89,6 +89,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         operator: who.operator.clone(),
         cwd,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        jobs: usize::from(flags.jobs.get()),
         json: flags.json,
         secrets,
         decisions: indexmap::IndexMap::new(),

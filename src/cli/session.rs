@@ -167,6 +167,7 @@ pub struct Session<'a> {
     pub operator: String,
     pub cwd: std::path::PathBuf,
     pub step_mode: bool,
+    pub jobs: usize,
     pub json: bool,
     pub secrets: IndexMap<String, Secret>,
     pub decisions: IndexMap<String, Decision>,
@@ -194,6 +195,7 @@ impl Session<'_> {
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
+            jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,

@@ -54,7 +54,8 @@ impl Engine<'_> {
     /// After a failure or an unknown end: what the file says, or what the operator says.
     pub(super) async fn after(&self, step: &Step, ended: &Ended, last: bool) -> Result<Next, StepError> {
         let unknown = ended.status == StepStatus::Unknown;
-        if self.signals.stop_reason().is_some() {
+        // After a no somebody may still say what became of a change that ran beside it.
+        if self.signals.stop_reason().is_some() && !(unknown && self.signals.only_declined()) {
             return Ok(Next::Over(Standing::Blocks));
         }
         if !unknown {

@@ -184,6 +184,24 @@ impl Engine<'_> {
         }
     }
 
+    /// After a no: what ran beside it and has an open end is decided, and nothing is run.
+    pub(super) async fn decide_open_ends(&self) -> Result<(), StepError> {
+        for step in &self.plan.runbook.steps {
+            let begun = {
+                let state = self.state();
+                let Some(of) = state.steps.get(&step.path) else { continue };
+                let open = of.phase == StepPhase::Running || of.status() == Some(StepStatus::Unknown);
+                let quit_here = of.answers.last().is_some_and(|answer| answer.0 == "quit");
+                if !open || quit_here || step.body.action.is_asked() || of.effect == Effect::Read {
+                    continue;
+                }
+                of.phase.clone()
+            };
+            self.carry_on(step, Some(begun), false).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the command line says how this step ended.
     fn is_decided(&self, step: &Step) -> bool {
         self.options.decisions.contains_key(step.path.as_str())
@@ -249,7 +267,7 @@ impl Engine<'_> {
             };
             let cancel = crate::port::Cancel::new();
             let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
-            left = self.guarded(&cancel, settling).await?;
+            left = self.guarded(step, &cancel, settling).await;
             if left == LeftBehind::Running {
                 return Err(StepError::Paused(format!("step {} is still running", step.path)));
             }

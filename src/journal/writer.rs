@@ -201,7 +201,7 @@ impl Journal for DiskJournal {
         Box::pin(async move {
             let seq = taken?;
             // Others that are ready get their records in before the sync.
-            tokio::task::yield_now().await;
+            crate::port::turn().await;
             self.flush(seq)
         })
     }

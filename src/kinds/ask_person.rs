@@ -286,9 +286,9 @@ struct ManualTask {
 
 impl ManualTask {
     fn choices() -> Vec<Choice> {
-        let choice = |key, name, consequence: &str, needs_reason| Choice {
+        let choice = |key, name: &'static str, consequence: &str, needs_reason| Choice {
             key,
-            name,
+            name: name.into(),
             consequence: consequence.to_owned(),
             needs_reason,
         };

@@ -156,7 +156,7 @@ impl Screen<'_> {
             // A confirm may offer more than its two answers, such as a pause; by name or by letter.
             let chosen = choices.iter().find(|choice| {
                 let by_key = line.chars().eq([choice.key]);
-                !matches!(choice.name, "yes" | "no") && !word.is_empty() && (by_key || choice.name == word)
+                !matches!(&*choice.name, "yes" | "no") && !word.is_empty() && (by_key || choice.name == word)
             });
             if let Some(choice) = chosen {
                 if let Some(answer) = self.chosen(choice).await? {
@@ -183,7 +183,7 @@ impl Screen<'_> {
                 0 => "it is done".into(),
                 _ => "it is done; you are asked for what shows it".to_owned(),
             };
-            choices.insert(0, Choice { key, name: "done", consequence, needs_reason: false });
+            choices.insert(0, Choice { key, name: "done".into(), consequence, needs_reason: false });
             self.say(&draw_menu(&choices[..1], self.width, self.color))?;
         }
         'menu: loop {
@@ -253,7 +253,7 @@ impl Screen<'_> {
     /// A choice with its reason, if it needs one; none if the person thought better of it.
     async fn chosen(&mut self, choice: &Choice) -> Result<Option<Answer>, String> {
         self.say(&format!("  › {}\n", choice.name.replace('_', " ")))?;
-        let mut answer = Answer::word(choice.name);
+        let mut answer = Answer::word(choice.name.as_ref());
         while choice.needs_reason && answer.reason.is_none() {
             match self.line("  reason: ", true).await? {
                 Typed::Escape => return Ok(None),

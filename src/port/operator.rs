@@ -1,5 +1,7 @@
 //! Questions to a person, and what came back. Knows nothing of keyboards.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
 use super::Local;
@@ -76,7 +78,7 @@ pub struct Choice {
     /// The letter that chooses it.
     pub key: char,
     /// The word of the answer in the journal and in an answers file, such as `skip`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What choosing it does, in a few words.
     pub consequence: String,
     /// A reason must be typed.

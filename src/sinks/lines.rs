@@ -55,6 +55,8 @@ struct State {
     out: Option<Box<dyn Write>>,
     run: Option<RunId>,
     running: Vec<StepId>,
+    /// Those that ran beside another: what they write stands in their name, to the end.
+    beside: Vec<StepId>,
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
@@ -62,6 +64,8 @@ struct State {
     looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
+    /// What the line that is written anew says of each wait.
+    waits: IndexMap<StepId, String>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
     /// A step that has the terminal to itself, and what it wrote last.
@@ -81,10 +85,12 @@ impl Lines {
             out: Some(out),
             run: None,
             running: Vec::new(),
+            beside: Vec::new(),
             partial: IndexMap::new(),
             live: false,
             looking: Vec::new(),
             answers: HashMap::new(),
+            waits: IndexMap::new(),
             held: None,
             talking: None,
         };
@@ -364,8 +370,8 @@ impl Lines {
     }
 
     fn gutter(&self, state: &State, step: &StepId) -> String {
-        // Who says it is plain while only one step runs.
-        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        // Who says it is plain of a step that runs alone.
+        let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
@@ -411,9 +417,14 @@ impl Lines {
             if state.held.is_none() {
                 // A pause looks at nothing.
                 let line = match polls {
-                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
-                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                    0 => format!("⧖ {name}  {elapsed}{of}"),
+                    _ => format!("⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
                 };
+                state.waits.insert(step.clone(), line);
+                // Several waits have one line between them.
+                let room = self.options.width / state.waits.len().max(1);
+                let lines: Vec<String> = state.waits.values().map(|line| fit(line, room.saturating_sub(3))).collect();
+                let line = format!("  {}", lines.join("  "));
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {
@@ -432,6 +443,9 @@ impl Sink for Lines {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
             Event::StepStarted { step, kind, .. } => {
                 state.running.push(step.clone());
+                if state.running.len() > 1 {
+                    state.beside.clone_from(&state.running);
+                }
                 if kind == "wait" {
                     state.looking.push(step.clone());
                 }
@@ -440,7 +454,9 @@ impl Sink for Lines {
                 self.finish_output(state, step);
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
+                state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
+                state.waits.shift_remove(step);
             }
             // Whatever the answer was, or that there was none: the question is over.
             Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),

@@ -76,7 +76,12 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn question(kind: QuestionKind) -> Question {
-    let choice = |key, name, needs_reason| Choice { key, name, consequence: format!("to {name}"), needs_reason };
+    let choice = |key, name: &'static str, needs_reason| Choice {
+        key,
+        name: name.into(),
+        consequence: format!("to {name}"),
+        needs_reason,
+    };
     let choices = match &kind {
         QuestionKind::Confirm { .. } | QuestionKind::Withheld { .. } => Vec::new(),
         QuestionKind::Manual { .. } => vec![choice('s', "skip", true), choice('p', "pause", false)],
