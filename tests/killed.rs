@@ -4,6 +4,7 @@
 mod everywhere;
 mod moments;
 mod place;
+mod recovery;
 mod situations;
 mod supervisor;
 mod tracer;
