@@ -99,7 +99,7 @@ impl Engine<'_> {
             return Ok(());
         }
         for name in names {
-            match self.ask(menu::withheld(&step.path, name)).await?.0 {
+            match self.ask(menu::withheld(&step.path, name)).await? {
                 Reply::Answer(Answer { secret: Some(secret), .. }) => {
                     let text = secret.expose().to_owned();
                     self.publisher
@@ -209,27 +209,10 @@ impl Engine<'_> {
 
     /// A decision from the command line, on record like any answer.
     async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
-        let number = self.state().questions + 1;
-        let message = "Whether this step took effect was decided on the command line.".to_owned();
-        self.publisher
-            .publish(crate::event::Event::QuestionAsked {
-                question: number,
-                step: Some(step.path.clone()),
-                about: "unknown".into(),
-                message,
-                choices: vec!["done".into(), "not-done".into()],
-            })
-            .await?;
-        self.publisher
-            .publish(crate::event::Event::QuestionAnswered {
-                question: number,
-                step: Some(step.path.clone()),
-                answer: "not-done".into(),
-                reason: Some(reason.to_owned()),
-                by: self.operator.name(),
-                values: serde_json::Map::new(),
-            })
-            .await
+        let _asking = self.signals.asking(Some(&step.path));
+        let _turn = self.signals.seat.lock().await;
+        let number = self.put(&menu::decided(&step.path)).await?;
+        self.answered(number, Some(step.path.clone()), "not-done", Some(reason.to_owned()), self.operator.name()).await
     }
 
     /// A step that was started and has no end on record. `None`: run it (again).
@@ -251,18 +234,15 @@ impl Engine<'_> {
             let end_it = if effect == Effect::Read && step.idempotent {
                 true
             } else {
-                match self.ask(menu::still_running(&step.path)).await? {
-                    (Reply::Answer(answer), _) if answer.word == "wait" => false,
-                    (Reply::Answer(answer), _) if answer.word == "end" => true,
-                    (Reply::Answer(_) | Reply::Unasked, _) => {
+                // Nobody there: waiting harms nothing, ending might.
+                match self.ask_else(menu::still_running(&step.path), Some("wait")).await? {
+                    Reply::Answer(answer) if answer.word == "wait" => false,
+                    Reply::Answer(answer) if answer.word == "end" => true,
+                    Reply::Nobody { .. } => false,
+                    Reply::Answer(_) | Reply::Unasked => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
-                    // Nobody there: waiting harms nothing, ending might.
-                    (Reply::Nobody { why }, question) => {
-                        self.answer_for_nobody(question, step, "wait", why).await?;
-                        false
-                    }
-                    (Reply::Closed { why }, _) => return Err(StepError::Paused(why)),
+                    Reply::Closed { why } => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();

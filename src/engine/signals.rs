@@ -11,15 +11,13 @@ use std::{
     time::Duration,
 };
 
-use indexmap::IndexMap;
-use serde_json::Map;
-
 use super::{Engine, menu};
 use crate::{
-    event::{Effect, Event, StepId},
+    event::{Effect, StepId},
     model::Step,
-    port::{Cancel, Question, Reply, StepError},
+    port::{Cancel, Reply},
 };
+use indexmap::IndexMap;
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -403,39 +401,5 @@ impl Engine<'_> {
                 signals.raise(POLITELY, |step, _| menu::interrupts(one, step));
             }
         }
-    }
-
-    /// Puts the question of the centre on record.
-    async fn put(&self, question: &Question) -> Result<u32, StepError> {
-        let number = self.state().questions + 1;
-        let asked = Event::QuestionAsked {
-            question: number,
-            step: question.step.clone(),
-            about: question.kind.about().to_owned(),
-            message: question.message.clone(),
-            choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
-        };
-        self.give_up_open_question().await?;
-        self.publisher.publish(asked).await.map(|()| number)
-    }
-
-    /// A question that was closed without an answer, by a limit or a lost terminal, makes room for another one.
-    pub(super) async fn give_up_open_question(&self) -> Result<(), StepError> {
-        let open = self.state().question.as_ref().map(|open| (open.question, open.step.clone()));
-        let Some((question, step)) = open else { return Ok(()) };
-        let reason = Some("it was closed before an answer was given".to_owned());
-        self.answered(question, step, "closed", reason, "runsheet".into()).await
-    }
-
-    pub(super) async fn answered(
-        &self,
-        question: u32,
-        step: Option<StepId>,
-        answer: &str,
-        reason: Option<String>,
-        by: String,
-    ) -> Result<(), StepError> {
-        let answer = answer.to_owned();
-        self.publisher.publish(Event::QuestionAnswered { question, step, answer, reason, by, values: Map::new() }).await
     }
 }
