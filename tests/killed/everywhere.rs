@@ -16,31 +16,42 @@ use super::{
 
 /// Each situation with the fewest points at which a kill must have happened.
 const RUNS: &[(&Situation, usize)] = &[
-    (&situations::RELEASE_RUN, 150),
-    (&situations::WEB_RUN, 80),
+    (&situations::RELEASE_RUN, 120),
+    (&situations::WEB_RUN, 90),
     (&situations::LOOKS_RUN, 100),
     (&situations::SECRETS_RUN, 80),
     (&situations::GATES_RUN, 100),
-    (&situations::SIDES_RUN, 80),
+    (&situations::SIDES_RUN, 70),
     (&situations::FAILING_RUN, 60),
-    (&situations::PAUSING_RUN, 60),
+    (&situations::PAUSING_RUN, 50),
 ];
 
 const RESUMES: &[(&Situation, usize)] = &[
-    (&situations::AFTER_A_KILL, 60),
-    (&situations::AFTER_A_KILL_IN_A_STEP, 60),
-    (&situations::AFTER_A_KILL_BEFORE_A_START, 60),
-    (&situations::AFTER_A_TORN_LINE, 60),
-    (&situations::AFTER_A_PAUSE, 50),
-    (&situations::AFTER_SECRETS, 50),
+    (&situations::AFTER_A_KILL, 95),
+    (&situations::AFTER_A_KILL_IN_A_STEP, 90),
+    (&situations::AFTER_A_KILL_BEFORE_A_START, 100),
+    (&situations::AFTER_A_TORN_LINE, 100),
+    (&situations::AFTER_A_PAUSE, 85),
+    (&situations::AFTER_SECRETS, 60),
 ];
 
+const fn least(situations: &[(&Situation, usize)]) -> usize {
+    let (mut sum, mut index) = (0, 0);
+    while index < situations.len() {
+        sum += situations[index].1;
+        index += 1;
+    }
+    sum
+}
+
+const _: () = assert!(least(RUNS) >= 500 && least(RESUMES) >= 500);
+
 /// What of the calls of a program is worth a kill: all that touch the state folder, tell an event, or tell a supervisor
-/// something. Closing the pipes of a supervisor changes nothing that its death would not.
+/// or a server something. Closing a file frees its lock, and changes nothing where it has none.
 fn matters(point: &Point) -> bool {
-    match point.about.as_str() {
-        "pipe" => false,
-        "socket" => point.call != "close",
+    match (point.call, point.about.as_str()) {
+        (_, "pipe") => false,
+        ("close", about) => about.ends_with(".lock"),
         _ => true,
     }
 }
@@ -102,15 +113,10 @@ fn kill_at(place: &Place<'_>, at: &Point, number: usize) -> bool {
 }
 
 fn all_of(situations: &[(&Situation, usize)]) {
-    let mut sum = 0;
     for (situation, least) in situations {
-        let began = std::time::Instant::now();
         let reached = kill_everywhere(situation);
-        println!("  {:?}", began.elapsed());
         assert!(reached >= *least, "{}: only {reached} points", situation.name);
-        sum += reached;
     }
-    println!("{sum} points in all");
 }
 
 #[test]
