@@ -115,6 +115,7 @@ impl Engine<'_> {
 
     /// One attempt, on record before it begins and when it has ended.
     async fn attempt(&self, step: &Step, task: &dyn Task) -> Result<Ended, StepError> {
+        self.end_daemons_of(&step.path).await?;
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();

@@ -29,7 +29,7 @@ impl Engine<'_> {
             let answer = match self.ask(question.clone()).await? {
                 Reply::Unasked => return Ok(None),
                 Reply::Answer(answer) => answer,
-                Reply::Nobody { why } | Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Nobody { why } | Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
                 "run" => return Ok(None),
@@ -99,7 +99,7 @@ impl Engine<'_> {
                 }
                 // Nothing hangs on it: what it would give stays unknown.
                 Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
-                Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),

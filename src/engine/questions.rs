@@ -6,7 +6,7 @@ use super::Engine;
 use crate::{
     event::{Event, StepId},
     model::Step,
-    port::{Answer, Question, QuestionKind, Reply, StepError},
+    port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
 };
 
 impl Engine<'_> {
@@ -53,15 +53,20 @@ impl Engine<'_> {
         let closed = || async { if after_no { self.signals.closed().await } else { self.signals.stopped().await } };
         let _turn = tokio::select! {
             biased;
-            why = closed() => return Ok(Reply::Closed { why }),
+            why = closed() => return Ok(Reply::Closed { why, how: Closing::Ended }),
             turn = self.signals.seat.lock() => turn,
         };
         let number = self.put(&question).await?;
         let reply = tokio::select! {
             biased;
-            why = closed() => Reply::Closed { why },
+            why = closed() => Reply::Closed { why, how: Closing::Ended },
             reply = self.operator.ask(&question) => reply,
         };
+        // At a question Ctrl-C is a key, and no signal.
+        if let Reply::Closed { how: Closing::Interrupted, why } = &reply {
+            self.signals.request_stop(why);
+            self.signals.typed_interrupt();
+        }
         let (answer, reason, values) = match &reply {
             Reply::Answer(Answer { word, reason, values, .. }) => {
                 let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();

@@ -111,7 +111,7 @@ impl Engine<'_> {
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
                 }
-                Reply::Closed { why } => {
+                Reply::Closed { why, .. } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -242,7 +242,7 @@ impl Engine<'_> {
                     Reply::Answer(_) | Reply::Unasked => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
-                    Reply::Closed { why } => return Err(StepError::Paused(why)),
+                    Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();
@@ -252,10 +252,17 @@ impl Engine<'_> {
                 return Err(StepError::Paused(format!("step {} is still running", step.path)));
             }
         }
-        if let LeftBehind::Ended(record) = &left
+        if let LeftBehind::Ended(record) | LeftBehind::Daemon(record) = &left
             && step.body.action.is_one_process()
         {
-            return self.adopt_record(step, attempt, record).await;
+            let ended = self.adopt_record(step, attempt, record).await?;
+            // It runs again, so that what it left running the first time is in the way.
+            if let (None, LeftBehind::Daemon(_), Some(dir)) = (&ended, &left, self.journal.step_dir()) {
+                let cancel = crate::port::Cancel::new();
+                let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
+                self.guarded(step, &cancel, settling).await;
+            }
+            return Ok(ended);
         }
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
@@ -290,6 +297,7 @@ impl Engine<'_> {
         for left in &record.swept {
             report.notes.push(format!("left over and ended: {left}"));
         }
+        report.left.clone_from(&record.left);
         let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
             if step.idempotent && !self.is_decided(step) {
                 return Ok(None);

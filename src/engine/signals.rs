@@ -15,7 +15,7 @@ use super::{Engine, menu};
 use crate::{
     event::{Effect, StepId},
     model::Step,
-    port::{Cancel, Reply},
+    port::{Cancel, Closing, Reply},
 };
 use indexmap::IndexMap;
 
@@ -53,6 +53,8 @@ pub(super) struct Signals {
     /// Something below or above changed.
     changed: tokio::sync::Notify,
     interrupts: Cell<u32>,
+    /// Ctrl-C that came as a key and was not heeded yet.
+    typed: Cell<u32>,
     /// After TERM or HUP: until when running steps may end by themselves.
     ending: Cell<Option<Duration>>,
     running: RefCell<IndexMap<u64, Running>>,
@@ -107,6 +109,7 @@ impl Signals {
             winding: RefCell::new(None),
             changed: tokio::sync::Notify::new(),
             interrupts: Cell::new(0),
+            typed: Cell::new(0),
             ending: Cell::new(None),
             running: RefCell::new(IndexMap::new()),
             registered: Cell::new(0),
@@ -178,6 +181,22 @@ impl Signals {
     }
 
     async fn next(&self) -> Signal {
+        tokio::select! {
+            signal = self.arrived() => signal,
+            () = self.until(|| (self.typed.get() > 0).then_some(())) => {
+                self.typed.set(self.typed.get() - 1);
+                Signal::Interrupt
+            }
+        }
+    }
+
+    /// Ctrl-C, typed where it is a key like any other.
+    pub fn typed_interrupt(&self) {
+        self.typed.set(self.typed.get() + 1);
+        self.changed.notify_waiters();
+    }
+
+    async fn arrived(&self) -> Signal {
         let received = std::future::poll_fn(|cx| match self.incoming.borrow_mut().as_mut() {
             Some(incoming) => incoming.poll_recv(cx),
             None => std::task::Poll::Pending,
@@ -275,7 +294,18 @@ impl Signals {
 impl Engine<'_> {
     /// Lets something go on where signals can reach it.
     pub(super) async fn guarded<T>(&self, step: &Step, cancel: &Cancel, work: impl Future<Output = T>) -> T {
-        let _registered = self.signals.register(&step.path, step.body.effect, cancel);
+        self.guarded_as(&step.path, step.body.effect, cancel, work).await
+    }
+
+    /// As [`Engine::guarded`], for what a step has left behind.
+    pub(super) async fn guarded_as<T>(
+        &self,
+        step: &StepId,
+        effect: Effect,
+        cancel: &Cancel,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let _registered = self.signals.register(step, effect, cancel);
         work.await
     }
 
@@ -365,7 +395,15 @@ impl Engine<'_> {
             }
             reply = self.operator.ask(&question) => match reply {
                 Reply::Answer(answer) => (answer.word, "", true),
-                _ => ("interrupt".to_owned(), "the terminal gave no answer", false),
+                Reply::Closed { how: Closing::Interrupted, .. } => {
+                    self.urge(Signal::Interrupt);
+                    ("interrupt".to_owned(), "Ctrl-C again", false)
+                }
+                Reply::Closed { how: Closing::Escaped, .. } => ("go-on".to_owned(), "nothing was chosen", true),
+                // Without a terminal nobody sees what the steps do; they may end by themselves.
+                Reply::Closed { .. } | Reply::Nobody { .. } | Reply::Unasked => {
+                    ("finish".to_owned(), "the terminal gave no answer", false)
+                }
             },
             signal = signals.next() => {
                 self.urge(signal);

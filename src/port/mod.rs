@@ -11,7 +11,7 @@ mod world;
 use std::{future::Future, pin::Pin};
 
 pub use journal::{Journal, JournalError, OutputLog, OutputSummary};
-pub use operator::{Answer, Choice, Evidence, Operator, Question, QuestionKind, Reply};
+pub use operator::{Answer, Choice, Closing, Evidence, Operator, Question, QuestionKind, Reply};
 pub use process::{ExecRecord, ProcessEnd, ProcessRequest, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};

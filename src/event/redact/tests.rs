@@ -311,6 +311,7 @@ fn records_keep_their_form_and_their_names() {
             interrupted: false,
             output_lost: false,
             notes: vec!["hunter2hunter2".into()],
+            left_running: Vec::new(),
         },
     };
     let masked = redactor.record(record);

@@ -71,6 +71,7 @@ fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>
         interrupted: false,
         output_lost: false,
         notes: Vec::new(),
+        left_running: Vec::new(),
     }
 }
 

@@ -219,7 +219,9 @@ pub(super) async fn run(
         (Ok(None), Some(helper)) => Err(lost(world, request, helper, pid).await),
         (ended, _) => ended,
     };
-    if let Some(helper) = running.helper.take() {
+    // One that watches over what was left running is not waited for.
+    let stays = matches!(&ended, Ok(Some(end)) if !end.left.is_empty());
+    if let Some(helper) = running.helper.take().filter(|_| !stays) {
         helper.reap(world).await;
     }
     // What said nothing has become an error.
@@ -231,6 +233,7 @@ pub(super) async fn run(
         cancelled: end.cancelled,
         duration: end.duration,
         swept: end.swept,
+        left: end.left,
         dropped_bytes: end.dropped_bytes,
     })
 }
@@ -377,6 +380,8 @@ fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<
         }),
     };
     let order = Order {
+        // Without a lock nobody could find it again.
+        daemon: request.daemon && record.is_some(),
         argv: request.argv.clone(),
         env: request.env.clone(),
         cwd: cwd.as_os_str().as_bytes().to_vec(),

@@ -10,6 +10,7 @@ mod orphans;
 mod relay;
 mod secrets;
 mod signals;
+mod signatures;
 mod supervisor;
 mod terminal;
 mod wire;
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal};
 
@@ -104,6 +106,7 @@ fn left(state: AttemptState) -> LeftBehind {
     match state {
         AttemptState::Running => LeftBehind::Running,
         AttemptState::Ended(record) => LeftBehind::Ended(record),
+        AttemptState::Daemon(record) => LeftBehind::Daemon(record),
         AttemptState::Gone => LeftBehind::Nothing,
     }
 }
