@@ -26,7 +26,8 @@ use crate::{
 const TORN: &str = "journal.torn.";
 
 impl RunStore {
-    /// Opens a run to go on with it. A run that is over is opened as well, unchanged: its end is in the state.
+    /// Opens a run to go on with it. A run that is over is opened as well, unchanged once its end is known to be
+    /// durable: its end is in the state.
     pub fn open(&self, run: &RunId, who: &Who) -> Result<OpenRun, StoreError> {
         self.guard_run(run)?;
         let dir = self.run_dir(run);
@@ -102,17 +103,16 @@ impl RunStore {
             if !torn.is_empty() {
                 self.save_torn(&dir, &torn)?;
             }
-            self.replace(&path, &dir.join("journal.jsonl.new"), |store, fresh| {
-                store.write_file(fresh, &good).map(drop)
-            })?;
-            self.sync_dir(&dir)?;
+            self.put_in_place(&dir, &path, &good)?;
             if kept_bytes.len() as u64 != reserve::RESERVE_BYTES || kept_bytes.iter().any(|b| *b != 0) {
                 self.replace(&spare, &dir.join("reserve.new"), |store, fresh| {
                     reserve::make(&*store.storage, fresh).map_err(StoreError::write(fresh))
                 })?;
             }
-            for name in ["out", "steps", "scratch"] {
-                self.make_folder(&dir.join(name))?;
+            for name in ["out", "steps", "scratch"].map(|name| dir.join(name)) {
+                if !self.storage.exists(&name) {
+                    self.create_dir(&name)?;
+                }
             }
             self.sync_dir(&dir)?;
             if !closed {
@@ -143,6 +143,14 @@ impl RunStore {
             holder,
             locks: Vec::new(),
         })
+    }
+
+    /// The good lines of a journal, durable under a name that is durable: whoever made the run may have died between
+    /// giving it its name and seeing to that.
+    fn put_in_place(&self, dir: &Path, journal: &Path, good: &[u8]) -> Result<(), StoreError> {
+        self.replace(journal, &dir.join("journal.jsonl.new"), |store, fresh| store.write_file(fresh, good).map(drop))?;
+        self.sync_dir(dir)?;
+        self.make_folder(dir)
     }
 
     /// Makes a file anew and puts it in the place of an old one, whole or not at all.
@@ -198,6 +206,9 @@ impl RunStore {
             if bytes > committed {
                 commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
             }
+        }
+        if !commits.is_empty() {
+            self.sync_dir(&dir.join("out"))?;
         }
         Ok(commits)
     }
