@@ -55,9 +55,11 @@ impl Queue {
         queue
     }
 
-    /// The next one in file order, and of those that were begun before the first.
-    fn next(&mut self, begun_before: &BTreeSet<usize>) -> Option<usize> {
-        let next = *self.ready.intersection(begun_before).next().or(self.ready.first())?;
+    /// The next one in file order, and of those that were begun before the first; where nothing new is to start, none but
+    /// these.
+    fn next(&mut self, begun_before: &BTreeSet<usize>, nothing_new: bool) -> Option<usize> {
+        let new = self.ready.first().filter(|_| !nothing_new);
+        let next = *self.ready.intersection(begun_before).next().or(new)?;
         self.ready.remove(&next);
         self.begun[next] = true;
         Some(next)
@@ -138,8 +140,8 @@ impl Engine<'_> {
                         broken = Some(StepError::Paused(why));
                         continue;
                     }
-                    let next = if stopped && !last { None } else { queue.next(&begun) };
-                    match next {
+                    // What was begun beside a failure that stops the run is still to be decided, or the run never ends.
+                    match queue.next(&begun, stopped && !last) {
                         Some(index) => running.push(async move { (index, self.step(&steps[index], last).await) }),
                         None if running.is_empty() => break,
                         None => queue.ready.clear(),
