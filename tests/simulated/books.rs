@@ -150,6 +150,13 @@ steps:
   - {id: all, needs: [one, two, four, five], shell: do all}
 "#;
 
+/// One step that `verify` can look for.
+pub const TINY: &str = r#"
+title: One step
+steps:
+  - {id: deploy, on_failure: stop, shell: do deploy, verify: {shell: look deploy}}
+"#;
+
 fn give_up(what: &'static str) -> Manner {
     Manner { after_failure: what, ..Manner::default() }
 }

@@ -55,8 +55,8 @@ pub struct End {
     pub outcome: Outcome,
     pub code: u8,
     pub statuses: BTreeMap<String, &'static str>,
-    /// How often each effect took place.
-    pub effects: BTreeMap<String, usize>,
+    /// How often each effect of each step took place.
+    pub effects: BTreeMap<(String, String), usize>,
 }
 
 /// After any crash, before anybody puts anything right.
@@ -241,7 +241,7 @@ fn end_of(case: &Case, machine: &Machine, state: &RunState) -> Result<End, Broke
     };
     let mut effects = BTreeMap::new();
     for done in &machine.facts.ledger {
-        let times = effects.entry(done.name.clone()).or_insert(0);
+        let times = effects.entry((done.step.clone(), done.name.clone())).or_insert(0);
         // What may happen twice is there or not.
         *times = if again(&done.step) { 1 } else { *times + 1 };
     }
@@ -282,22 +282,23 @@ pub fn over(case: &Case, machine: &Machine, whole: Option<&End>) -> Result<End, 
 
 /// Unattended, nobody is asked about what runs last: a run is not kept open for it, and does not count as a success.
 fn same(case: &Case, whole: &End, end: &End) -> bool {
-    let mut end = end.clone();
-    let last = |name: &str| case.runbook.finally.iter().any(|step| step.path.as_str() == name);
-    let unknown: Vec<String> = end
-        .statuses
-        .iter()
-        .filter(|(name, status)| last(name) && **status == "unknown")
-        .map(|(n, _)| n.clone())
-        .collect();
-    if !case.attended && !unknown.is_empty() && end.outcome == Outcome::Failed {
-        (end.outcome, end.code) = (whole.outcome, whole.code);
-        for name in unknown {
-            end.statuses.insert(name, "done");
-        }
-        end.effects.clone_from(&whole.effects);
+    if case.attended {
+        return end == whole;
     }
-    end == *whole
+    let (mut end, mut whole) = (end.clone(), whole.clone());
+    let last = case.runbook.finally.iter().map(|step| step.path.to_string());
+    let open: Vec<String> =
+        last.filter(|step| end.statuses.get(step).is_some_and(|status| *status == "unknown")).collect();
+    for step in &open {
+        for end in [&mut end, &mut whole] {
+            end.statuses.remove(step);
+            end.effects.retain(|(of, _), _| of != step);
+        }
+    }
+    if !open.is_empty() && end.outcome == Outcome::Failed {
+        (end.outcome, end.code) = (whole.outcome, whole.code);
+    }
+    end == whole
 }
 
 /// Effects follow those of the steps that theirs need.

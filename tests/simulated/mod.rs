@@ -7,8 +7,11 @@ mod clock;
 mod controls;
 mod drive;
 mod facts;
+mod found;
+mod graphs;
 mod person;
 mod points;
+mod prefixes;
 mod script;
 mod world;
 

@@ -103,7 +103,9 @@ pub fn uninterrupted(case: &Case, rig: &Rig) -> Result<Whole, Broken> {
 fn ended(came: &Came) -> Result<(), Broken> {
     match came {
         Came::Ended(_) => Ok(()),
-        other => broken(Rule::Ends, format!("{other:?}")),
+        Came::Crashed => broken(Rule::Ends, "it crashed by itself"),
+        Came::Refused(why) => broken(Rule::Ends, format!("it was refused: {why}")),
+        Came::Hangs(halt) => broken(Rule::Ends, format!("it hangs: {halt:?}")),
     }
 }
 
