@@ -65,6 +65,9 @@ impl Engine<'_> {
                 report.failure = Some(failure);
             }
         }
+        if let (StepStatus::Failed, Some(failure), Some(hint)) = (status, &mut report.failure, report.hint) {
+            failure.add_hint(hint);
+        }
         (report, status, gathered)
     }
 
@@ -173,6 +176,7 @@ impl Engine<'_> {
         if output.lost {
             notes.push("its output could not be kept".into());
         }
+        let left_running = self.left_by(step, attempt, report, status, &mut notes).await;
         let captures: Map<_, _> = gathered
             .values
             .iter()
@@ -199,6 +203,7 @@ impl Engine<'_> {
                 no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
+                left_running,
             })
             .await
     }

@@ -113,6 +113,18 @@ pub(super) fn still_running(step: &StepId) -> Question {
     }
 }
 
+/// What the command line has answered already.
+pub(super) fn decided(step: &StepId) -> Question {
+    Question {
+        step: Some(step.clone()),
+        title: step.to_string(),
+        message: "Whether this step took effect was decided on the command line.".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Unknown,
+        choices: vec![choice('d', "done", "it took effect"), choice('n', "not-done", "it did not take effect")],
+    }
+}
+
 /// Ctrl-C while steps run. Each of several can be interrupted alone; those beyond the ninth go with the others.
 pub(super) fn interrupt(running: &[StepId]) -> Question {
     let several = running.len() > 1;

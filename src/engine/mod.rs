@@ -3,6 +3,7 @@
 
 mod attempt;
 mod context;
+mod daemons;
 mod decide;
 mod judge;
 mod menu;
@@ -274,7 +275,8 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        match self.publisher.publish(event).await {
+        let settled = self.settle_daemons(end.outcome.closes()).await;
+        match self.publish_after(settled, event).await {
             Ok(()) => end,
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
@@ -308,8 +310,14 @@ impl<'a> Engine<'a> {
         state.steps.iter().filter(|(_, of)| open(of)).map(|(path, _)| path.to_string()).collect()
     }
 
+    async fn publish_after(&self, before: Result<(), StepError>, event: Event) -> Result<(), StepError> {
+        before?;
+        self.publisher.publish(event).await
+    }
+
     async fn pause(&self, why: String) -> RunEnd {
-        match self.publisher.publish(Event::RunPaused { reason: why.clone() }).await {
+        let settled = self.settle_daemons(false).await;
+        match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),

@@ -4,14 +4,20 @@ use serde_json::Map;
 
 use super::Engine;
 use crate::{
-    event::Event,
+    event::{Event, StepId},
     model::Step,
-    port::{Answer, Question, QuestionKind, Reply, StepError},
+    port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
 };
 
 impl Engine<'_> {
     /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
-    pub(crate) async fn ask(&self, mut question: Question) -> Result<(Reply, u32), StepError> {
+    pub(crate) async fn ask(&self, question: Question) -> Result<Reply, StepError> {
+        self.ask_else(question, None).await
+    }
+
+    /// As [`Engine::ask`], for a question that has an answer for the case that nobody is there: that is put on record
+    /// before anybody else can ask.
+    pub(super) async fn ask_else(&self, mut question: Question, nobody: Option<&str>) -> Result<Reply, StepError> {
         let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
         if self.plan.runbook.all_steps().any(critical) {
             question.choices.retain(|choice| choice.name != "skip");
@@ -47,31 +53,30 @@ impl Engine<'_> {
         let closed = || async { if after_no { self.signals.closed().await } else { self.signals.stopped().await } };
         let _turn = tokio::select! {
             biased;
-            why = closed() => return Ok((Reply::Closed { why }, 0)),
+            why = closed() => return Ok(Reply::Closed { why, how: Closing::Ended }),
             turn = self.signals.seat.lock() => turn,
         };
-        self.give_up_open_question().await?;
-        let number = self.publisher.state().questions + 1;
-        self.publisher
-            .publish(Event::QuestionAsked {
-                question: number,
-                step: question.step.clone(),
-                about: question.kind.about().to_owned(),
-                message: question.message.clone(),
-                choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
-            })
-            .await?;
+        let number = self.put(&question).await?;
         let reply = tokio::select! {
+            biased;
+            why = closed() => Reply::Closed { why, how: Closing::Ended },
             reply = self.operator.ask(&question) => reply,
-            why = closed() => Reply::Closed { why },
         };
+        // At a question Ctrl-C is a key, and no signal.
+        if let Reply::Closed { how: Closing::Interrupted, why } = &reply {
+            self.signals.request_stop(why);
+            self.signals.typed_interrupt();
+        }
         let (answer, reason, values) = match &reply {
             Reply::Answer(Answer { word, reason, values, .. }) => {
                 let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
                 (word.clone(), reason.clone(), values)
             }
+            Reply::Nobody { why } if nobody.is_some() => {
+                (nobody.unwrap_or_default().to_owned(), Some(why.clone()), Map::new())
+            }
             // The question stays open in the journal: it is asked again.
-            Reply::Nobody { .. } | Reply::Closed { .. } => return Ok((reply, number)),
+            Reply::Nobody { .. } | Reply::Closed { .. } => return Ok(reply),
             Reply::Unasked => ("not asked".to_owned(), None, Map::new()),
         };
         self.publisher
@@ -84,6 +89,40 @@ impl Engine<'_> {
                 values,
             })
             .await?;
-        Ok((reply, number))
+        Ok(reply)
+    }
+
+    /// Puts a question on record that is not put to the operator in the common way. The caller has the seat.
+    pub(super) async fn put(&self, question: &Question) -> Result<u32, StepError> {
+        let number = self.state().questions + 1;
+        let asked = Event::QuestionAsked {
+            question: number,
+            step: question.step.clone(),
+            about: question.kind.about().to_owned(),
+            message: question.message.clone(),
+            choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
+        };
+        self.give_up_open_question().await?;
+        self.publisher.publish(asked).await.map(|()| number)
+    }
+
+    /// A question that was closed without an answer, by a limit or a lost terminal, makes room for another one.
+    pub(super) async fn give_up_open_question(&self) -> Result<(), StepError> {
+        let open = self.state().question.as_ref().map(|open| (open.question, open.step.clone()));
+        let Some((question, step)) = open else { return Ok(()) };
+        let reason = Some("it was closed before an answer was given".to_owned());
+        self.answered(question, step, "closed", reason, "runsheet".into()).await
+    }
+
+    pub(super) async fn answered(
+        &self,
+        question: u32,
+        step: Option<StepId>,
+        answer: &str,
+        reason: Option<String>,
+        by: String,
+    ) -> Result<(), StepError> {
+        let answer = answer.to_owned();
+        self.publisher.publish(Event::QuestionAnswered { question, step, answer, reason, by, values: Map::new() }).await
     }
 }

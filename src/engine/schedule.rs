@@ -55,11 +55,9 @@ impl Queue {
         queue
     }
 
-    /// The next one in file order, and of those that were begun before the first; where nothing new is to start, none but
-    /// these.
-    fn next(&mut self, begun_before: &BTreeSet<usize>, nothing_new: bool) -> Option<usize> {
-        let new = self.ready.first().filter(|_| !nothing_new);
-        let next = *self.ready.intersection(begun_before).next().or(new)?;
+    /// The next one in file order, and of those that were begun before the first.
+    fn next(&mut self, begun_before: &BTreeSet<usize>) -> Option<usize> {
+        let next = *self.ready.intersection(begun_before).next().or(self.ready.first())?;
         self.ready.remove(&next);
         self.begun[next] = true;
         Some(next)
@@ -112,17 +110,20 @@ impl Engine<'_> {
             (0..steps.len()).filter(|index| !standing.contains_key(index) && self.was_begun(&steps[*index])).collect();
         let mut queue = Queue::of(graph, &standing, last);
         let mut running = FuturesUnordered::new();
+        let mut going_on = BTreeSet::new();
+        let jobs = self.options.jobs.max(1);
         let mut stopped = false;
         let mut broken: Option<StepError> = None;
         loop {
             let first = queue.ready.intersection(&begun).next().is_some();
             // While one of those is open, it is not known what a new step would build on.
-            let waits = !first && !begun.is_empty() && !running.is_empty();
-            let may_start = broken.is_none() && !waits && running.len() < self.options.jobs.max(1);
+            let waits = !first && !going_on.is_empty();
+            let may_start = broken.is_none() && !waits && running.len() < jobs;
             tokio::select! {
                 biased;
                 Some((index, result)) = running.next(), if !running.is_empty() => {
                     begun.remove(&index);
+                    going_on.remove(&index);
                     match result {
                         Ok(result) => {
                             stopped |= result == Standing::Blocks;
@@ -141,10 +142,23 @@ impl Engine<'_> {
                         continue;
                     }
                     // What was begun beside a failure that stops the run is still to be decided, or the run never ends.
-                    match queue.next(&begun, stopped && !last) {
-                        Some(index) => running.push(async move { (index, self.step(&steps[index], last).await) }),
-                        None if running.is_empty() => break,
-                        None => queue.ready.clear(),
+                    if stopped && !last {
+                        queue.ready.retain(|index| begun.contains(index));
+                    }
+                    // Together, so that their first records share a sync.
+                    while running.len() < jobs {
+                        let begun_is_ready = queue.ready.intersection(&begun).next().is_some();
+                        if !begun_is_ready && !going_on.is_empty() {
+                            break;
+                        }
+                        let Some(index) = queue.next(&begun) else { break };
+                        if begun.contains(&index) {
+                            going_on.insert(index);
+                        }
+                        running.push(async move { (index, self.step(&steps[index], last).await) });
+                    }
+                    if running.is_empty() {
+                        break;
                     }
                 }
                 else => break,

@@ -11,15 +11,13 @@ use std::{
     time::Duration,
 };
 
-use indexmap::IndexMap;
-use serde_json::Map;
-
 use super::{Engine, menu};
 use crate::{
-    event::{Effect, Event, StepId},
+    event::{Effect, StepId},
     model::Step,
-    port::{Cancel, Question, Reply, StepError},
+    port::{Cancel, Closing, Reply},
 };
+use indexmap::IndexMap;
 
 /// What arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +53,8 @@ pub(super) struct Signals {
     /// Something below or above changed.
     changed: tokio::sync::Notify,
     interrupts: Cell<u32>,
+    /// Ctrl-C that came as a key and was not heeded yet.
+    typed: Cell<u32>,
     /// After TERM or HUP: until when running steps may end by themselves.
     ending: Cell<Option<Duration>>,
     running: RefCell<IndexMap<u64, Running>>,
@@ -109,6 +109,7 @@ impl Signals {
             winding: RefCell::new(None),
             changed: tokio::sync::Notify::new(),
             interrupts: Cell::new(0),
+            typed: Cell::new(0),
             ending: Cell::new(None),
             running: RefCell::new(IndexMap::new()),
             registered: Cell::new(0),
@@ -180,6 +181,22 @@ impl Signals {
     }
 
     async fn next(&self) -> Signal {
+        tokio::select! {
+            signal = self.arrived() => signal,
+            () = self.until(|| (self.typed.get() > 0).then_some(())) => {
+                self.typed.set(self.typed.get() - 1);
+                Signal::Interrupt
+            }
+        }
+    }
+
+    /// Ctrl-C, typed where it is a key like any other.
+    pub fn typed_interrupt(&self) {
+        self.typed.set(self.typed.get() + 1);
+        self.changed.notify_waiters();
+    }
+
+    async fn arrived(&self) -> Signal {
         let received = std::future::poll_fn(|cx| match self.incoming.borrow_mut().as_mut() {
             Some(incoming) => incoming.poll_recv(cx),
             None => std::task::Poll::Pending,
@@ -234,7 +251,7 @@ impl Signals {
     pub async fn stop_reason_now(&self) -> Option<String> {
         // One turn hears of it, the next runs the task that tells us, one more is for good measure.
         for _ in 0..3 {
-            tokio::task::yield_now().await;
+            crate::port::turn().await;
         }
         self.stop_reason()
     }
@@ -277,7 +294,18 @@ impl Signals {
 impl Engine<'_> {
     /// Lets something go on where signals can reach it.
     pub(super) async fn guarded<T>(&self, step: &Step, cancel: &Cancel, work: impl Future<Output = T>) -> T {
-        let _registered = self.signals.register(&step.path, step.body.effect, cancel);
+        self.guarded_as(&step.path, step.body.effect, cancel, work).await
+    }
+
+    /// As [`Engine::guarded`], for what a step has left behind.
+    pub(super) async fn guarded_as<T>(
+        &self,
+        step: &StepId,
+        effect: Effect,
+        cancel: &Cancel,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let _registered = self.signals.register(step, effect, cancel);
         work.await
     }
 
@@ -322,13 +350,22 @@ impl Engine<'_> {
         match count {
             1 if self.operator.attended() && !signals.busy().is_empty() => self.interrupt_menu().await,
             1 if at_question && signals.busy().is_empty() => {}
-            1 | 2 => {
-                signals.request_stop(INTERRUPTED);
-                signals.raise(POLITELY, |_, _| true);
-            }
             _ => {
                 signals.request_stop(INTERRUPTED);
-                signals.raise(AT_ONCE, |_, _| true);
+                signals.raise(if count > 2 { AT_ONCE } else { POLITELY }, |_, _| true);
+            }
+        }
+    }
+
+    /// What comes while the menu cannot be shown, or is on the screen, is meant for all.
+    fn urge(&self, signal: Signal) {
+        let signals = &self.signals;
+        match signal {
+            Signal::Terminate => signals.terminate(self.world.now()),
+            Signal::Interrupt => {
+                signals.interrupts.set(signals.interrupts.get() + 1);
+                signals.request_stop(INTERRUPTED);
+                signals.raise(POLITELY, |_, _| true);
             }
         }
     }
@@ -337,8 +374,12 @@ impl Engine<'_> {
     pub(super) async fn interrupt_menu(&self) {
         let signals = &self.signals;
         let _asking = signals.asking(None);
-        // A question that is open gives up its place: a stop was requested.
-        let _turn = signals.seat.lock().await;
+        // A question that is open gives up its place: a stop was requested. A step that has the terminal keeps it.
+        let _turn = tokio::select! {
+            biased;
+            turn = signals.seat.lock() => turn,
+            signal = signals.next() => return self.urge(signal),
+        };
         let busy = signals.busy();
         if busy.is_empty() {
             return;
@@ -354,19 +395,24 @@ impl Engine<'_> {
             }
             reply = self.operator.ask(&question) => match reply {
                 Reply::Answer(answer) => (answer.word, "", true),
-                _ => ("interrupt".to_owned(), "the terminal gave no answer", false),
-            },
-            signal = signals.next() => match signal {
-                Signal::Interrupt => {
-                    signals.interrupts.set(signals.interrupts.get() + 1);
+                Reply::Closed { how: Closing::Interrupted, .. } => {
+                    self.urge(Signal::Interrupt);
                     ("interrupt".to_owned(), "Ctrl-C again", false)
                 }
-                // Told to end while the menu was open: the steps have their grace.
-                Signal::Terminate => {
-                    signals.terminate(self.world.now());
-                    ("finish".to_owned(), TERMINATED, false)
+                Reply::Closed { how: Closing::Escaped, .. } => ("go-on".to_owned(), "nothing was chosen", true),
+                // Without a terminal nobody sees what the steps do; they may end by themselves.
+                Reply::Closed { .. } | Reply::Nobody { .. } | Reply::Unasked => {
+                    ("finish".to_owned(), "the terminal gave no answer", false)
                 }
             },
+            signal = signals.next() => {
+                self.urge(signal);
+                match signal {
+                    Signal::Interrupt => ("interrupt".to_owned(), "Ctrl-C again", false),
+                    // The steps have their grace.
+                    Signal::Terminate => ("finish".to_owned(), TERMINATED, false),
+                }
+            }
         };
         let by = if by_operator { self.operator.name() } else { "runsheet".to_owned() };
         let reason = (!why.is_empty()).then(|| why.to_owned());
@@ -393,39 +439,5 @@ impl Engine<'_> {
                 signals.raise(POLITELY, |step, _| menu::interrupts(one, step));
             }
         }
-    }
-
-    /// Puts the question of the centre on record.
-    async fn put(&self, question: &Question) -> Result<u32, StepError> {
-        let number = self.state().questions + 1;
-        let asked = Event::QuestionAsked {
-            question: number,
-            step: question.step.clone(),
-            about: question.kind.about().to_owned(),
-            message: question.message.clone(),
-            choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
-        };
-        self.give_up_open_question().await?;
-        self.publisher.publish(asked).await.map(|()| number)
-    }
-
-    /// A question that was closed without an answer, by a limit or a lost terminal, makes room for another one.
-    pub(super) async fn give_up_open_question(&self) -> Result<(), StepError> {
-        let open = self.state().question.as_ref().map(|open| (open.question, open.step.clone()));
-        let Some((question, step)) = open else { return Ok(()) };
-        let reason = Some("it was closed before an answer was given".to_owned());
-        self.answered(question, step, "closed", reason, "runsheet".into()).await
-    }
-
-    pub(super) async fn answered(
-        &self,
-        question: u32,
-        step: Option<StepId>,
-        answer: &str,
-        reason: Option<String>,
-        by: String,
-    ) -> Result<(), StepError> {
-        let answer = answer.to_owned();
-        self.publisher.publish(Event::QuestionAnswered { question, step, answer, reason, by, values: Map::new() }).await
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{Effect, Outcome, RunStarted, SkipCause, StepId, StepStatus};
+use super::{DaemonEnd, Effect, Outcome, RunStarted, SkipCause, StepId, StepStatus};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +77,16 @@ pub enum Event {
         /// Processes that were left over and ended by us, and what else a reader should know.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// What it left running, as it may: `name (pid)`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_running: Vec<String>,
+    },
+    /// What a step had left running does not run any more, or could not be ended.
+    DaemonEnded {
+        step: StepId,
+        attempt: u32,
+        processes: Vec<String>,
+        how: DaemonEnd,
     },
     StepSkipped {
         step: StepId,
@@ -126,6 +136,9 @@ pub enum Event {
     Recovered {
         cut_bytes: u64,
         saved_as: String,
+        /// Digest of what was saved, in hex; none in runs of version 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     UndoStarted {},
     RunPaused {
@@ -151,6 +164,7 @@ impl Event {
             | Event::EffectIntended { step, .. }
             | Event::StepRetried { step, .. }
             | Event::StepFinished { step, .. }
+            | Event::DaemonEnded { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepDeferred { step, .. }
             | Event::Sample { step, .. }

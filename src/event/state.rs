@@ -3,13 +3,15 @@
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use super::{Effect, Event, Outcome, Record, RunStarted, SkipCause, StepId, StepStatus};
+use super::{DaemonEnd, Effect, Event, Outcome, Record, RunStarted, SkipCause, StepId, StepStatus};
 
 /// Everything that is known about a run from its events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
     pub header: Option<RunStarted>,
     pub steps: IndexMap<StepId, StepState>,
+    /// What steps left running, as they may, and has no end on record.
+    pub daemons: Vec<Daemon>,
     /// The question nobody has answered yet.
     pub question: Option<Open>,
     pub questions: u32,
@@ -22,6 +24,15 @@ pub struct RunState {
 
 /// Effects of one attempt whose text is kept: a step that does something again and again may do so for days.
 const EFFECTS: usize = 8;
+
+/// What one attempt of a step left running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    pub step: StepId,
+    pub attempt: u32,
+    /// `name (pid)`.
+    pub processes: Vec<String>,
+}
 
 /// A question that was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,7 +181,16 @@ impl RunState {
                 }
             }
             Event::StepFinished {
-                step, attempt, status, captures, withheld, error, interrupted, no_effect, ..
+                step,
+                attempt,
+                status,
+                captures,
+                withheld,
+                error,
+                interrupted,
+                no_effect,
+                left_running,
+                ..
             } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 let decided = matches!(status, StepStatus::DoneByHand | StepStatus::Succeeded | StepStatus::Failed);
@@ -189,6 +209,22 @@ impl RunState {
                     withheld: withheld.clone(),
                     error: error.clone(),
                 };
+                if !left_running.is_empty() {
+                    self.daemons.push(Daemon {
+                        step: step.clone(),
+                        attempt: *attempt,
+                        processes: left_running.clone(),
+                    });
+                }
+            }
+            Event::DaemonEnded { step, attempt, how, .. } => {
+                let of = |daemon: &Daemon| daemon.step == *step && daemon.attempt == *attempt;
+                if !self.daemons.iter().any(of) {
+                    return Err(illegal(format!("attempt {attempt} of step {step} left nothing running")));
+                }
+                if *how != DaemonEnd::StillThere {
+                    self.daemons.retain(|daemon| !of(daemon));
+                }
             }
             Event::StepSkipped { step, cause, reason } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);

@@ -213,7 +213,7 @@ mod tests {
                 format!("{}{}{reason}", answer.word, values.concat())
             }
             Reply::Nobody { why } => format!("nobody: {why}"),
-            Reply::Closed { why } => format!("closed: {why}"),
+            Reply::Closed { why, .. } => format!("closed: {why}"),
             Reply::Unasked => "unasked".into(),
         }
     }

@@ -107,9 +107,21 @@ pub enum Reply {
     /// The terminal is gone, or input ended: never a yes; the run pauses.
     Closed {
         why: String,
+        how: Closing,
     },
     /// The question is not put to anyone in this mode; its outcome stays unknown.
     Unasked,
+}
+
+/// How a question was closed without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Ctrl-C, typed at the question.
+    Interrupted,
+    /// The person backed out of it.
+    Escaped,
+    /// The terminal or its input is at its end, or nothing may go on.
+    Ended,
 }
 
 #[derive(Clone)]

@@ -141,6 +141,10 @@ impl StorageFile for SyncedOnce {
 struct NoLock;
 
 impl StorageLock for NoLock {
+    fn blank(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn describe(&mut self, _: &str) -> io::Result<()> {
         Ok(())
     }
@@ -161,6 +165,14 @@ impl Storage for Lax {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.disk.read(path)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        self.disk.size(path)
+    }
+
+    fn locks_fail(&self, dir: &Path) -> io::Result<Option<String>> {
+        self.disk.locks_fail(dir)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {

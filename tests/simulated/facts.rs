@@ -261,6 +261,7 @@ impl Facts {
             duration_ms: u64::try_from(end.duration.as_millis()).unwrap(),
             lost_bytes: process.lost,
             swept: Vec::new(),
+            left: Vec::new(),
         };
         process.end = Some(End::Ended(end));
         if process.kind == Kind::Step {

@@ -180,11 +180,19 @@ impl Chance {
         Some(keeping.map_or(fault.clone(), |bytes| fault.keeping(bytes)))
     }
 
-    /// Lives through all of it.
+    /// Lives through all of it; a failure shows the journal.
     fn survives(&self) -> Result<u64, Broken> {
+        let mut machine = Machine::default();
+        self.lives(&mut machine).map_err(|found| {
+            let records = machine.journal().map_or(Vec::new(), |journal| journal.records);
+            let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+            Broken { what: format!("{}\n{}\n", found.what, lines.join("\n")), ..found }
+        })
+    }
+
+    fn lives(&self, machine: &mut Machine) -> Result<u64, Broken> {
         let (case, rig) = (self.case(), Rig::default());
         let whole = uninterrupted(&case, &rig)?;
-        let mut machine = Machine::default();
         let mut crashes = 0;
         for (number, trouble) in self.troubles.iter().enumerate() {
             if machine.last.as_ref().is_some_and(|end| end.outcome.closes()) {
@@ -204,13 +212,13 @@ impl Chance {
             let ways = falls(trouble.seed..trouble.seed + 1);
             let fall = ways[trouble.fall % ways.len()];
             machine.fall(fall);
-            standing(&case, &machine)?;
+            standing(&case, machine)?;
             crashes += 1;
         }
-        to_the_end(&case, &rig, &mut machine)?;
+        to_the_end(&case, &rig, machine)?;
         // Where a failure stops the run, what else had begun by then is a matter of time.
         let alike = self.jobs == 1 || whole.end.outcome == Outcome::Succeeded;
-        over(&case, &machine, alike.then_some(&whole.end))?;
+        over(&case, machine, alike.then_some(&whole.end))?;
         Ok(crashes)
     }
 }

@@ -312,6 +312,7 @@ fn records_keep_their_form_and_their_names() {
             no_effect: false,
             output_lost: false,
             notes: vec!["hunter2hunter2".into()],
+            left_running: Vec::new(),
         },
     };
     let masked = redactor.record(record);

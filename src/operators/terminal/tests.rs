@@ -105,7 +105,7 @@ fn show(reply: Reply) -> String {
             let secret = answer.secret.map(|secret| format!(" {}", secret.expose())).unwrap_or_default();
             format!("{}{}{reason}{secret}", answer.word, values.concat())
         }
-        Reply::Closed { why } => format!("closed: {why}"),
+        Reply::Closed { why, .. } => format!("closed: {why}"),
         Reply::Nobody { .. } | Reply::Unasked => "nobody".into(),
     }
 }

@@ -72,6 +72,7 @@ fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>
         no_effect: false,
         output_lost: false,
         notes: Vec::new(),
+        left_running: Vec::new(),
     }
 }
 

@@ -13,6 +13,11 @@ pub(super) struct Living {
 }
 
 impl Living {
+    /// `name (pid)`, safe to show.
+    pub fn called(&self) -> String {
+        format!("{} ({})", crate::text::one_line(&self.name), self.pid)
+    }
+
     /// `pid name`, safe to show.
     pub fn label(&self) -> String {
         format!("{} {}", self.pid, crate::text::one_line(&self.name))

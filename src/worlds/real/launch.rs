@@ -204,7 +204,9 @@ pub(super) async fn run(
         *world.spare.borrow_mut() = Helper::start(&world.helper).ok();
     }
     let ended = follow(&mut running, request, output, cancel, attended).await;
-    if let Some(helper) = running.helper.take() {
+    // One that watches over what was left running is not waited for.
+    let stays = ended.as_ref().is_ok_and(|end| !end.left.is_empty());
+    if let Some(helper) = running.helper.take().filter(|_| !stays) {
         helper.reap().await;
     }
     let end = ended?;
@@ -215,6 +217,7 @@ pub(super) async fn run(
         cancelled: end.cancelled,
         duration: end.duration,
         swept: end.swept,
+        left: end.left,
         dropped_bytes: end.dropped_bytes,
     })
 }
@@ -361,6 +364,8 @@ fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<
         }),
     };
     let order = Order {
+        // Without a lock nobody could find it again.
+        daemon: request.daemon && record.is_some(),
         argv: request.argv.clone(),
         env: request.env.clone(),
         cwd: cwd.as_os_str().as_bytes().to_vec(),

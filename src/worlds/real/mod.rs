@@ -9,6 +9,7 @@ pub(crate) mod lookup;
 mod relay;
 mod secrets;
 mod signals;
+mod signatures;
 mod supervisor;
 mod terminal;
 mod wire;
@@ -21,6 +22,7 @@ use std::{
 };
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal};
 
@@ -88,6 +90,7 @@ fn left(state: AttemptState) -> LeftBehind {
     match state {
         AttemptState::Running => LeftBehind::Running,
         AttemptState::Ended(record) => LeftBehind::Ended(record),
+        AttemptState::Daemon(record) => LeftBehind::Daemon(record),
         AttemptState::Gone => LeftBehind::Nothing,
     }
 }
