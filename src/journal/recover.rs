@@ -204,6 +204,9 @@ impl RunStore {
                 commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
             }
         }
+        if !commits.is_empty() {
+            self.sync_dir(&dir.join("out"))?;
+        }
         Ok(commits)
     }
 

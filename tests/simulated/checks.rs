@@ -116,6 +116,7 @@ fn kept(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
 fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
     let mut started = BTreeSet::new();
     let mut intended = BTreeMap::new();
+    let mut void = BTreeSet::new();
     for record in records {
         match &record.event {
             Event::StepStarted { step, attempt, .. } => {
@@ -123,6 +124,9 @@ fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
             }
             Event::EffectIntended { step, attempt, number, .. } => {
                 *intended.entry((step.as_str(), *attempt, *number)).or_insert(0) += 1;
+            }
+            Event::StepFinished { step, attempt, status: StepStatus::NotRun, .. } => {
+                void.insert((step.as_str(), *attempt));
             }
             _ => {}
         }
@@ -133,6 +137,9 @@ fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
         if *attempt == 0 {
             *requests.entry(step).or_default() += 1;
             continue;
+        }
+        if void.contains(&(step.as_str(), *attempt)) {
+            return broken(Rule::Announced, format!("attempt {attempt} of {step} is said not to have run"));
         }
         if !started.contains(&(step.as_str(), *attempt)) {
             return broken(Rule::Announced, format!("attempt {attempt} of {step} has no start on record"));
@@ -176,6 +183,8 @@ fn once(case: &Case, records: &[Record]) -> Result<(), Broken> {
                     latest = Some(*attempt);
                     (reason, looked) = (false, false);
                 }
+                // Nothing was done: the world is asked whether that is true.
+                Event::StepFinished { status: StepStatus::NotRun, .. } => reason = true,
                 // A look that came to something.
                 Event::StepFinished { status: StepStatus::Failed | StepStatus::Unknown, .. } => reason |= looked,
                 Event::StepRetried { .. } => reason = true,
