@@ -318,11 +318,13 @@ impl RunStore {
 
     pub(super) fn guard_run(&self, run: &RunId) -> Result<(), StoreError> {
         let dir = self.run_dir(run);
+        let gone = || StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display()));
         if !self.storage.exists(&dir) {
-            return Err(StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display())));
+            return Err(gone());
         }
         self.guard(&self.runs_dir())?;
-        self.guard(&dir)
+        // It may be taken away meanwhile.
+        self.guard(&dir).map_err(|error| if self.storage.exists(&dir) { error } else { gone() })
     }
 
     pub(super) fn guard(&self, dir: &Path) -> Result<(), StoreError> {
