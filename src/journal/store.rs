@@ -483,6 +483,9 @@ impl OpenRun {
             let _ = self.lock.blank();
             return Ok(());
         }
+        if self.locks.is_empty() && self.state.header.as_ref().is_some_and(|header| header.lock.is_some()) {
+            self.store.give_up(&self.id)?;
+        }
         for lock in self.locks.drain(..) {
             lock.release()?;
         }
