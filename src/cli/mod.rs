@@ -15,6 +15,7 @@ mod resume;
 mod run;
 mod session;
 mod source;
+mod suspend;
 mod verify;
 
 use std::io::Write;

@@ -3,6 +3,7 @@
 mod json;
 mod lines;
 mod output;
+mod screen;
 
 pub use json::JsonLines;
 pub use lines::{LineOptions, Lines};

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod child;
+mod control;
 mod family;
 mod http;
 mod launch;
@@ -22,7 +23,7 @@ use std::{
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
 pub use supervisor::supervise_main;
-pub use terminal::{ESCAPE, restore_terminal};
+pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
 
 use crate::{
     event::StepId,
