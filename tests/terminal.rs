@@ -2,10 +2,10 @@
 //! is tested with the operator itself.
 
 mod relay;
-mod seat;
+pub mod seat;
 mod stops;
 
-use seat::Seat;
+pub(crate) use seat::Seat;
 
 use crate::support::Bed;
 

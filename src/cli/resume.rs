@@ -10,6 +10,7 @@ use super::{
     error::code,
     inputs, outcome, print, say, session,
     session::{Person, Session},
+    sign::Signing,
 };
 use crate::{
     engine::Decision,
@@ -39,6 +40,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     if let Some((outcome, code)) = open.state.finished
         && outcome.closes()
     {
+        let world = RealWorld::new(RealWorld::own_program());
+        if let Some(signing) = Signing::choose(&world, flags.sign.as_ref()).await? {
+            signing.go_on(context, &open).await?;
+        }
         // A program that was killed right after the end was on record left what the run held.
         if let Err(error) = open.close() {
             say(context, &format!("runsheet: could not {error}\n"));
@@ -118,6 +123,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         same_plan(&person, &frozen.plan, &plan_json).await?;
     }
     let locks = inputs::locks(&plan, &context.redactor);
+    let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
+    if let Some(signing) = &signing {
+        signing.go_on(context, &open).await?;
+    }
     let held = store.acquire(&locks, &id, &runbook.name, &who)?;
     open.hold(held);
     let began = open.records.first().map_or_else(jiff::Timestamp::now, |record| record.time);
@@ -138,13 +147,15 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         operator: header.operator.clone(),
         cwd,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        jobs: usize::from(flags.jobs.get()),
         json: flags.json,
+        anchor: flags.anchor,
         secrets,
         decisions,
     }
     .go(&[], Some(resumed))
     .await;
-    outcome::finish(context, open, &end)
+    outcome::finish(context, open, &end, signing.as_ref()).await
 }
 
 /// A parameter that held a secret is not on record; a mask must never take its place.
@@ -210,8 +221,18 @@ async fn same_plan(person: &Person, before: &[u8], now: &[u8]) -> Result<(), Cli
         context: differences,
         kind: QuestionKind::Run,
         choices: vec![
-            Choice { key: 'g', name: "go-on", consequence: "go on with the new plan".into(), needs_reason: false },
-            Choice { key: 'p', name: "pause", consequence: "leave the run as it is".into(), needs_reason: false },
+            Choice {
+                key: 'g',
+                name: "go-on".into(),
+                consequence: "go on with the new plan".into(),
+                needs_reason: false,
+            },
+            Choice {
+                key: 'p',
+                name: "pause".into(),
+                consequence: "leave the run as it is".into(),
+                needs_reason: false,
+            },
         ],
     };
     match person.operator().ask(&question).await {

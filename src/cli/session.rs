@@ -12,7 +12,7 @@ use crate::{
     operators::{Given, Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink, StepError},
-    sinks::{JsonLines, LineOptions, Lines},
+    sinks::{Anchors, HashOf, JsonLines, LineOptions, Lines},
     syntax::{Entry, Node, NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
     value::{Secret, Value},
@@ -153,6 +153,8 @@ pub struct Shown<'a> {
     pub json: bool,
     pub attended: bool,
     pub plan: &'a Plan,
+    /// The hashes of records, where anchors are wanted.
+    pub hashes: Option<HashOf>,
 }
 
 /// Everything the engine needs that a run and a resume find in different ways.
@@ -167,7 +169,10 @@ pub struct Session<'a> {
     pub operator: String,
     pub cwd: std::path::PathBuf,
     pub step_mode: bool,
+    pub jobs: usize,
     pub json: bool,
+    /// Heads of the record are told as it grows.
+    pub anchor: bool,
     pub secrets: IndexMap<String, Secret>,
     pub decisions: IndexMap<String, Decision>,
 }
@@ -175,10 +180,14 @@ pub struct Session<'a> {
 impl Session<'_> {
     /// Runs to an end or a pause. `first` are records that are durable already and only need to be shown.
     pub async fn go(self, first: &[Record], resumed: Option<crate::event::Event>) -> RunEnd {
-        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan };
+        let journal = self.open.journal.clone();
+        let hashes: Option<HashOf> = self.anchor.then(|| {
+            let journal = journal.clone();
+            Rc::new(move |seq| journal.hash_of(seq)) as HashOf
+        });
+        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes };
         let before = resumed.is_some().then_some(&self.open.state);
         let sinks = sinks(self.context, &shown, before);
-        let journal = self.open.journal.clone();
         let publisher =
             Publisher::new(self.world, journal.as_ref(), sinks, self.context.redactor.clone(), self.open.state.clone());
         for record in first {
@@ -194,6 +203,7 @@ impl Session<'_> {
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
+            jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,
@@ -232,13 +242,18 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) ->
         verbose: context.global.verbose,
         interactive: shown.attended,
     };
-    let lines = Lines::new(Box::new(std::io::stderr()), options, titles).headed(&shown.plan.runbook.title.value);
+    let mut lines = Lines::new(Box::new(std::io::stderr()), options, titles).headed(&shown.plan.runbook.title.value);
+    let mut json = JsonLines::new(Box::new(std::io::stdout()));
+    if let Some(hashes) = &shown.hashes {
+        lines = lines.anchored(Anchors::new(Rc::clone(hashes), before));
+        json = json.anchored(Anchors::new(Rc::clone(hashes), before));
+    }
     if let Some(before) = before {
         lines.goes_on(before);
     }
     let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(lines)];
     if shown.json {
-        sinks.push(Rc::new(JsonLines::new(Box::new(std::io::stdout()))));
+        sinks.push(Rc::new(json));
     }
     sinks
 }
@@ -252,7 +267,7 @@ pub fn width() -> usize {
 }
 
 /// Signals of this process, as the engine understands them.
-fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
+pub fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     super::suspend::watch();
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();

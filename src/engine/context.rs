@@ -272,7 +272,7 @@ impl StepContext for Attempt<'_, '_> {
     }
 
     fn ask<'b>(&'b self, question: Question) -> Local<'b, Result<Reply, StepError>> {
-        Box::pin(async move { self.engine.ask(question).await.map(|(reply, _)| reply) })
+        Box::pin(async move { self.engine.ask(question).await })
     }
 
     fn sleep<'b>(&'b self, duration: Duration) -> Local<'b, ()> {

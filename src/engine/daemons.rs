@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::Engine;
 use crate::{
-    event::{Daemon, DaemonEnd, Event, StepId, StepStatus},
+    event::{Daemon, DaemonEnd, Effect, Event, StepId, StepStatus},
     model::Step,
     port::{Cancel, LeftBehind, StepError, StepReport},
 };
@@ -23,13 +23,11 @@ impl Engine<'_> {
     }
 
     async fn settle_these(&self, daemons: &[Daemon], end_them: bool) -> Result<(), StepError> {
-        if daemons.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = daemons.first() else { return Ok(()) };
         // Side by side, because each has its own grace. A kill from the menu cuts them short.
         let cancel = Cancel::new();
         let settling = join_all(daemons.iter().map(|daemon| self.settle_daemon(daemon, end_them, &cancel)));
-        let settled = self.guarded(&cancel, settling).await?;
+        let settled = self.guarded_as(&first.step, Effect::Change, &cancel, settling).await;
         for (daemon, how) in daemons.iter().zip(settled) {
             let Some(how) = how else { continue };
             let event = Event::DaemonEnded {

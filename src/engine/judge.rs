@@ -230,7 +230,7 @@ impl Engine<'_> {
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
         cx.only_looks();
-        let report = self.guarded(cx.cancel(), task.run(cx)).await??;
+        let report = self.guarded(step, cx.cancel(), task.run(cx)).await?;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
         }

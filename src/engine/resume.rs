@@ -99,7 +99,7 @@ impl Engine<'_> {
             return Ok(());
         }
         for name in names {
-            match self.ask(menu::withheld(&step.path, name)).await?.0 {
+            match self.ask(menu::withheld(&step.path, name)).await? {
                 Reply::Answer(Answer { secret: Some(secret), .. }) => {
                     let text = secret.expose().to_owned();
                     self.publisher
@@ -111,7 +111,7 @@ impl Engine<'_> {
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
                 }
-                Reply::Closed { why } => {
+                Reply::Closed { why, .. } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -184,6 +184,24 @@ impl Engine<'_> {
         }
     }
 
+    /// After a no: what ran beside it and has an open end is decided, and nothing is run.
+    pub(super) async fn decide_open_ends(&self) -> Result<(), StepError> {
+        for step in &self.plan.runbook.steps {
+            let begun = {
+                let state = self.state();
+                let Some(of) = state.steps.get(&step.path) else { continue };
+                let open = of.phase == StepPhase::Running || of.status() == Some(StepStatus::Unknown);
+                let quit_here = of.answers.last().is_some_and(|answer| answer.0 == "quit");
+                if !open || quit_here || step.body.action.is_asked() || of.effect == Effect::Read {
+                    continue;
+                }
+                of.phase.clone()
+            };
+            self.carry_on(step, Some(begun), false).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the command line says how this step ended.
     fn is_decided(&self, step: &Step) -> bool {
         self.options.decisions.contains_key(step.path.as_str())
@@ -191,27 +209,10 @@ impl Engine<'_> {
 
     /// A decision from the command line, on record like any answer.
     async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
-        let number = self.state().questions + 1;
-        let message = "Whether this step took effect was decided on the command line.".to_owned();
-        self.publisher
-            .publish(crate::event::Event::QuestionAsked {
-                question: number,
-                step: Some(step.path.clone()),
-                about: "unknown".into(),
-                message,
-                choices: vec!["done".into(), "not-done".into()],
-            })
-            .await?;
-        self.publisher
-            .publish(crate::event::Event::QuestionAnswered {
-                question: number,
-                step: Some(step.path.clone()),
-                answer: "not-done".into(),
-                reason: Some(reason.to_owned()),
-                by: self.operator.name(),
-                values: serde_json::Map::new(),
-            })
-            .await
+        let _asking = self.signals.asking(Some(&step.path));
+        let _turn = self.signals.seat.lock().await;
+        let number = self.put(&menu::decided(&step.path)).await?;
+        self.answered(number, Some(step.path.clone()), "not-done", Some(reason.to_owned()), self.operator.name()).await
     }
 
     /// A step that was started and has no end on record. `None`: run it (again).
@@ -233,23 +234,20 @@ impl Engine<'_> {
             let end_it = if effect == Effect::Read && step.idempotent {
                 true
             } else {
-                match self.ask(menu::still_running(&step.path)).await? {
-                    (Reply::Answer(answer), _) if answer.word == "wait" => false,
-                    (Reply::Answer(answer), _) if answer.word == "end" => true,
-                    (Reply::Answer(_) | Reply::Unasked, _) => {
+                // Nobody there: waiting harms nothing, ending might.
+                match self.ask_else(menu::still_running(&step.path), Some("wait")).await? {
+                    Reply::Answer(answer) if answer.word == "wait" => false,
+                    Reply::Answer(answer) if answer.word == "end" => true,
+                    Reply::Nobody { .. } => false,
+                    Reply::Answer(_) | Reply::Unasked => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
-                    // Nobody there: waiting harms nothing, ending might.
-                    (Reply::Nobody { why }, question) => {
-                        self.answer_for_nobody(question, step, "wait", why).await?;
-                        false
-                    }
-                    (Reply::Closed { why }, _) => return Err(StepError::Paused(why)),
+                    Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();
             let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
-            left = self.guarded(&cancel, settling).await?;
+            left = self.guarded(step, &cancel, settling).await;
             if left == LeftBehind::Running {
                 return Err(StepError::Paused(format!("step {} is still running", step.path)));
             }
@@ -262,7 +260,7 @@ impl Engine<'_> {
             if let (None, LeftBehind::Daemon(_), Some(dir)) = (&ended, &left, self.journal.step_dir()) {
                 let cancel = crate::port::Cancel::new();
                 let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
-                self.guarded(&cancel, settling).await?;
+                self.guarded(step, &cancel, settling).await;
             }
             return Ok(ended);
         }

@@ -133,6 +133,9 @@ pub enum Event {
     Recovered {
         cut_bytes: u64,
         saved_as: String,
+        /// Digest of what was saved, in hex; none in runs of version 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     UndoStarted {},
     RunPaused {

@@ -9,7 +9,7 @@ mod unattended;
 
 pub use draw::draw_question;
 pub use keys::{after_stop, before_stop, restore_terminal, stops_are_handled, was_stopped};
-pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret};
+pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret, ask_yes};
 pub use scripted::Scripted;
 pub use terminal::Terminal;
 pub use unattended::{Given, Unattended};

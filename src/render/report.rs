@@ -471,7 +471,7 @@ fn interruptions(records: &[Record], page: &mut Page) {
                 .text(if *attended { ", at the keyboard" } else { ", with nobody at the keyboard" })
                 .text(", with runsheet ")
                 .code(tool_version),
-            Event::Recovered { cut_bytes, saved_as } => Line::of(format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => Line::of(format!(
                 "{at}: the journal ended in the middle of a record; its {cut_bytes} bytes were cut off and saved as "
             ))
             .code(saved_as),

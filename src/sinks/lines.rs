@@ -7,7 +7,10 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthChar;
 
-use super::screen::{Screen, named};
+use super::{
+    Anchors,
+    screen::{Screen, named},
+};
 use crate::{
     event::{
         Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunStarted, RunState, SkipCause, StepId,
@@ -44,18 +47,25 @@ pub struct Lines {
     titles: HashMap<StepId, String>,
     /// The runbook's own title.
     heading: Option<String>,
+    anchors: Option<Anchors>,
     state: RefCell<Screen>,
 }
 
 impl Lines {
     pub fn new(out: Box<dyn Write>, options: LineOptions, titles: HashMap<StepId, String>) -> Lines {
         let state = Screen::on(out);
-        Lines { options, titles, heading: None, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
     }
 
     /// Also tells what the runbook is called.
     pub fn headed(mut self, title: impl Into<String>) -> Lines {
         self.heading = Some(title.into());
+        self
+    }
+
+    /// Also tells the hashes of some records, each on a line of its own, however little is to be said.
+    pub fn anchored(mut self, anchors: Anchors) -> Lines {
+        self.anchors = Some(anchors);
         self
     }
 
@@ -250,7 +260,7 @@ impl Lines {
             Event::Sample { probe, value, .. } if verbose => {
                 vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
             }
-            Event::Recovered { cut_bytes, saved_as } => vec![self.yellow(&format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
@@ -345,8 +355,8 @@ impl Lines {
     }
 
     fn gutter(&self, state: &Screen, step: &StepId) -> String {
-        // Who says it is plain while only one step runs.
-        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        // Who says it is plain of a step that runs alone.
+        let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
@@ -392,9 +402,14 @@ impl Lines {
             if state.held.is_none() {
                 // A pause looks at nothing.
                 let line = match polls {
-                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
-                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                    0 => format!("⧖ {name}  {elapsed}{of}"),
+                    _ => format!("⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
                 };
+                state.waits.insert(step.clone(), line);
+                // Several waits have one line between them.
+                let room = self.options.width / state.waits.len().max(1);
+                let lines: Vec<String> = state.waits.values().map(|line| fit(line, room.saturating_sub(3))).collect();
+                let line = format!("  {}", lines.join("  "));
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {
@@ -413,6 +428,9 @@ impl Sink for Lines {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
             Event::StepStarted { step, kind, .. } => {
                 state.running.push(step.clone());
+                if state.running.len() > 1 {
+                    state.beside.clone_from(&state.running);
+                }
                 if kind == "wait" {
                     state.looking.push(step.clone());
                 }
@@ -425,7 +443,9 @@ impl Sink for Lines {
                 }
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
+                state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
+                state.waits.shift_remove(step);
             }
             Event::DaemonEnded { step, attempt, how, .. } if *how != DaemonEnd::StillThere => {
                 state.daemons.retain(|daemon| (&daemon.step, daemon.attempt) != (step, *attempt));
@@ -437,6 +457,9 @@ impl Sink for Lines {
         if !self.options.quiet || Lines::matters(&record.event) {
             let lines = self.event(state, record);
             state.write(lines);
+        }
+        if let Some(anchor) = self.anchors.as_ref().and_then(|anchors| anchors.of(record)) {
+            state.must_write(anchor.to_string());
         }
         if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
             state.hold();

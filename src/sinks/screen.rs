@@ -21,6 +21,8 @@ pub(super) struct Screen {
     out: Option<Box<dyn Write>>,
     pub run: Option<RunId>,
     pub running: Vec<StepId>,
+    /// Those that ran beside another: what they write stands in their name, to the end.
+    pub beside: Vec<StepId>,
     pub partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
@@ -28,6 +30,8 @@ pub(super) struct Screen {
     pub looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     pub answers: HashMap<StepId, String>,
+    /// What the line that is written anew says of each wait.
+    pub waits: IndexMap<StepId, String>,
     /// What steps left running.
     pub daemons: Vec<Daemon>,
     /// Lines that wait for an answer, and how many more there were.
@@ -51,10 +55,12 @@ impl Screen {
             out: Some(out),
             run: None,
             running: Vec::new(),
+            beside: Vec::new(),
             partial: IndexMap::new(),
             live: false,
             looking: Vec::new(),
             answers: HashMap::new(),
+            waits: IndexMap::new(),
             daemons: Vec::new(),
             held: None,
             talking: None,
@@ -88,6 +94,14 @@ impl Screen {
         let mut text = lines.join("\n");
         text.push('\n');
         self.put(&text);
+    }
+
+    /// Writes a line that may wait, and may not be left out.
+    pub fn must_write(&mut self, line: String) {
+        match &mut self.held {
+            Some((held, _)) => held.push(line),
+            None => self.write(vec![line]),
+        }
     }
 
     pub fn talk(&mut self, bytes: &[u8]) {
