@@ -152,6 +152,8 @@ pub struct RunStarted {
 pub enum Progress {
     /// Masked output of a running step.
     Output { step: StepId, stream: Stream, bytes: Vec<u8> },
+    /// The terminal is this step's alone, or nobody's again.
+    Seat { step: Option<StepId> },
     /// One look of a wait.
     Poll { step: StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: String },
 }

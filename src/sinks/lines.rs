@@ -469,6 +469,8 @@ impl Sink for Lines {
     fn progress(&self, progress: &Progress) {
         let mut state = self.state.borrow_mut();
         match progress {
+            Progress::Seat { step } if self.options.interactive => state.seat(step.is_some()),
+            Progress::Seat { .. } => {}
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { .. } if self.options.quiet => {}
