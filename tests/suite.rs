@@ -20,6 +20,7 @@ mod masking;
 mod plan;
 mod processes;
 mod render;
+mod resumed;
 mod standins;
 mod supervised;
 mod support;

@@ -1,9 +1,11 @@
 //! Events, and the record that gives each its place and time. Knows nothing of chains or files.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{Effect, Outcome, RunStarted, SkipCause, StepId, StepStatus};
+use super::{Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, StepId, StepStatus};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +125,13 @@ pub enum Event {
     Recovered {
         cut_bytes: u64,
         saved_as: String,
+    },
+    /// Follows `run_resumed`, before anything else is done.
+    PlanReplaced(Box<PlanReplaced>),
+    /// Files that steps name, as somebody has accepted them since; all that is not named here is as it was noted before.
+    FilesNoted {
+        files: BTreeMap<String, NotedFile>,
+        by: String,
     },
     UndoStarted {},
     RunPaused {

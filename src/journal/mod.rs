@@ -23,5 +23,5 @@ pub use memory::{Cut, Fault, MemoryStorage, Op};
 pub use output::OutputLimits;
 pub use replay::{BadLine, Replay, Torn};
 pub use store::{Frozen, JOURNAL_VERSION, LANGUAGE_VERSION, OpenRun, ReadRun, RunStore, default_state_dir};
-pub use verify::{Anchor, Problem, VerifyReport, verify};
+pub use verify::{Anchor, Problem, VerifyReport, later_version, verify};
 pub use writer::{DiskJournal, LastResort};

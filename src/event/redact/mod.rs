@@ -187,8 +187,20 @@ impl Redactor {
     }
 
     fn event(&self, event: &mut Map<String, Json>) {
-        const OURS: [&str; 10] =
-            ["event", "kind", "status", "effect", "cause", "outcome", "about", "output_sha256", "sha256", "saved_as"];
+        const OURS: [&str; 12] = [
+            "event",
+            "kind",
+            "status",
+            "effect",
+            "cause",
+            "outcome",
+            "about",
+            "output_sha256",
+            "sha256",
+            "saved_as",
+            "runbook_files",
+            "files",
+        ];
         const NAMES: [&str; 9] =
             ["step", "run", "runbook", "origin", "digest", "cwd", "withheld", "waiting_on", "probe"];
         const NAMED: [&str; 5] = ["params", "param_sources", "secrets", "captures", "values"];
