@@ -2,6 +2,8 @@
 
 mod beside;
 mod changed;
+mod forged;
+mod version;
 
 use serde_json::Value as Json;
 

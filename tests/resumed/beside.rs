@@ -53,8 +53,8 @@ fn a_person_is_shown_which_and_decides() {
     // A step that is over wants nothing of it any more.
     bed.write("tools/early.sh", "echo changed\n");
     let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
-    seat.sees("migrate.sh: not as it was when the run began").sees("used by migrate, again").sees("was 28 bytes");
-    seat.sees("is  26 bytes").sees("last written 20").answers("press g, p", "g").answers("reason:", "mended\r");
+    seat.sees("migrate.sh: not as it was when the run began").sees("used by migrate, again").sees("was 30 bytes");
+    seat.sees("is  28 bytes").sees("last written 20").answers("press g, p", "g").answers("reason:", "mended\r");
     seat.sees("tools/late.sh").sees("is gone").answers("press", "p");
     seat.ends(11);
     assert_eq!((outcome(&bed), bed.read("ran").as_str()), ("paused".into(), "early\n"));
@@ -67,7 +67,7 @@ fn a_person_is_shown_which_and_decides() {
     seat.ends(11);
     let noted = records(&bed, "files_noted");
     assert_eq!(noted.len(), 1);
-    assert_eq!(noted[0]["files"]["migrate.sh"]["bytes"], 26);
+    assert_eq!(noted[0]["files"]["migrate.sh"]["bytes"], 28);
     // Once accepted, it is not asked about again, until it changes again.
     bed.run(&["resume", "last"]).end().code(11).stderr_lacks("not as it was");
     bed.write("tools/late.sh", "echo late >> ran\n");
@@ -103,7 +103,7 @@ fn with_nobody_there_it_is_seven_until_a_file_of_answers_says_more() {
 #[test]
 fn who_wrote_it_is_told_where_a_step_may_have() {
     let bed = Bed::with(
-        "title: X\nsteps:\n  - {id: make, shell: python3 -c 'open(\"made\", \"w\").write(\"new\")'}\n  - {id: sure, confirm: Go on?}\n  - {id: use, shell: grep -q new made}\n",
+        "title: X\nsteps:\n  - {id: make, shell: 'name=made; echo new > \"$name\"'}\n  - {id: sure, confirm: Go on?}\n  - {id: use, shell: grep -q new made}\n",
     )
     .file("made", "old");
     bed.run(&["run", "./x.yaml"]).end().code(11);

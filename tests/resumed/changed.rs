@@ -77,7 +77,7 @@ fn the_difference_is_shown_by_id_and_the_file_taken() {
         .sees("step five is added — it will run")
         .sees("effect: destroy")
         .sees("step three is changed — it was not begun, and will run like this")
-        .sees("needs: sure → five")
+        .sees("needs: sure → sure, five")
         .sees("timeout: 5m → 30m")
         .sees("-   echo \"three $version\" >> ran")
         .sees("+   echo \"THREE $version\" >> ran")
@@ -172,7 +172,7 @@ fn what_cannot_take_over_says_why() {
     let values = LATER.replace("shell: echo uno >> ran}", "shell: echo uno >> ran, capture: {said: result.stdout}}");
     for (later, why) in [
         (LATER.replace("id: one", "id: uno"), "step one is over and is not in the file any more"),
-        (LATER.replace("shell: echo uno", "shel: echo uno"), "unknown key `shel`"),
+        (LATER.replace("shell: echo uno", "shel: echo uno"), "unknown field `shel`"),
         (LATER.replace("title: A small", "title: [A small"), "line 2"),
         (LATER.replace("id: five", "id: three"), "`three`"),
         (LATER.replace("type: string, default: v2", "type: integer, default: 2"), "parameter `version` is v1 in this run"),

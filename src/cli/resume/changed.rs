@@ -36,8 +36,8 @@ pub async fn ask(
     } else {
         header.origin.clone()
     };
-    let goes_on = "the run goes on with what it began with";
-    let goes_on = if state.runbook_number() > 1 { "the run goes on with what was accepted last" } else { goes_on };
+    let follows = if state.runbook_number() > 1 { "what was accepted last" } else { "what it began with" };
+    let goes_on = format!("the run goes on with {follows}");
     let bytes = match read(context, header) {
         Ok(bytes) if bytes == basis.source.text().as_bytes() => return Ok(After::GoOn),
         Ok(bytes) => bytes,
@@ -80,8 +80,8 @@ pub async fn ask(
                 context_lines.push(format!("and {} more; `runsheet check` shows them all", obstacles.len() - SHOWN));
             }
         }
-        let mut choices =
-            vec![choice('g', "go-on", "go on with what the run began with; choose this if in doubt", false)];
+        let safest = format!("{goes_on}; choose this if in doubt");
+        let mut choices = vec![choice('g', "go-on", &safest, false)];
         if fresh.is_ok() && !shown {
             choices.push(choice('d', "difference", "show what differs, step by step; then it can be taken", false));
         }
