@@ -3,6 +3,8 @@
 mod beside;
 mod changed;
 mod forged;
+mod requests;
+mod table;
 mod version;
 
 use serde_json::Value as Json;

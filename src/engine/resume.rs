@@ -138,12 +138,13 @@ impl Engine<'_> {
                 if step.idempotent && (status == StepStatus::Unknown || interrupted) && !self.is_decided(step) {
                     return Ok(None);
                 }
+                let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
                 Ended {
                     status,
                     captures: IndexMap::new(),
                     result: None,
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
-                    output: Vec::new(),
+                    output: self.journal.output_tail(&step.path, attempts),
                     not_in_place: false,
                 }
             }
@@ -233,7 +234,8 @@ impl Engine<'_> {
             let end_it = if effect == Effect::Read && step.idempotent {
                 true
             } else {
-                match self.ask(menu::still_running(&step.path)).await? {
+                let output = self.journal.output_tail(&step.path, attempt);
+                match self.ask(menu::still_running(&step.path, self.title(step), &effects, &output)).await? {
                     (Reply::Answer(answer), _) if answer.word == "wait" => false,
                     (Reply::Answer(answer), _) if answer.word == "end" => true,
                     (Reply::Answer(_) | Reply::Unasked, _) => {
@@ -249,9 +251,18 @@ impl Engine<'_> {
             };
             let cancel = crate::port::Cancel::new();
             let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
-            left = self.guarded(&cancel, settling).await?;
+            left = if end_it {
+                self.guarded(&cancel, settling).await?
+            } else {
+                // Nothing of it is ours to interrupt: whoever stops waiting leaves it running.
+                tokio::select! {
+                    left = settling => left,
+                    _ = self.signals.at_question(|| self.world.now()) => LeftBehind::Running,
+                }
+            };
             if left == LeftBehind::Running {
-                return Err(StepError::Paused(format!("step {} is still running", step.path)));
+                let stopped = self.signals.stop_reason().map(|why| format!("{why}; ")).unwrap_or_default();
+                return Err(StepError::Paused(format!("{stopped}step {} is still running", step.path)));
             }
         }
         if let LeftBehind::Ended(record) = &left

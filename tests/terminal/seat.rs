@@ -110,6 +110,12 @@ impl<'b> Seat<'b> {
         self.wait()
     }
 
+    /// KILL, as a machine that runs out of memory does it.
+    pub fn is_killed(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
