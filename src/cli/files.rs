@@ -16,7 +16,6 @@ use crate::{
     model::FileUse,
     plan::Plan,
     port::SecretSource,
-    syntax::Rendered,
     text::hex,
 };
 
@@ -94,13 +93,8 @@ fn named(plan: &Plan, cwd: &Path) -> Vec<(PathBuf, Vec<StepId>)> {
     for step in plan.runbook.all_steps() {
         let sees = step.sees(&scope);
         for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
-            let folder = match body.cwd.as_ref().map(|cwd| cwd.render(&sees, &[])) {
-                None => cwd.to_owned(),
-                Some(Ok(Rendered::Text(folder))) => cwd.join(folder),
-                Some(_) => continue,
-            };
-            for file in body.action.files(&sees) {
-                let path = plain(&folder.join(file.path()));
+            for file in body.files(&sees) {
+                let path = plain(&cwd.join(file.path()));
                 match file {
                     FileUse::Writes(_) => drop(writes.insert(path)),
                     FileUse::Reads(_) | FileUse::MayRead(_) => {

@@ -270,10 +270,16 @@ impl RunState {
         self.plans.last().map(|plan| plan.digest.as_str()).or(first)
     }
 
-    /// The parameters of the plan that is followed, and where each came from.
-    pub fn params(&self) -> Option<(&Map<String, Json>, &Map<String, Json>)> {
-        let first = self.header.as_ref().map(|header| (&header.params, &header.param_sources));
-        self.plans.last().map(|plan| (&plan.params, &plan.param_sources)).or(first)
+    /// The parameters of the plan that is followed.
+    pub fn params(&self) -> Option<&Map<String, Json>> {
+        let first = self.header.as_ref().map(|header| &header.params);
+        self.plans.last().map(|plan| &plan.params).or(first)
+    }
+
+    /// Where each of them came from.
+    pub fn param_sources(&self) -> Option<&Map<String, Json>> {
+        let first = self.header.as_ref().map(|header| &header.param_sources);
+        self.plans.last().map(|plan| &plan.param_sources).or(first)
     }
 
     /// Every lock the run has ever held.

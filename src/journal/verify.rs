@@ -143,8 +143,7 @@ pub fn later_version(header: &RunStarted) -> Option<String> {
             )
         })
     };
-    of("journal", header.journal, JOURNAL_VERSION)
-        .or_else(|| of("runbook language", header.format, LANGUAGE_VERSION))
+    of("journal", header.journal, JOURNAL_VERSION).or_else(|| of("runbook language", header.format, LANGUAGE_VERSION))
 }
 
 struct Check<'a> {

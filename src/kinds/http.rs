@@ -6,7 +6,8 @@ use super::http_task;
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
+        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting,
+        Shown,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     event::{Effect, StepId, StepStatus},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution, Setting,
-        Shown, fits_argument, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
+        Setting, Shown, fits_argument, fits_variable,
     },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},

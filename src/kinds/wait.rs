@@ -6,9 +6,9 @@ use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Part,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable, mentions_outcome, missed,
-        unknown_fields,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
+        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
+        mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -164,12 +164,9 @@ impl Action for Wait {
     }
 
     fn files(&self, scope: &Scope) -> Vec<FileUse> {
-        let Wait::Poll(poll) = self else { return Vec::new() };
-        let files = poll.look.action.files(scope);
-        match poll.look.cwd.as_ref().map(|cwd| cwd.render(scope, &[])) {
-            None => files,
-            Some(Ok(Rendered::Text(folder))) => files.into_iter().map(|file| file.below(&folder)).collect(),
-            Some(_) => Vec::new(),
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.files(scope),
         }
     }
 

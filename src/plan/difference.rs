@@ -142,9 +142,7 @@ fn told(name: &str, before: &str, now: &str) -> Vec<String> {
 
 fn around(before: &Json, now: &Json, old: &Written, new: &Written) -> Vec<String> {
     let mut lines = Vec::new();
-    for (what, old, new) in
-        [("parameter", &old.params, &new.params), ("secret", &old.secrets, &new.secrets)]
-    {
+    for (what, old, new) in [("parameter", &old.params, &new.params), ("secret", &old.secrets, &new.secrets)] {
         for name in differing(old, new) {
             let how = match (old.contains_key(name), new.contains_key(name)) {
                 (false, _) => "added",
@@ -207,7 +205,8 @@ impl Written {
             match (entry.key.text.as_str(), &entry.value.kind) {
                 ("steps" | "finally", NodeKind::List(items)) => {
                     for keys in items.iter().map(keys) {
-                        let id = keys.get("id").and_then(|line| line.first()).and_then(|line| line.strip_prefix("id: "));
+                        let id =
+                            keys.get("id").and_then(|line| line.first()).and_then(|line| line.strip_prefix("id: "));
                         if let Some(id) = id.map(str::to_owned) {
                             written.steps.insert(id, keys);
                         }
@@ -282,8 +281,7 @@ fn line_difference(old: &[String], new: &[String]) -> Vec<String> {
     let mut common = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            common[i][j] =
-                if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let (mut i, mut j) = (0, 0);
@@ -322,5 +320,4 @@ mod tests {
         let other: Vec<String> = (5000..7000).map(|n| n.to_string()).collect();
         assert_eq!(line_difference(&many, &other).len(), 4000);
     }
-
 }

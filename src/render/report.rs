@@ -137,7 +137,8 @@ fn open(header: &RunStarted, state: &RunState, page: &mut Page) {
 
 /// As they are now, if another plan has taken over since.
 fn params(header: &RunStarted, state: &RunState, page: &mut Page) {
-    let (params, sources) = state.params().unwrap_or((&header.params, &header.param_sources));
+    let params = state.params().unwrap_or(&header.params);
+    let sources = state.param_sources().unwrap_or(&header.param_sources);
     let secrets = state.plans.last().map_or(&header.secrets, |plan| &plan.secrets);
     if !params.is_empty() {
         page.push(Line::of("Parameters").heading(2));

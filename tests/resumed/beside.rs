@@ -108,7 +108,10 @@ fn who_wrote_it_is_told_where_a_step_may_have() {
     .file("made", "old");
     bed.run(&["run", "./x.yaml"]).end().code(11);
     let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
-    seat.sees("made: not as it was").sees("while step make ran").answers("press", "g").answers("reason:", "as it should\r");
+    seat.sees("made: not as it was")
+        .sees("while step make ran")
+        .answers("press", "g")
+        .answers("reason:", "as it should\r");
     seat.answers("yes or no:", "yes\r");
     seat.ends(0);
 }

@@ -71,7 +71,10 @@ fn the_difference_is_shown_by_id_and_the_file_taken() {
     // What has not been seen cannot be taken.
     seat.answers("press g, d, p", "t").sees("none of the choices").answers("press", "d");
     seat.sees("parameter version is changed")
-        .sees("- ").sees("default: v1").sees("+ ").sees("default: v2")
+        .sees("- ")
+        .sees("default: v1")
+        .sees("+ ")
+        .sees("default: v2")
         .sees("parameter place is added")
         .sees("step one is changed — it is over (succeeded): this has no effect")
         .sees("step five is added — it will run")
@@ -160,7 +163,9 @@ fn going_on_and_pausing_are_on_record() {
 
 #[test]
 fn layout_and_comments_are_no_difference() {
-    let bed = paused(&BOOK.replace("  - {id: one, shell: echo one >> ran}", "  # first\n  - id: one\n    shell: 'echo one >> ran'"));
+    let bed = paused(
+        &BOOK.replace("  - {id: one, shell: echo one >> ran}", "  # first\n  - id: one\n    shell: 'echo one >> ran'"),
+    );
     let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
     seat.sees("in comments or layout only").answers("yes or no:", "yes\r");
     seat.ends(0);
@@ -175,7 +180,10 @@ fn what_cannot_take_over_says_why() {
         (LATER.replace("shell: echo uno", "shel: echo uno"), "unknown field `shel`"),
         (LATER.replace("title: A small", "title: [A small"), "line 2"),
         (LATER.replace("id: five", "id: three"), "`three`"),
-        (LATER.replace("type: string, default: v2", "type: integer, default: 2"), "parameter `version` is v1 in this run"),
+        (
+            LATER.replace("type: string, default: v2", "type: integer, default: 2"),
+            "parameter `version` is v1 in this run",
+        ),
         (values.replace("five $place", "five $said"), "step five uses `said`, which step one would give"),
     ] {
         let bed = paused(&later);
@@ -213,7 +221,10 @@ fn steps_that_are_open_keep_their_kind() {
     seat.ends(11);
     bed.write("x.yaml", &book.replace("exit 3", "echo a >> ran"));
     let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
-    seat.answers("press", "d").sees("it has failed; if it runs again").answers("press", "t").answers("reason:", "mended\r");
+    seat.answers("press", "d")
+        .sees("it has failed; if it runs again")
+        .answers("press", "t")
+        .answers("reason:", "mended\r");
     seat.sees("failed a").answers("press", "r");
     seat.ends(0);
     assert_eq!(bed.read("ran"), "a\nb\n");

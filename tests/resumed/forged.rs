@@ -33,5 +33,7 @@ pub fn plan(run: &Path, edit: impl FnOnce(&mut serde_json::Value)) {
     assert_ne!(before, after, "the edit changes nothing");
     std::fs::write(&path, &after).unwrap();
     let (old, new) = (hex_sha256(before.as_bytes()), hex_sha256(after.as_bytes()));
-    journal(run, |_, own| vec![own.replace(&old, &new).replace("\"tool_version\":\"0.1.0\"", "\"tool_version\":\"0.0.9\"")]);
+    journal(run, |_, own| {
+        vec![own.replace(&old, &new).replace("\"tool_version\":\"0.1.0\"", "\"tool_version\":\"0.0.9\"")]
+    });
 }

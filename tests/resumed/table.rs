@@ -478,7 +478,7 @@ fn a_question_that_was_open_is_asked_again() {
         seat.sees(sees);
         let count = |event| records(&bed, event).len();
         until("the question", || count("question_asked") == 1);
-        seat.is_killed();
+        seat.killed();
         assert_eq!(outcome(&bed), "interrupted", "{name}");
         sound(&bed);
         // Nobody there: it is asked again and not answered.

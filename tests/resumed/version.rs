@@ -75,7 +75,9 @@ fn what_only_one_version_records_is_no_difference() {
 
 #[test]
 fn a_journal_of_a_later_version_is_read_and_not_gone_on_with() {
-    for (what, known) in [("journal", "its journal is of version 2"), ("format", "its runbook language is of version 2")] {
+    for (what, known) in
+        [("journal", "its journal is of version 2"), ("format", "its runbook language is of version 2")]
+    {
         let bed = Bed::with(BOOK);
         bed.run(&["run", "./x.yaml"]).end().code(11);
         let run = bed.runs().remove(0);
@@ -87,7 +89,8 @@ fn a_journal_of_a_later_version_is_read_and_not_gone_on_with() {
             ],
             2 => {
                 let time = own.split("\"time\":\"").nth(1).unwrap().split('"').next().unwrap();
-                let told = format!("{{\"seq\":2,\"time\":\"{time}\",\"elapsed_ms\":1,\"event\":\"moon_rose\",\"over\":\"x\"");
+                let told =
+                    format!("{{\"seq\":2,\"time\":\"{time}\",\"elapsed_ms\":1,\"event\":\"moon_rose\",\"over\":\"x\"");
                 vec![told, own.replacen("\"seq\":2", "\"seq\":3", 1)]
             }
             _ => vec![own.replacen(&format!("\"seq\":{at}"), &format!("\"seq\":{}", at + 1), 1)],

@@ -111,7 +111,7 @@ impl<'b> Seat<'b> {
     }
 
     /// KILL, as a machine that runs out of memory does it.
-    pub fn is_killed(mut self) {
+    pub fn killed(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -37,7 +37,8 @@ impl Basis {
         let bytes = found
             .map(|(_, bytes)| bytes.clone())
             .ok_or_else(|| CliError::new(code::NOT_VERIFIED, format!("run {} has lost its runbook", header.run)))?;
-        let source = decode(wanted, bytes).map_err(|(_, problem)| CliError::new(code::NOT_VERIFIED, problem.message))?;
+        let source =
+            decode(wanted, bytes).map_err(|(_, problem)| CliError::new(code::NOT_VERIFIED, problem.message))?;
         let loaded = load(&header.runbook, &source, registry());
         let Some(runbook) = loaded.runbook else {
             return Err(CliError::invalid(&source, &loaded.problems, context.style()).hint(format!(
@@ -46,7 +47,8 @@ impl Basis {
             )));
         };
         let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
-        let (params, sources) = state.params().unwrap_or((&header.params, &header.param_sources));
+        let params = state.params().unwrap_or(&header.params);
+        let sources = state.param_sources().unwrap_or(&header.param_sources);
         let mut given = Inputs::default();
         let mut withheld = Vec::new();
         for (name, param) in &runbook.params {
@@ -128,7 +130,8 @@ impl Basis {
 
     /// A value of this run where the parameter may be declared in another way now.
     fn keeps(&self, name: &str, param: &Param, value: &Value) -> Result<Value, String> {
-        let declared = |param: &Param| (param.ty, param.choices.clone(), param.pattern.as_ref().map(|(text, _)| text.clone()));
+        let declared =
+            |param: &Param| (param.ty, param.choices.clone(), param.pattern.as_ref().map(|(text, _)| text.clone()));
         match self.runbook.params.get(name) {
             // What was typed met the pattern at the start; the record may say it in another way.
             Some(before) if declared(before) == declared(param) => Ok(value.clone()),

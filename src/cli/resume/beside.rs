@@ -55,7 +55,8 @@ pub async fn ask(
 
 fn evidence(file: &Changed, cwd: &Path, records: &[Record]) -> Vec<String> {
     let steps: Vec<&str> = file.before.steps.iter().map(StepId::as_str).collect();
-    let mut lines = vec![format!("{}, used by {}", file.path, steps.join(", ")), format!("  was {}", told(&file.before))];
+    let mut lines =
+        vec![format!("{}, used by {}", file.path, steps.join(", ")), format!("  was {}", told(&file.before))];
     let Some(now) = &file.now else {
         lines.push("  is gone, or cannot be read".into());
         return lines;
@@ -82,10 +83,10 @@ fn during(records: &[Record], at: jiff::Timestamp) -> Option<&StepId> {
     for record in records {
         match &record.event {
             Event::StepStarted { step, .. } => drop(running.insert(step, record.time)),
-            Event::StepFinished { step, .. } => {
-                if running.shift_remove(step).is_some_and(|began| began <= at && at <= record.time) {
-                    return Some(step);
-                }
+            Event::StepFinished { step, .. }
+                if running.shift_remove(step).is_some_and(|began| began <= at && at <= record.time) =>
+            {
+                return Some(step);
             }
             _ => {}
         }

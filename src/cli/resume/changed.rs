@@ -145,9 +145,10 @@ fn summary(difference: &Difference) -> Vec<String> {
 }
 
 fn state_of<'s>(state: &'s RunState, id: &str) -> Option<&'s StepState> {
-    state.steps.get(&StepId::new(id)).filter(|step| {
-        step.attempts > 0 || !matches!(step.phase, StepPhase::NotStarted | StepPhase::Deferred { .. })
-    })
+    state
+        .steps
+        .get(&StepId::new(id))
+        .filter(|step| step.attempts > 0 || !matches!(step.phase, StepPhase::NotStarted | StepPhase::Deferred { .. }))
 }
 
 /// Whether nothing of the step will happen any more.
