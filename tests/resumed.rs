@@ -3,6 +3,7 @@
 mod beside;
 mod changed;
 mod forged;
+mod frozen;
 mod requests;
 mod table;
 mod version;

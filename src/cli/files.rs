@@ -21,6 +21,8 @@ use crate::{
 
 /// Of a larger file only the length is noted.
 const HASHED: u64 = 64 << 20;
+/// And of those that come when so much has been looked into: nobody waits for a start for minutes.
+const ALTOGETHER: u64 = 256 << 20;
 /// More files than this are not noted: whoever names so many has a tree of them, and a tool for it.
 const FILES: usize = 256;
 
@@ -35,6 +37,7 @@ pub struct Changed {
 /// Every file that a step names and that is there, by its path below `cwd`.
 pub fn noted(plan: &Plan, cwd: &Path, redactor: &Redactor) -> BTreeMap<String, NotedFile> {
     let mut noted = BTreeMap::new();
+    let mut left = ALTOGETHER;
     for (path, steps) in named(plan, cwd) {
         if noted.len() == FILES {
             break;
@@ -44,7 +47,10 @@ pub fn noted(plan: &Plan, cwd: &Path, redactor: &Redactor) -> BTreeMap<String, N
         if redactor.holds(&shown) {
             continue;
         }
-        if let Some(file) = look(&path, steps) {
+        if let Some(file) = look(&path, steps, HASHED.min(left)) {
+            if file.sha256.is_some() {
+                left -= file.bytes.min(left);
+            }
             noted.insert(shown, file);
         }
     }
@@ -76,7 +82,8 @@ pub fn changed(plan: &Plan, cwd: &Path, state: &RunState) -> Vec<Changed> {
         if steps.is_empty() {
             continue;
         }
-        let now = look(&cwd.join(path), before.steps.clone());
+        let limit = if before.sha256.is_some() { HASHED } else { 0 };
+        let now = look(&cwd.join(path), before.steps.clone(), limit);
         let same = now.as_ref().is_some_and(|now| (&now.sha256, now.bytes) == (&before.sha256, before.bytes));
         if !same {
             found.push(Changed { path: path.clone(), before: NotedFile { steps, ..before.clone() }, now });
@@ -128,16 +135,17 @@ fn plain(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-fn look(path: &Path, steps: Vec<StepId>) -> Option<NotedFile> {
+/// What a file holds; of one of more bytes than `limit` only how many.
+fn look(path: &Path, steps: Vec<StepId>, limit: u64) -> Option<NotedFile> {
     // A pipe that was put in its place meanwhile must not hold us up.
     let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
     let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    if about.len() > HASHED {
+    if about.len() > limit {
         return Some(NotedFile { sha256: None, bytes: about.len(), steps });
     }
     let mut hash = Sha256::new();
     let mut bytes = 0;
-    let mut file = file.take(HASHED);
+    let mut file = file.take(limit);
     let mut chunk = vec![0; 64 * 1024];
     loop {
         match file.read(&mut chunk) {

@@ -507,3 +507,38 @@ fn a_question_that_was_open_is_asked_again() {
         sound(&bed);
     }
 }
+
+/// A value that is not on record, and whose step may not run again, comes from the operator; nobody else has it.
+#[test]
+fn a_value_that_is_not_on_record_is_typed_again() {
+    let book = r#"
+title: X
+steps:
+  - id: login
+    shell: echo once >> logins; echo CANARY-session-7
+    capture: {session: {value: result.stdout, secret: true}}
+  - {id: sure, confirm: Go on?}
+  - {id: use, shell: 'echo "${#session} characters" >> marks; echo "with $session"'}
+"#;
+    let bed = Bed::with(book);
+    bed.run(&["run", "./x.yaml"]).end().code(11);
+    bed.run(&["resume", "last", "--yes"]).end().code(7).stderr_has("`session` is not on record and must be typed");
+    assert_eq!(outcome(&bed), "unknown");
+    for keys in ["\x1b", "\x04"] {
+        let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
+        seat.sees("was captured as a secret and is not on record").answers("(not shown):", keys);
+        seat.ends(11);
+    }
+    let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
+    seat.answers("(not shown):", "\r").sees("a value is needed").answers("(not shown):", "CANARY-session-7\r");
+    seat.answers("yes or no:", "yes\r").sees("with ***");
+    let said = seat.ends(0);
+    assert!(!said.contains("CANARY"), "{said}");
+    assert_eq!((bed.read("logins"), bed.read("marks")), ("once\n".into(), "16 characters\n".into()));
+    let journal = std::fs::read_to_string(bed.runs()[0].join("journal.jsonl")).unwrap();
+    assert!(
+        !journal.contains("result CANARY") && journal.matches("CANARY").count() == 1,
+        "only the script itself has it"
+    );
+    sound(&bed);
+}

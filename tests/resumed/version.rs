@@ -107,3 +107,36 @@ fn a_journal_of_a_later_version_is_read_and_not_gone_on_with() {
         assert_eq!(bed.read("ran"), "one\n");
     }
 }
+
+/// A newer version of the program has other bytes under the same name.
+#[test]
+fn a_built_in_runbook_of_another_version_is_a_changed_file() {
+    let bed = Bed::new();
+    let folder = format!("folder={}", bed.path("site").display());
+    let mut seat = Seat::take(&bed, &["run", "tour/deploy", "--param", &folder, "--param", "version=v2"]);
+    seat.sees("next prepare").answers("press", "p");
+    seat.ends(11);
+    let run = bed.runs().remove(0);
+    let path = run.join("runbook/tour/deploy.yaml");
+    let now = std::fs::read_to_string(&path).unwrap();
+    let before = now.replace("title: Make the site, if there is none yet", "title: Make a site");
+    assert_ne!(now, before);
+    std::fs::write(&path, &before).unwrap();
+    let [old, new] = [&now, &before].map(|text| runsheet::journal::hex_sha256(text.as_bytes()));
+    forged::plan(&run, |plan| {
+        plan["source_sha256"] = new.clone().into();
+        for step in plan["steps"].as_array_mut().unwrap().iter_mut().filter(|step| step["id"] == "prepare") {
+            step["title"] = "Make a site".into();
+        }
+    });
+    forged::journal(&run, |_, own| vec![own.replace(&old, &new)]);
+    sound(&bed);
+    let mut seat = Seat::take(&bed, &["resume", "last"]);
+    seat.sees("the built-in runbook tour/deploy has changed").answers("press", "d");
+    seat.sees("step prepare is changed").sees("title: Make a site → Make the site, if").answers("press", "p");
+    seat.ends(11);
+    let resumed = bed.run(&["resume", "last", "--yes"]).end();
+    let resumed = resumed.code(0).stderr_has("the built-in runbook tour/deploy has changed since");
+    assert!(resumed.stderr.contains("▶ prepare  Make a site"), "{}", resumed.stderr);
+    assert!(records(&bed, "plan_replaced").is_empty());
+}
