@@ -283,3 +283,60 @@ fn a_folder_taken_away_under_a_run_stops_it() {
         assert!(lab.call(&["history"]).expect(0).out.contains("no runs"));
     }
 }
+
+/// One part of a run's folder is taken away while a step runs. Nothing new starts, and what ran is told.
+#[test]
+fn a_part_of_a_run_taken_away_under_it_stops_it() {
+    const BOOK: &str = r#"
+title: t
+steps:
+  - id: one
+    shell: |
+      echo one >> "$HOME/marks"
+      echo "out of one"
+  - id: two
+    shell: |
+      read -r _ < "$HOME/gate"
+      echo two >> "$HOME/marks"
+      echo "out of two"
+  - {id: three, shell: 'echo three >> "$HOME/marks"'}
+"#;
+    // What is taken away; whether the run can go on; what `verify` says then.
+    for (part, resumes, verified) in
+        [("", false, 0), ("journal.jsonl", false, 0), ("out", true, 10), ("journal.jsonl and reserve", false, 0)]
+    {
+        let lab = Lab::new();
+        lab.book(BOOK);
+        let gate = lab.gate("gate");
+        let run = lab.start(&["run", "./book.yaml", "--yes"]);
+        let open = gate.reached();
+        let folder = lab.run_dir();
+        for part in part.split(" and ") {
+            let path = folder.join(part);
+            if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+        }
+        open.pass();
+        let ended = run.end().expect(9);
+        assert_eq!(lab.marks("marks"), ["one", "two"], "{part}");
+        let reserve = std::fs::read(folder.join("reserve")).unwrap_or_default();
+        let told = ended.err.clone() + &String::from_utf8_lossy(&reserve);
+        let end = |line: &str| line.contains(r#""event":"step_finished""#) && line.contains(r#""step":"two""#);
+        assert!(told.lines().any(end), "{part}: {told}");
+        if part.is_empty() {
+            assert!(ended.err.contains("it cannot be resumed") && ended.err.contains("is gone"), "{ended:#?}");
+            lab.call(&["resume", "last", "--yes"]).expect(2);
+        } else if resumes {
+            lab.call(&["resume", "last", "--yes"]).expect(0);
+            assert_eq!(lab.marks("marks"), ["one", "two", "three"]);
+            let said = lab.call(&["verify", "last"]).expect(verified);
+            assert!(said.out.contains("out/one.1.log"), "{said:#?}");
+        } else {
+            // Its record is gone, and nothing pretends otherwise.
+            let refused = lab.call(&["resume", "last", "--yes"]);
+            assert_ne!(refused.code, Some(0), "{part}: {refused:#?}");
+            assert!(refused.err.contains("journal.jsonl"), "{part}: {refused:#?}");
+            assert_eq!(lab.outcomes(), ["broken"], "{part}");
+            assert_eq!(lab.marks("marks"), ["one", "two"], "{part}");
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::{future::Future, path::Path, rc::Rc};
 use runsheet::{
     event::{Effect, Event, Outcome, Record, RunId, RunStarted, StepId, StepStatus},
     journal::{
-        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, Who,
-        default_state_dir, hex_sha256, verify,
+        Anchor, Cut, DiskStorage, Fault, MemoryStorage, Op, OpenRun, OutputLimits, RunStore, Standing, StoreError, TAG,
+        Who, default_state_dir, hex_sha256, verify,
     },
     port::{Journal, JournalError, Storage},
 };
@@ -95,8 +95,10 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             withheld: Vec::new(),
             error: None,
             interrupted: false,
+            no_effect: false,
             output_lost: false,
             notes: Vec::new(),
+            left_running: Vec::new(),
         },
     )
 }
@@ -254,7 +256,12 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     assert_eq!(store.read(&run_id()).unwrap().torn_bytes, 12);
     let report = verify(&store, &run_id(), None).unwrap();
     assert!(report.ok() && report.unproven[0].contains("line 2 is torn (12 bytes)"), "{:?}", report.unproven);
-    let first = Event::Recovered { cut_bytes: 12, saved_as: "journal.torn.1".into() };
+    let recovered = |torn: &[u8], name: &str| Event::Recovered {
+        cut_bytes: torn.len() as u64,
+        saved_as: name.into(),
+        sha256: Some(hex_sha256(torn)),
+    };
+    let first = recovered(b"{\"seq\":2,\"ti", "journal.torn.1");
     // Whoever opens it and dies before its record is durable leaves it to the next.
     for _ in 0..2 {
         let open = store.open(&run_id(), &who()).unwrap();
@@ -267,7 +274,7 @@ fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     drop(open);
     disk.edit(&path, |file| file.extend_from_slice(b"{\"seq\":3")).unwrap();
     let open = store.open(&run_id(), &who()).unwrap();
-    assert_eq!(open.recovered, [Event::Recovered { cut_bytes: 8, saved_as: "journal.torn.2".into() }]);
+    assert_eq!(open.recovered, [recovered(b"{\"seq\":3", "journal.torn.2")]);
     assert!(verify(&store, &run_id(), None).unwrap().ok());
     disk.edit(&store.run_dir(&run_id()).join("journal.torn.1"), Vec::clear).unwrap();
     assert!(!verify(&store, &run_id(), None).unwrap().ok());
@@ -338,6 +345,88 @@ fn where_the_reserve_fails_too_the_record_goes_to_the_last_resort() {
     assert_eq!(store.read(&run_id()).unwrap().records.len(), 3);
 }
 
+/// The last record is on the disk only once a resume has put it there, whatever can be read before that.
+#[test]
+fn an_end_that_could_not_be_written_is_made_durable_before_it_is_relied_on() {
+    let faults: [&[Fault]; 4] = [
+        &[Fault::on(Op::Write, Fault::ENOSPC).path("journal.jsonl")],
+        &[Fault::on(Op::Write, Fault::ENOSPC).path("journal.jsonl").keeping(50)],
+        &[Fault::on(Op::Sync, Fault::EIO).path("journal.jsonl")],
+        &[Fault::on(Op::Sync, Fault::EIO).forever()],
+    ];
+    for faults in faults {
+        for cut in cuts() {
+            let (disk, store) = memory();
+            let mut open = create(&store, &run_id());
+            open.hold(store.acquire(&["one".into()], &run_id(), "book", &who()).unwrap());
+            wait(open.journal.append(&step_started(2, "a", 1))).unwrap();
+            wait(open.journal.append(&step_finished(3, "a", 1, None))).unwrap();
+            faults.iter().for_each(|fault| disk.inject(fault.clone()));
+            wait(open.journal.append(&finished(4))).unwrap_err();
+            assert!(!open.journal.closed());
+            let _ = open.close();
+            disk.heal();
+            disk.kill();
+            // A resume that finds the end; then the power goes.
+            let open = store.open(&run_id(), &who()).unwrap();
+            let found = open.journal.closed();
+            assert!(found, "{faults:?}: the end is in the reserve, or still in memory");
+            open.close().unwrap();
+            assert_eq!(store.list().unwrap()[0].outcome, Standing::Ended(Outcome::Succeeded), "{faults:?}");
+            disk.power_cut(cut);
+            let open = store.open(&run_id(), &who()).unwrap_or_else(|error| panic!("{faults:?} {cut:?}: {error}"));
+            assert!(open.journal.closed(), "{faults:?} {cut:?}: it was over");
+            drop(open);
+            assert!(verify(&store, &run_id(), None).unwrap().ok());
+            store.acquire(&["one".into()], &id("20261120-201305-aaaaaa"), "book", &who()).unwrap();
+        }
+    }
+}
+
+/// At each of its operations, with each error, once and for good: no run, or all of one, and the next start is free.
+#[test]
+fn a_run_that_could_not_be_made_is_not_there_whatever_failed() {
+    let make = |store: &RunStore, run: &RunId| {
+        let locks = store.acquire(&["one".into()], run, "book", &who())?;
+        let mut open = store.create(run, &started(run), &files(), PLAN)?;
+        open.hold(locks);
+        Ok::<OpenRun, StoreError>(open)
+    };
+    let (whole, store) = memory();
+    make(&store, &run_id()).unwrap();
+    let trace = whole.trace();
+    assert!(trace.len() > 40, "{}", trace.len());
+    let (mut refused, mut made) = (0, 0);
+    for (at, (op, path)) in trace.iter().enumerate() {
+        let nth = trace[..=at].iter().filter(|(o, p)| o == op && p == path).count() as u64;
+        for errno in [Fault::ENOSPC, Fault::EIO, 30] {
+            for forever in [false, true] {
+                let (disk, store) = memory();
+                let fault = Fault::on(*op, errno).path(path.to_str().unwrap()).nth(nth);
+                disk.inject(if forever { fault.forever() } else { fault });
+                let why = format!("{op:?} {} {nth} {errno} {forever}", path.display());
+                match make(&store, &run_id()) {
+                    Ok(open) => {
+                        made += 1;
+                        assert_eq!(*op, Op::Append, "{why}: only the reserve may be missing");
+                        drop(open);
+                        assert!(verify(&store, &run_id(), None).unwrap().ok(), "{why}");
+                        continue;
+                    }
+                    Err(StoreError::Write { .. } | StoreError::Read { .. }) => refused += 1,
+                    Err(error) => panic!("{why}: {error}"),
+                }
+                disk.heal();
+                disk.kill();
+                assert_eq!(store.list().unwrap(), [], "{why}");
+                make(&store, &id("20261120-201305-aaaaaa")).unwrap_or_else(|error| panic!("{why}: {error}"));
+            }
+        }
+    }
+    println!("{refused} refusals, {made} runs");
+    assert!(refused > 240, "{refused}");
+}
+
 #[test]
 fn an_output_that_cannot_be_written_poisons_the_journal() {
     let (disk, store) = memory();
@@ -393,6 +482,25 @@ fn appends_that_come_together_share_a_sync() {
     let done: Vec<Op> = disk.trace()[before..].iter().map(|(op, _)| *op).collect();
     assert_eq!(done, [Op::Write, Op::Sync]);
     assert_eq!(store.read(&run_id()).unwrap().records.len(), 6);
+    // Each has a hash of its own, whoever took it to the disk.
+    let bytes = disk.read(&open.dir().join("journal.jsonl")).unwrap();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    for (seq, line) in (1..).zip(lines) {
+        assert_eq!(journal.hash_of(seq), Some(hex_sha256(&[TAG, line].concat())), "{seq}");
+    }
+    assert_eq!((journal.hash_of(0), journal.hash_of(7)), (None, None));
+    // One that was taken and is not durable yet has none to tell.
+    let late = step_started(7, "late", 1);
+    let append = journal.append(&late);
+    assert_eq!(journal.hash_of(7), None);
+    wait(append).unwrap();
+    assert_eq!(journal.hash_of(7), Some(journal.head()));
+    // So many are held, and no more.
+    for seq in 8..=1100 {
+        wait(journal.append(&record(seq, Event::RunPaused { reason: String::new() }))).unwrap();
+    }
+    assert_eq!((journal.hash_of(1100 - 1024), journal.hash_of(1100)), (None, Some(journal.head())));
+    assert!(journal.hash_of(1100 - 1023).is_some());
 }
 
 #[test]

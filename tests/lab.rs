@@ -82,6 +82,11 @@ impl Lab {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// What a file of the only run holds; nothing if there is none.
+    pub fn read_run(&self, name: &str) -> String {
+        std::fs::read_to_string(self.run_dir().join(name)).unwrap_or_default()
+    }
+
     /// The lines of a file of effects.
     pub fn marks(&self, name: &str) -> Vec<String> {
         self.read(name).lines().map(str::to_owned).collect()
@@ -203,8 +208,13 @@ impl Gate {
 pub struct Open(File);
 
 impl Open {
-    pub fn pass(mut self) {
-        self.0.write_all(b"go\n").unwrap();
+    pub fn pass(self) {
+        self.pass_with("go\n");
+    }
+
+    /// Lets it through with a word of its own.
+    pub fn pass_with(mut self, line: &str) {
+        self.0.write_all(line.as_bytes()).unwrap();
     }
 }
 
@@ -262,7 +272,8 @@ impl Drop for Running {
     }
 }
 
-fn drain(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+/// Reads a stream to its end beside everything else.
+pub fn drain(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         let _ = from.read_to_end(&mut bytes);

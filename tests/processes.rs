@@ -42,6 +42,7 @@ fn process<const N: usize>(argv: [&str; N]) -> ProcessRequest {
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],
         cwd: "/".into(),
         tty: false,
+        daemon: false,
         timeout: Some(PATIENCE),
         kill_grace: PATIENCE,
         record_dir: None,
@@ -225,6 +226,51 @@ fn what_keeps_replacing_itself_is_outrun() {
     assert!(end.timed_out);
     assert!(end.swept.iter().all(|swept| !swept.contains("still there")), "{:?}", end.swept);
     assert_eq!(alive(&marker), Vec::<String>::new());
+}
+
+/// Each leaves a family that got out of sight; the end of one is no business of the other.
+#[test]
+fn two_side_by_side_sweep_each_its_own() {
+    let world = world();
+    let folder = tempfile::tempdir().unwrap();
+    let both = |name: &str, text: &str| {
+        let (mut request, marker) = marked(text);
+        request.env.push(("MARK_OF".into(), name.into()));
+        request.step = StepId::new(name);
+        request.record_dir = Some(folder.path().into());
+        request.kill_grace = Duration::from_millis(100);
+        (request, marker)
+    };
+    let (first, first_marker) = both("first", &format!("{FUGITIVE} {FUGITIVE} echo up"));
+    let (second, second_marker) = both("second", &format!("{FUGITIVE} echo up; read -r _ < \"$GATE\"; exit 4"));
+    let gate = folder.path().join("gate");
+    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let mut second = second;
+    second.env.push(("GATE".into(), gate.to_str().unwrap().into()));
+    let (heard, other, cancel) = (Heard::default(), Heard::default(), Cancel::new());
+    on_one_thread(async {
+        let run = async {
+            let second_is_up = async {
+                // The script, what it has left, and the child of that; what these start comes and goes.
+                while other.out().is_empty() || alive(&second_marker).len() < 4 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
+            second_is_up.await;
+            let before = alive(&second_marker);
+            let end = world.run(&first, &heard, &cancel).await.unwrap().unwrap();
+            assert!(end.swept.len() >= 4, "{:?}", end.swept);
+            assert_eq!(alive(&first_marker), Vec::<String>::new());
+            let after = alive(&second_marker);
+            assert!(before.iter().filter(|pid| after.contains(pid)).count() >= 3, "{before:?} {after:?}");
+            std::fs::write(&gate, "go\n").unwrap();
+        };
+        let (end, ()) = futures_util::future::join(world.run(&second, &other, &cancel), run).await;
+        let end = end.unwrap().unwrap();
+        assert_eq!((end.exit, end.cancelled), (Some(4), false));
+        assert!(end.swept.len() >= 2, "{:?}", end.swept);
+    });
+    assert_eq!(alive(&second_marker), Vec::<String>::new());
 }
 
 #[test]
@@ -473,12 +519,8 @@ fn a_supervisor_that_is_killed_is_a_loss_and_not_an_end() {
     };
     let end = on_one_thread(async { futures_util::future::join(world.run(&request, &heard, &cancel), kill).await.0 });
     let Err(WorldError::Lost(why)) = end else { panic!("{end:?}") };
-    assert!(why.contains("look for process"), "{why}");
-    let pid: i32 = why.rsplit(' ').next().unwrap().parse().unwrap();
-    let _ = rustix::process::kill_process_group(
-        rustix::process::Pid::from_raw(pid).unwrap(),
-        rustix::process::Signal::KILL,
-    );
+    // Nobody watches what it left, so that is ended.
+    assert!(why.contains("what was left of it was ended: ") && why.contains(" sleep"), "{why}");
     assert_eq!(attempt_state(folder.path(), &request.step, 1).unwrap(), AttemptState::Gone);
 }
 

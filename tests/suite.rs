@@ -1,10 +1,12 @@
 //! The one integration binary: each topic is a module.
 
+mod anchored;
 mod bad;
 mod balrog;
 mod bytes;
 mod contract;
 mod disk;
+mod disk_moments;
 mod docs;
 mod edits;
 mod fields;
@@ -19,8 +21,14 @@ mod locked;
 mod masking;
 mod plan;
 mod processes;
+mod pruned;
+mod races;
 mod render;
 mod resumed;
+mod shared_disk;
+mod side_by_side;
+mod signed;
+mod simulated;
 mod standins;
 mod supervised;
 mod support;

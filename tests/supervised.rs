@@ -1,6 +1,8 @@
 //! Steps as processes, through the real binary: their ends, their signals, their output, their surroundings.
 
+mod daemons;
 mod ends;
+mod hostile;
 mod output;
 mod signals;
 mod surroundings;

@@ -3,7 +3,7 @@
 
 pub mod seat;
 
-use seat::Seat;
+pub(crate) use seat::Seat;
 
 use crate::support::Bed;
 

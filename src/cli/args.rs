@@ -1,6 +1,6 @@
 //! What can be typed. Decides nothing.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU16, path::PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
@@ -62,6 +62,8 @@ pub enum Verb {
     Verify(Verify),
     /// Write runbooks as Markdown documents
     Render(Render),
+    /// Remove old runs that are over
+    Prune(Prune),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
     #[command(hide = true)]
     Undo(Later),
@@ -77,8 +79,6 @@ pub enum Verb {
     Search(Later),
     #[command(hide = true)]
     Triage(Later),
-    #[command(hide = true)]
-    Prune(Later),
     #[command(hide = true)]
     New(Later),
     #[command(hide = true)]
@@ -170,6 +170,9 @@ pub struct Run {
     /// Ask before each step that changes something, or only what the runbook asks
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// How many steps that do not wait for each other may run side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub jobs: NonZeroU16,
     /// Nobody is there: answer plain confirmations with yes, and pause at any other question
     #[arg(long, short)]
     pub yes: bool,
@@ -179,6 +182,13 @@ pub struct Run {
     /// Show everything that would be done, and do none of it; the same as `plan`
     #[arg(long)]
     pub dry_run: bool,
+    /// Sign the head of the record with an SSH key before anything is done, at a pause and at the end: the first key of
+    /// the agent, else one of ~/.ssh, or that of this file (a public key is looked for in the agent)
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true)]
+    pub sign: Option<Option<PathBuf>>,
+    /// Tell the head of the record on standard error at the start, after each step that changes something, and at the end
+    #[arg(long)]
+    pub anchor: bool,
     /// Events as JSON lines on standard output; people's text goes to standard error
     #[arg(long)]
     pub json: bool,
@@ -198,6 +208,9 @@ pub struct Resume {
     /// Ask before each step that changes something, or only what the runbook asks
     #[arg(long, value_name = "MODE")]
     pub mode: Option<Mode>,
+    /// How many steps that do not wait for each other may run side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub jobs: NonZeroU16,
     /// Nobody is there: answer plain confirmations with yes, and pause at any other question
     #[arg(long, short)]
     pub yes: bool,
@@ -213,6 +226,13 @@ pub struct Resume {
     /// How you know
     #[arg(long, value_name = "TEXT", requires = "step")]
     pub reason: Option<String>,
+    /// Sign the head of the record with an SSH key before anything is done, at a pause and at the end: the first key of
+    /// the agent, else one of ~/.ssh, or that of this file (a public key is looked for in the agent)
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true)]
+    pub sign: Option<Option<PathBuf>>,
+    /// Tell the head of the record on standard error at the start, after each step that changes something, and at the end
+    #[arg(long)]
+    pub anchor: bool,
     /// Events as JSON lines on standard output; people's text goes to standard error
     #[arg(long)]
     pub json: bool,
@@ -261,9 +281,25 @@ pub struct Verify {
     /// Runs: ids, beginnings of ids, or `last`
     #[arg(value_name = "RUN", required = true)]
     pub runs: Vec<String>,
-    /// A hash that was noted earlier and must occur in the journal
+    /// A hash that was noted earlier and must occur in the journal; of one run
     #[arg(long, value_name = "HASH")]
     pub anchor: Option<String>,
+    /// Who may sign, in the form of ssh-keygen(1), ALLOWED SIGNERS; what none of them has signed is not verified
+    #[arg(long, value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct Prune {
+    /// Only runs that ended at least this long ago, such as 90d
+    #[arg(long, value_name = "DURATION")]
+    pub older_than: String,
+    /// Show what would be removed, and remove nothing
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Remove without asking
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 #[derive(clap::Args)]

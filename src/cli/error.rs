@@ -3,7 +3,7 @@
 use crate::{
     journal::StoreError,
     library::LibraryError,
-    text::{DrawStyle, Source, draw_all},
+    text::{DrawStyle, Source, draw_all, one_line},
 };
 
 /// Exit codes, as documented.
@@ -74,10 +74,14 @@ impl From<LibraryError> for CliError {
 
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> CliError {
-        let message = format!("could not {error}");
+        // Names of runs, locks and people come from outside, and from other machines.
+        let message = format!("could not {}", one_line(&error.to_string()));
         match error {
             StoreError::Locked(_) => CliError::new(code::LOCKED, message),
             StoreError::Write { .. } => CliError::new(code::JOURNAL, message),
+            StoreError::NoLocks { .. } => CliError::new(code::JOURNAL, message)
+                .hint("nothing was run; keep runs on a disk of this machine: --state-dir FOLDER, or XDG_STATE_HOME")
+                .hint("to go on with a run that is there already, copy that folder and resume from the copy"),
             StoreError::NoSuchRun(_) => CliError::usage(message).hint("`runsheet history` lists the runs"),
             StoreError::Ambiguous { .. } => CliError::usage(message).hint("give more of the id"),
             StoreError::BadLine { .. } | StoreError::Damaged { .. } => {

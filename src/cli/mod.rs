@@ -10,11 +10,13 @@ mod inputs;
 mod list;
 mod outcome;
 mod plan;
+mod prune;
 mod render;
 mod report;
 mod resume;
 mod run;
 mod session;
+mod sign;
 mod source;
 mod verify;
 
@@ -89,6 +91,7 @@ pub fn main() -> u8 {
         args::Verb::Report(flags) => report::report(&context, &flags),
         args::Verb::Verify(flags) => verify::verify(&context, &flags),
         args::Verb::Render(flags) => render::render(&context, &flags),
+        args::Verb::Prune(flags) => prune::prune(&context, &flags),
         args::Verb::Undo(_) => later("undo"),
         args::Verb::Test(_) => later("test"),
         args::Verb::Rehearse(_) => later("rehearse"),
@@ -96,7 +99,6 @@ pub fn main() -> u8 {
         args::Verb::Replay(_) => later("replay"),
         args::Verb::Search(_) => later("search"),
         args::Verb::Triage(_) => later("triage"),
-        args::Verb::Prune(_) => later("prune"),
         args::Verb::New(_) => later("new"),
         args::Verb::Eject(_) => later("eject"),
         args::Verb::Schema(_) => later("schema"),

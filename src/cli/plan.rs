@@ -199,6 +199,7 @@ async fn walk(
     let publisher = Publisher::new(world, &Nowhere, sinks, context.redactor.clone(), state);
     let drawn = source.clone();
     let options = Options {
+        jobs: 1,
         step_mode: false,
         base_env: Vec::new(),
         cwd,

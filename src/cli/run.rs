@@ -8,6 +8,7 @@ use super::{
     error::code,
     files, inputs, outcome, session,
     session::{Person, Session},
+    sign::Signing,
     source,
 };
 use crate::{
@@ -34,12 +35,13 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     session::check_answers(&plan, flags.answers.as_deref())?;
-    let world = RealWorld::new(RealWorld::own_program());
+    let world = RealWorld::new(RealWorld::own_program()).adopting();
     let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
     let cwd = inputs::working_folder(&plan)?;
+    let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
     let secrets = inputs::ask_secrets(&ready.runbook, person.attended(), &context.redactor)?;
 
     let store = context.store()?;
@@ -77,7 +79,11 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let first = context.redactor.record(first);
     sweep(&store, &world);
     let files = [(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
-    let mut open = store.create(&id, &first, &files, &plan_json)?;
+    let made = store.prepare(&id, &first, &files, &plan_json)?;
+    if let Some(signing) = &signing {
+        signing.begin(context, &made).await?;
+    }
+    let mut open = made.begin()?;
     open.hold(held);
     let end = Session {
         context,
@@ -90,13 +96,15 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         operator: who.operator.clone(),
         cwd,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        jobs: usize::from(flags.jobs.get()),
         json: flags.json,
+        anchor: flags.anchor,
         secrets,
         decisions: indexmap::IndexMap::new(),
     }
     .go(std::slice::from_ref(&first), Vec::new())
     .await;
-    outcome::finish(context, open, &end)
+    outcome::finish(context, open, &end, signing.as_ref()).await
 }
 
 /// Removes what starts left that were killed before their run was there. An hour old, so that a run that another program

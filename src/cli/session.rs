@@ -8,11 +8,11 @@ use super::{CliError, Context, error::code};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
     event::{Event, Outcome, Record, RunId, RunState, StepId},
-    journal::{OpenRun, Who},
+    journal::{DiskJournal, OpenRun, Who},
     operators::{Given, Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink, StepError},
-    sinks::{JsonLines, LineOptions, Lines},
+    sinks::{Anchors, HashOf, JsonLines, LineOptions, Lines},
     syntax::{Entry, Node, NodeKind, decode, yaml},
     text::{Diagnostic, Source, draw},
     value::{Secret, Value},
@@ -153,6 +153,8 @@ pub struct Shown<'a> {
     pub json: bool,
     pub attended: bool,
     pub plan: &'a Plan,
+    /// The hashes of records, where anchors are wanted.
+    pub hashes: Option<HashOf>,
 }
 
 /// Everything the engine needs that a run and a resume find in different ways.
@@ -167,7 +169,10 @@ pub struct Session<'a> {
     pub operator: String,
     pub cwd: std::path::PathBuf,
     pub step_mode: bool,
+    pub jobs: usize,
     pub json: bool,
+    /// Heads of the record are told as it grows.
+    pub anchor: bool,
     pub secrets: IndexMap<String, Secret>,
     pub decisions: IndexMap<String, Decision>,
 }
@@ -177,13 +182,14 @@ impl<'a> Session<'a> {
     /// `resumed` is what goes before everything else where the run was begun earlier.
     pub async fn go(self, first: &[Record], resumed: Vec<Event>) -> RunEnd {
         let journal = self.open.journal.clone();
-        let publisher = match self.opened(journal.as_ref(), first, resumed).await {
+        let publisher = match self.opened(&journal, first, resumed).await {
             Ok(publisher) => publisher,
             Err(end) => return end,
         };
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
+            jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,
@@ -207,7 +213,7 @@ impl<'a> Session<'a> {
             outcome => Event::RunFinished { outcome, code: end.code, reason: end.reason.clone() },
         });
         let journal = self.open.journal.clone();
-        match self.opened(journal.as_ref(), &[], resumed).await {
+        match self.opened(&journal, &[], resumed).await {
             Ok(_) => end,
             Err(end) => end,
         }
@@ -216,7 +222,7 @@ impl<'a> Session<'a> {
     /// What publishes everything of this session, with its first events on record.
     async fn opened<'j>(
         &self,
-        journal: &'j dyn crate::port::Journal,
+        journal: &'j Rc<DiskJournal>,
         first: &[Record],
         resumed: Vec<Event>,
     ) -> Result<Publisher<'j>, RunEnd>
@@ -224,11 +230,15 @@ impl<'a> Session<'a> {
         'a: 'j,
     {
         let world: &'a RealWorld = self.world;
-        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan };
+        let hashes: Option<HashOf> = self.anchor.then(|| {
+            let journal = Rc::clone(journal);
+            Rc::new(move |seq| journal.hash_of(seq)) as HashOf
+        });
+        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes };
         let before = (!resumed.is_empty()).then_some(&self.open.state);
         let sinks = sinks(self.context, &shown, before);
         let (redactor, state) = (self.context.redactor.clone(), self.open.state.clone());
-        let publisher = Publisher::new(world, journal, sinks, redactor, state);
+        let publisher = Publisher::new(world, journal.as_ref(), sinks, redactor, state);
         for record in first {
             publisher.show(record);
         }
@@ -265,13 +275,18 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) ->
         verbose: context.global.verbose,
         interactive: shown.attended,
     };
-    let lines = Lines::new(Box::new(std::io::stderr()), options, titles).headed(&shown.plan.runbook.title.value);
+    let mut lines = Lines::new(Box::new(std::io::stderr()), options, titles).headed(&shown.plan.runbook.title.value);
+    let mut json = JsonLines::new(Box::new(std::io::stdout()));
+    if let Some(hashes) = &shown.hashes {
+        lines = lines.anchored(Anchors::new(Rc::clone(hashes), before));
+        json = json.anchored(Anchors::new(Rc::clone(hashes), before));
+    }
     if let Some(before) = before {
         lines.goes_on(before);
     }
     let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(lines)];
     if shown.json {
-        sinks.push(Rc::new(JsonLines::new(Box::new(std::io::stdout()))));
+        sinks.push(Rc::new(json));
     }
     sinks
 }
@@ -285,7 +300,7 @@ pub fn width() -> usize {
 }
 
 /// Signals of this process, as the engine understands them.
-fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
+pub fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let kinds = [

@@ -38,6 +38,8 @@ impl Engine<'_> {
             _ => 0,
         };
         let mut asked = false;
+        // While somebody is asked, what runs goes on, its repeats included, and nothing starts.
+        self.signals.may_start().await.map_err(StepError::Paused)?;
         loop {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
@@ -113,6 +115,7 @@ impl Engine<'_> {
 
     /// One attempt, on record before it begins and when it has ended.
     async fn attempt(&self, step: &Step, task: &dyn Task) -> Result<Ended, StepError> {
+        self.end_daemons_of(&step.path).await?;
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();
@@ -130,7 +133,7 @@ impl Engine<'_> {
                 None => task.run(&cx).await,
             }
         };
-        let report = match self.guarded(cx.cancel(), limited).await? {
+        let report = match self.guarded(step, cx.cancel(), limited).await {
             Ok(report) => report,
             Err(StepError::Declined(why)) => {
                 let report = StepReport::failed(Failure::plain(why.clone()));
@@ -257,8 +260,9 @@ impl Engine<'_> {
                 _ = self.signals.stopped() => {}
             }
         };
-        self.guarded(&cancel, std::pin::pin!(pause)).await?;
-        Ok(true)
+        self.guarded(step, &cancel, pause).await;
+        // Whoever interrupts the pause does not want the step sooner.
+        Ok(cancel.level() == 0)
     }
 
     pub(super) fn title(&self, step: &Step) -> String {

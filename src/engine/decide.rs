@@ -1,7 +1,6 @@
 //! What follows from a question before a step, or from its failure: the operator's answers and what the file says. Starts nothing.
 
 use indexmap::IndexMap;
-use serde_json::Map;
 
 use super::{
     Engine, Standing,
@@ -27,10 +26,10 @@ impl Engine<'_> {
         let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), &shown);
         loop {
-            let answer = match self.ask(question.clone()).await?.0 {
+            let answer = match self.ask(question.clone()).await? {
                 Reply::Unasked => return Ok(None),
                 Reply::Answer(answer) => answer,
-                Reply::Nobody { why } | Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Nobody { why } | Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
                 "run" => return Ok(None),
@@ -54,7 +53,8 @@ impl Engine<'_> {
     /// After a failure or an unknown end: what the file says, or what the operator says.
     pub(super) async fn after(&self, step: &Step, ended: &Ended, last: bool) -> Result<Next, StepError> {
         let unknown = ended.status == StepStatus::Unknown;
-        if self.signals.stop_reason().is_some() {
+        // After a no somebody may still say what became of a change that ran beside it.
+        if self.signals.stop_reason().is_some() && !(unknown && self.signals.only_declined()) {
             return Ok(Next::Over(Standing::Blocks));
         }
         if !unknown {
@@ -89,19 +89,17 @@ impl Engine<'_> {
             return Ok(Next::Over(Standing::Blocks));
         }
         loop {
-            let (reply, number) = self.ask(question.clone()).await?;
-            let answer = match reply {
+            // Unattended, `ask` means `stop`.
+            let answer = match self.ask_else(question.clone(), (!unknown).then_some("stop")).await? {
                 Reply::Answer(answer) => answer,
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
-                // Unattended, `ask` means `stop`.
-                Reply::Nobody { why } => {
-                    self.answer_for_nobody(number, step, "stop", why).await?;
+                Reply::Nobody { .. } => {
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
                 // Nothing hangs on it: what it would give stays unknown.
                 Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
-                Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
@@ -116,26 +114,6 @@ impl Engine<'_> {
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
             }
         }
-    }
-
-    /// Nobody is there, and what follows needs nobody: the question is over, and the record says how.
-    pub(super) async fn answer_for_nobody(
-        &self,
-        question: u32,
-        step: &Step,
-        answer: &str,
-        why: String,
-    ) -> Result<(), StepError> {
-        self.publisher
-            .publish(Event::QuestionAnswered {
-                question,
-                step: Some(step.path.clone()),
-                answer: answer.to_owned(),
-                reason: Some(why),
-                by: self.operator.name(),
-                values: Map::new(),
-            })
-            .await
     }
 
     pub(super) async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {

@@ -65,6 +65,9 @@ impl Engine<'_> {
                 report.failure = Some(failure);
             }
         }
+        if let (StepStatus::Failed, Some(failure), Some(hint)) = (status, &mut report.failure, report.hint) {
+            failure.add_hint(hint);
+        }
         (report, status, gathered)
     }
 
@@ -173,6 +176,7 @@ impl Engine<'_> {
         if output.lost {
             notes.push("its output could not be kept".into());
         }
+        let left_running = self.left_by(step, attempt, report, status, &mut notes).await;
         let captures: Map<_, _> = gathered
             .values
             .iter()
@@ -196,8 +200,10 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
+                left_running,
             })
             .await
     }
@@ -225,7 +231,7 @@ impl Engine<'_> {
             Err(diagnostic) => return Ok(Verified::Undecided(diagnostic.message)),
         };
         cx.only_looks();
-        let report = self.guarded(cx.cancel(), task.run(cx)).await??;
+        let report = self.guarded(step, cx.cancel(), task.run(cx)).await?;
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
         }
@@ -252,13 +258,14 @@ impl Engine<'_> {
         self.publisher.publish(event).await
     }
 
-    /// For a resume: judges an end that a supervisor wrote down.
+    /// For a resume: judges an end that a supervisor wrote down, or one that nobody saw.
     pub(super) async fn adopt(
         &self,
         step: &Step,
         attempt: u32,
         mut report: StepReport,
         look: bool,
+        unseen: bool,
     ) -> Result<Ended, StepError> {
         let began = self.world.now();
         let cx = self.context(step, attempt);
@@ -277,6 +284,9 @@ impl Engine<'_> {
                     report.failure = Some(Failure::plain(format!("verified: not in place ({found})")));
                     status = StepStatus::Failed;
                     not_in_place = true;
+                    if unseen {
+                        cx.had_no_effect();
+                    }
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }

@@ -1,5 +1,7 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
+use std::borrow::Cow;
+
 use crate::{
     event::StepId,
     model::{Shown, Step},
@@ -9,8 +11,8 @@ use crate::{
 /// Lines of a command that are shown before it is run.
 const SHOWN: usize = 16;
 
-fn choice(key: char, name: &'static str, consequence: impl Into<String>) -> Choice {
-    Choice { key, name, consequence: consequence.into(), needs_reason: false }
+fn choice(key: char, name: impl Into<Cow<'static, str>>, consequence: impl Into<String>) -> Choice {
+    Choice { key, name: name.into(), consequence: consequence.into(), needs_reason: false }
 }
 
 fn with_reason(choice: Choice) -> Choice {
@@ -113,21 +115,58 @@ pub(super) fn still_running(step: &StepId, title: String, effects: &[String], ou
     }
 }
 
-/// Ctrl-C while a step runs.
-pub(super) fn interrupt() -> Question {
+/// What the command line has answered already.
+pub(super) fn decided(step: &StepId) -> Question {
+    Question {
+        step: Some(step.clone()),
+        title: step.to_string(),
+        message: "Whether this step took effect was decided on the command line.".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Unknown,
+        choices: vec![choice('d', "done", "it took effect"), choice('n', "not-done", "it did not take effect")],
+    }
+}
+
+/// Ctrl-C while steps run. Each of several can be interrupted alone; those beyond the ninth go with the others.
+pub(super) fn interrupt(running: &[StepId]) -> Question {
+    let several = running.len() > 1;
+    let (them, each) = if several { ("the steps", "every step") } else { ("the step", "the step") };
+    let mut choices = vec![
+        choice('g', "go-on", "go on as if nothing had happened"),
+        choice('f', "finish", format!("let {them} finish, then pause")),
+        choice('i', "interrupt", format!("interrupt {each} (INT), then pause")),
+    ];
+    if several {
+        let one = |(key, step): (char, &StepId)| {
+            choice(key, one_of(step), format!("interrupt {step} alone (INT); the others go on"))
+        };
+        choices.extend(('1'..='9').zip(running).map(one));
+    }
+    choices.push(choice('k', "kill", format!("kill {each} now, then pause")));
+    let message = match running {
+        [step] => format!("{step} goes on until you decide."),
+        _ => {
+            let names: Vec<&str> = running.iter().map(StepId::as_str).collect();
+            format!("{} steps go on until you decide: {}", names.len(), names.join(", "))
+        }
+    };
     Question {
         step: None,
         title: "Ctrl-C".into(),
-        message: "The running step goes on until you decide.".into(),
+        message,
         context: Vec::new(),
         kind: QuestionKind::Interrupt,
-        choices: vec![
-            choice('g', "go-on", "go on as if nothing had happened"),
-            choice('f', "finish", "let the step finish, then pause"),
-            choice('i', "interrupt", "interrupt the step (INT), then pause"),
-            choice('k', "kill", "kill the step now, then pause"),
-        ],
+        choices,
     }
+}
+
+fn one_of(step: &StepId) -> String {
+    format!("interrupt {step}")
+}
+
+/// Whether an answer to that menu is meant for one step alone, and for this one.
+pub(super) fn interrupts(answer: &str, step: &StepId) -> bool {
+    answer == one_of(step)
 }
 
 /// A value that is not on record and cannot be made again.

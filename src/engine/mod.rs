@@ -3,34 +3,36 @@
 
 mod attempt;
 mod context;
+mod daemons;
 mod decide;
 mod judge;
 mod menu;
 mod prepare;
 mod publish;
+mod questions;
 mod resume;
+mod schedule;
 mod secret_captures;
 mod signals;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     rc::Rc,
 };
 
 use indexmap::IndexMap;
-use serde_json::Map;
 
 pub use prepare::secret_sources;
 pub use publish::Publisher;
+use schedule::ListEnd;
 pub use signals::Signal;
 
 use crate::{
     event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
-    model::{Graph, OnFailure, Step},
+    model::Step,
     plan::Plan,
-    port::{Answer, Failure, Journal, JournalError, Operator, Question, QuestionKind, Reply, StepError, World},
+    port::{Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
     text::Diagnostic,
     value::{Scope, Slot, Value},
@@ -40,6 +42,8 @@ use crate::{
 pub struct Options {
     /// Ask before each step that changes something.
     pub step_mode: bool,
+    /// How many steps may run side by side; at least one does.
+    pub jobs: usize,
     /// What steps see of the operator's environment.
     pub base_env: Vec<(String, String)>,
     /// Where steps run.
@@ -85,76 +89,12 @@ pub struct Engine<'a> {
     signals: signals::Signals,
 }
 
-/// How far a list of steps came.
-struct ListEnd {
-    failed: Vec<String>,
-    unknown: Vec<String>,
-    /// Steps whose needs never came true.
-    waiting: Vec<String>,
-}
-
 /// Whether later steps may build on a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Satisfied,
     /// It failed or its effect is open, and nothing may build on it.
     Blocks,
-}
-
-/// Steps that may start, in file order, and how many needs the others still have.
-struct Queue {
-    ready: BTreeSet<usize>,
-    open: Vec<usize>,
-    /// Those that are over or were given out; none comes twice.
-    begun: Vec<bool>,
-    /// The steps that wait for each.
-    after: Vec<Vec<usize>>,
-}
-
-impl Queue {
-    fn of(graph: &Graph, standing: &BTreeMap<usize, Standing>, last: bool) -> Queue {
-        let count = graph.edges.len();
-        let mut queue = Queue {
-            ready: BTreeSet::new(),
-            open: vec![0; count],
-            begun: vec![false; count],
-            after: vec![Vec::new(); count],
-        };
-        for (index, edges) in graph.edges.iter().enumerate() {
-            queue.open[index] = edges.len();
-            for on in edges.keys() {
-                queue.after[*on].push(index);
-            }
-        }
-        queue.ready.extend((0..count).filter(|index| queue.open[*index] == 0));
-        for index in standing.keys() {
-            queue.begun[*index] = true;
-            queue.ready.remove(index);
-        }
-        for (index, standing) in standing {
-            queue.over(*index, *standing, last);
-        }
-        queue
-    }
-
-    fn next(&mut self) -> Option<usize> {
-        let next = self.ready.pop_first()?;
-        self.begun[next] = true;
-        Some(next)
-    }
-
-    /// In `finally` each step is tried, so there a failure satisfies as well.
-    fn over(&mut self, index: usize, standing: Standing, last: bool) {
-        if standing == Standing::Blocks && !last {
-            return;
-        }
-        for after in &self.after[index] {
-            self.open[*after] -= 1;
-            if self.open[*after] == 0 && !self.begun[*after] {
-                self.ready.insert(*after);
-            }
-        }
-    }
 }
 
 impl<'a> Engine<'a> {
@@ -198,12 +138,21 @@ impl<'a> Engine<'a> {
 
     /// Runs what is left of the plan and closes or pauses the run.
     pub async fn run(&self) -> RunEnd {
+        tokio::select! {
+            biased;
+            end = self.whole() => end,
+            never = self.mind_signals() => match never {},
+        }
+    }
+
+    async fn whole(&self) -> RunEnd {
         let result = self.main_part().await;
+        self.signals.wound_down();
         let end = match result {
             Ok(list) => self.judge(&list),
             Err(StepError::Paused(why)) => return self.interrupted(why).await,
             Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
-            Err(StepError::Declined(why)) => RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) },
+            Err(StepError::Declined(why)) => self.declined(why),
             Err(StepError::Journal(error)) => return journal_lost(&error),
             Err(StepError::Fault(why)) => return fault(why),
         };
@@ -216,7 +165,9 @@ impl<'a> Engine<'a> {
         if !end.outcome.closes() {
             return self.close(end).await;
         }
-        match self.final_part(end).await {
+        let result = self.final_part(end).await;
+        self.signals.wound_down();
+        match result {
             Ok(end) => self.close(end).await,
             // A no at the very end was taken there already; it cannot come here.
             Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
@@ -241,6 +192,7 @@ impl<'a> Engine<'a> {
         }
         self.restore().await?;
         if let Some(why) = self.was_declined() {
+            self.decide_open_ends().await?;
             self.settle_open_ends();
             self.make_again_for_finally().await?;
             return Err(StepError::Declined(why));
@@ -278,23 +230,6 @@ impl<'a> Engine<'a> {
                 self.settle(step, status, &IndexMap::new());
             }
         }
-    }
-
-    /// What failed, what is unknown and what never ran.
-    fn ends(&self, steps: &[Step], is_over: impl Fn(usize) -> bool) -> ListEnd {
-        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
-        let state = self.publisher.state();
-        for (index, step) in steps.iter().enumerate() {
-            let name = step.path.to_string();
-            match state.steps.get(&step.path).and_then(|s| s.status()) {
-                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
-                Some(StepStatus::Failed) => end.failed.push(name),
-                Some(StepStatus::Unknown) => end.unknown.push(name),
-                None if !is_over(index) => end.waiting.push(name),
-                _ => {}
-            }
-        }
-        end
     }
 
     /// `finally`: each step is tried; a failure there makes a success a failure.
@@ -340,7 +275,8 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        match self.publisher.publish(event).await {
+        let settled = self.settle_daemons(end.outcome.closes()).await;
+        match self.publish_after(settled, event).await {
             Ok(()) => end,
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
@@ -349,73 +285,42 @@ impl<'a> Engine<'a> {
 
     /// A stop from outside. Where it left an effect open and nobody is there to be asked, that is how the run stands.
     async fn interrupted(&self, why: String) -> RunEnd {
-        let open: Vec<String> = {
-            let state = self.publisher.state();
-            let unknown = |step: &StepState| step.status() == Some(StepStatus::Unknown);
-            state.steps.iter().filter(|(_, step)| unknown(step)).map(|(path, _)| path.to_string()).collect()
-        };
+        let open = self.open_effects();
         if open.is_empty() || !self.signals.interrupted() || self.operator.attended() {
             return self.pause(why).await;
         }
-        let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
-        self.close(RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }).await
+        self.close(undecided(&why, &open)).await
+    }
+
+    /// A no ends the run. What ran beside it and left its effect open is still to be decided.
+    fn declined(&self, why: String) -> RunEnd {
+        let open = self.open_effects();
+        if open.is_empty() {
+            return RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) };
+        }
+        undecided(&why, &open)
+    }
+
+    /// Steps of which nobody knows whether they took effect, but for one at which the operator quit with that in view.
+    fn open_effects(&self) -> Vec<String> {
+        let state = self.publisher.state();
+        let open = |of: &StepState| {
+            of.status() == Some(StepStatus::Unknown) && of.answers.last().is_none_or(|answer| answer.0 != "quit")
+        };
+        state.steps.iter().filter(|(_, of)| open(of)).map(|(path, _)| path.to_string()).collect()
+    }
+
+    async fn publish_after(&self, before: Result<(), StepError>, event: Event) -> Result<(), StepError> {
+        before?;
+        self.publisher.publish(event).await
     }
 
     async fn pause(&self, why: String) -> RunEnd {
-        match self.publisher.publish(Event::RunPaused { reason: why.clone() }).await {
+        let settled = self.settle_daemons(false).await;
+        match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => fault(why),
             Err(error) => journal_lost(&JournalError(error.to_string())),
-        }
-    }
-
-    /// Runs a list, each step once everything it needs is over, in file order where there is a choice.
-    async fn list(&self, steps: &[Step], graph: &Graph, last: bool) -> Result<ListEnd, StepError> {
-        let mut standing: BTreeMap<usize, Standing> = BTreeMap::new();
-        for (index, step) in steps.iter().enumerate() {
-            if let Some(known) = self.standing_of(step) {
-                standing.insert(index, known);
-            }
-        }
-        let mut queue = Queue::of(graph, &standing, last);
-        let mut stopped = false;
-        loop {
-            if let Some(why) = self.signals.stop_reason_now().await {
-                return Err(StepError::Paused(why));
-            }
-            if stopped && !last {
-                break;
-            }
-            let Some(index) = queue.next() else { break };
-            let result = self.step(&steps[index], last).await?;
-            if result == Standing::Blocks {
-                stopped = true;
-            }
-            standing.insert(index, result);
-            queue.over(index, result, last);
-        }
-        Ok(self.ends(steps, |index| standing.contains_key(&index)))
-    }
-
-    /// What a step that is over already means for those after it.
-    fn standing_of(&self, step: &Step) -> Option<Standing> {
-        let state = self.publisher.state();
-        let state = state.steps.get(&step.path)?;
-        match &state.phase {
-            StepPhase::Finished { withheld, .. }
-                if !withheld.is_empty() && state.idempotent && self.needs_again(step, withheld) =>
-            {
-                None
-            }
-            StepPhase::Finished { status: StepStatus::Failed, .. } if step.on_failure == OnFailure::Continue => {
-                Some(Standing::Satisfied)
-            }
-            // Failed and unknown steps of an earlier session are decided anew.
-            StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } => None,
-            // Its intent could not be put on record, so that nothing was done.
-            StepPhase::Finished { status: StepStatus::NotRun, .. } => None,
-            StepPhase::Finished { .. } | StepPhase::Skipped { .. } => Some(Standing::Satisfied),
-            StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
         }
     }
 
@@ -503,74 +408,6 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
-    pub(crate) async fn ask(&self, mut question: Question) -> Result<(Reply, u32), StepError> {
-        let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
-        if self.plan.runbook.all_steps().any(critical) {
-            question.choices.retain(|choice| choice.name != "skip");
-        }
-        let redactor = self.publisher.redactor();
-        question.title = redactor.text(&question.title).into_owned();
-        question.message = redactor.text(&question.message).into_owned();
-        for line in &mut question.context {
-            *line = redactor.text(line).into_owned();
-        }
-        for choice in &mut question.choices {
-            choice.consequence = redactor.text(&choice.consequence).into_owned();
-        }
-        match &mut question.kind {
-            QuestionKind::Manual { open, evidence } => {
-                if let Some(open) = open {
-                    *open = redactor.text(open).into_owned();
-                }
-                for evidence in evidence {
-                    evidence.prompt = redactor.text(&evidence.prompt).into_owned();
-                }
-            }
-            // Masked, nobody could type it; as it is, everybody would see it.
-            QuestionKind::Confirm { type_back: Some(text), .. } if redactor.holds(text) => {
-                let why = format!("the text to be typed for {} holds a secret, so it cannot be shown", question.title);
-                return Err(StepError::Paused(why));
-            }
-            _ => {}
-        }
-        let number = self.publisher.state().questions + 1;
-        self.publisher
-            .publish(Event::QuestionAsked {
-                question: number,
-                step: question.step.clone(),
-                about: question.kind.about().to_owned(),
-                message: question.message.clone(),
-                choices: question.choices.iter().map(|choice| choice.name.to_owned()).collect(),
-            })
-            .await?;
-        let reply = tokio::select! {
-            reply = self.operator.ask(&question) => reply,
-            why = self.signals.stopped() => Reply::Closed { why },
-            why = self.signals.at_question(|| self.world.now()) => Reply::Closed { why },
-        };
-        let (answer, reason, values) = match &reply {
-            Reply::Answer(Answer { word, reason, values, .. }) => {
-                let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
-                (word.clone(), reason.clone(), values)
-            }
-            // The question stays open in the journal: it is asked again.
-            Reply::Nobody { .. } | Reply::Closed { .. } => return Ok((reply, number)),
-            Reply::Unasked => ("not asked".to_owned(), None, Map::new()),
-        };
-        self.publisher
-            .publish(Event::QuestionAnswered {
-                question: number,
-                step: question.step.clone(),
-                answer,
-                reason,
-                by: self.operator.name(),
-                values,
-            })
-            .await?;
-        Ok((reply, number))
-    }
-
     pub(crate) fn effect_of(step: &Step) -> Effect {
         step.body.effect
     }
@@ -578,6 +415,11 @@ impl<'a> Engine<'a> {
     pub(crate) fn state(&self) -> std::cell::Ref<'_, RunState> {
         self.publisher.state()
     }
+}
+
+fn undecided(why: &str, open: &[String]) -> RunEnd {
+    let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
+    RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
 }
 
 fn journal_lost(error: &JournalError) -> RunEnd {

@@ -1,6 +1,6 @@
 //! The one place where an event becomes a record: numbered, masked, checked, durable, then shown. Knows no steps.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use crate::{
     event::{Event, Progress, Record, Redactor, RunState},
@@ -14,8 +14,8 @@ pub struct Publisher<'a> {
     redactor: Redactor,
     state: RefCell<RunState>,
     began: Duration,
-    /// Records are appended in the order of their numbers.
-    turn: tokio::sync::Mutex<()>,
+    /// Records that are on their way to the disk, in the order of their numbers, in which they are shown.
+    under_way: RefCell<VecDeque<Rc<Record>>>,
     poisoned: RefCell<Option<JournalError>>,
 }
 
@@ -36,15 +36,18 @@ impl<'a> Publisher<'a> {
             redactor,
             state: RefCell::new(state),
             began,
-            turn: tokio::sync::Mutex::new(()),
+            under_way: RefCell::new(VecDeque::new()),
             poisoned: RefCell::new(None),
         }
     }
 
     /// Resolves when the record is durable; then it is shown.
+    ///
+    /// Steps that run side by side publish side by side: a record has its number and its place in the journal before
+    /// anything is awaited, and whoever of them comes to the disk first takes the others along.
     pub async fn publish(&self, event: Event) -> Result<(), StepError> {
-        let _turn = self.turn.lock().await;
-        let record = self.number(event)?;
+        let record = Rc::new(self.number(event)?);
+        self.under_way.borrow_mut().push_back(Rc::clone(&record));
         // Once it failed the journal keeps refusing, and puts what still ends where it may yet be found.
         if let Err(error) = self.journal.append(&record).await {
             self.poison(error);
@@ -53,10 +56,20 @@ impl<'a> Publisher<'a> {
             return Err(error.into());
         }
         tracing::debug!(seq = record.seq, step = record.event.step().map(tracing::field::display), "on record");
-        for sink in &self.sinks {
-            sink.accept(&record);
-        }
+        self.show_to(record.seq);
         Ok(())
+    }
+
+    /// A record is durable only if all before it are: these are shown as well, in their order.
+    fn show_to(&self, seq: u64) {
+        loop {
+            let next = {
+                let mut under_way = self.under_way.borrow_mut();
+                under_way.pop_front_if(|record| record.seq <= seq)
+            };
+            let Some(record) = next else { return };
+            self.show(&record);
+        }
     }
 
     /// The next record for an event, masked and applied to the state.

@@ -99,7 +99,7 @@ impl Engine<'_> {
             return Ok(());
         }
         for name in names {
-            match self.ask(menu::withheld(&step.path, name)).await?.0 {
+            match self.ask(menu::withheld(&step.path, name)).await? {
                 Reply::Answer(Answer { secret: Some(secret), .. }) => {
                     let text = secret.expose().to_owned();
                     self.publisher
@@ -111,7 +111,7 @@ impl Engine<'_> {
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
                 }
-                Reply::Closed { why } => {
+                Reply::Closed { why, .. } => {
                     return Err(StepError::Paused(format!("`{name}` is not on record and must be typed: {why}")));
                 }
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
@@ -134,8 +134,13 @@ impl Engine<'_> {
             Some(StepPhase::Finished {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
-                let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
-                if step.idempotent && (status == StepStatus::Unknown || interrupted) && !self.is_decided(step) {
+                let (interrupted, no_effect) = {
+                    let state = self.state();
+                    let of = state.steps.get(&step.path);
+                    (of.is_some_and(|of| of.interrupted), of.is_some_and(|of| of.no_effect))
+                };
+                let again = no_effect || step.idempotent && (status == StepStatus::Unknown || interrupted);
+                if again && !self.is_decided(step) {
                     return Ok(None);
                 }
                 let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
@@ -185,6 +190,24 @@ impl Engine<'_> {
         }
     }
 
+    /// After a no: what ran beside it and has an open end is decided, and nothing is run.
+    pub(super) async fn decide_open_ends(&self) -> Result<(), StepError> {
+        for step in &self.plan.runbook.steps {
+            let begun = {
+                let state = self.state();
+                let Some(of) = state.steps.get(&step.path) else { continue };
+                let open = of.phase == StepPhase::Running || of.status() == Some(StepStatus::Unknown);
+                let quit_here = of.answers.last().is_some_and(|answer| answer.0 == "quit");
+                if !open || quit_here || step.body.action.is_asked() || of.effect == Effect::Read {
+                    continue;
+                }
+                of.phase.clone()
+            };
+            self.carry_on(step, Some(begun), false).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the command line says how this step ended.
     fn is_decided(&self, step: &Step) -> bool {
         self.options.decisions.contains_key(step.path.as_str())
@@ -192,27 +215,10 @@ impl Engine<'_> {
 
     /// A decision from the command line, on record like any answer.
     async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
-        let number = self.state().questions + 1;
-        let message = "Whether this step took effect was decided on the command line.".to_owned();
-        self.publisher
-            .publish(crate::event::Event::QuestionAsked {
-                question: number,
-                step: Some(step.path.clone()),
-                about: "unknown".into(),
-                message,
-                choices: vec!["done".into(), "not-done".into()],
-            })
-            .await?;
-        self.publisher
-            .publish(crate::event::Event::QuestionAnswered {
-                question: number,
-                step: Some(step.path.clone()),
-                answer: "not-done".into(),
-                reason: Some(reason.to_owned()),
-                by: self.operator.name(),
-                values: serde_json::Map::new(),
-            })
-            .await
+        let _asking = self.signals.asking(Some(&step.path));
+        let _turn = self.signals.seat.lock().await;
+        let number = self.put(&menu::decided(&step.path)).await?;
+        self.answered(number, Some(step.path.clone()), "not-done", Some(reason.to_owned()), self.operator.name()).await
     }
 
     /// A step that was started and has no end on record. `None`: run it (again).
@@ -235,29 +241,27 @@ impl Engine<'_> {
                 true
             } else {
                 let output = self.journal.output_tail(&step.path, attempt);
-                match self.ask(menu::still_running(&step.path, self.title(step), &effects, &output)).await? {
-                    (Reply::Answer(answer), _) if answer.word == "wait" => false,
-                    (Reply::Answer(answer), _) if answer.word == "end" => true,
-                    (Reply::Answer(_) | Reply::Unasked, _) => {
+                let question = menu::still_running(&step.path, self.title(step), &effects, &output);
+                // Nobody there: waiting harms nothing, ending might.
+                match self.ask_else(question, Some("wait")).await? {
+                    Reply::Answer(answer) if answer.word == "wait" => false,
+                    Reply::Answer(answer) if answer.word == "end" => true,
+                    Reply::Nobody { .. } => false,
+                    Reply::Answer(_) | Reply::Unasked => {
                         return Err(StepError::Paused(format!("step {} is still running", step.path)));
                     }
-                    // Nobody there: waiting harms nothing, ending might.
-                    (Reply::Nobody { why }, question) => {
-                        self.answer_for_nobody(question, step, "wait", why).await?;
-                        false
-                    }
-                    (Reply::Closed { why }, _) => return Err(StepError::Paused(why)),
+                    Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
                 }
             };
             let cancel = crate::port::Cancel::new();
             let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
             left = if end_it {
-                self.guarded(&cancel, settling).await?
+                self.guarded(step, &cancel, settling).await
             } else {
                 // Nothing of it is ours to interrupt: whoever stops waiting leaves it running.
                 tokio::select! {
                     left = settling => left,
-                    _ = self.signals.at_question(|| self.world.now()) => LeftBehind::Running,
+                    _ = self.signals.closed() => LeftBehind::Running,
                 }
             };
             if left == LeftBehind::Running {
@@ -265,10 +269,17 @@ impl Engine<'_> {
                 return Err(StepError::Paused(format!("{stopped}step {} is still running", step.path)));
             }
         }
-        if let LeftBehind::Ended(record) = &left
+        if let LeftBehind::Ended(record) | LeftBehind::Daemon(record) = &left
             && step.body.action.is_one_process()
         {
-            return self.adopt_record(step, attempt, record).await;
+            let ended = self.adopt_record(step, attempt, record).await?;
+            // It runs again, so that what it left running the first time is in the way.
+            if let (None, LeftBehind::Daemon(_), Some(dir)) = (&ended, &left, self.journal.step_dir()) {
+                let cancel = crate::port::Cancel::new();
+                let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
+                self.guarded(step, &cancel, settling).await;
+            }
+            return Ok(ended);
         }
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
@@ -283,7 +294,7 @@ impl Engine<'_> {
         let mut report = StepReport::of(StepStatus::Unknown);
         report.failure =
             Some(Failure::plain("the run ended while this step was running, and how it ended is not on record"));
-        let ended = self.adopt(step, attempt, report, !decided).await?;
+        let ended = self.adopt(step, attempt, report, !decided, true).await?;
         // It had no end, and what was looked for is not there: it runs, as the first time.
         Ok((!ended.not_in_place).then_some(ended))
     }
@@ -303,6 +314,7 @@ impl Engine<'_> {
         for left in &record.swept {
             report.notes.push(format!("left over and ended: {left}"));
         }
+        report.left.clone_from(&record.left);
         let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
             if step.idempotent && !self.is_decided(step) {
                 return Ok(None);
@@ -313,7 +325,7 @@ impl Engine<'_> {
                 _ => "it was killed",
             };
             report.failure = Some(Failure::plain(how));
-            return self.adopt(step, attempt, report, true).await.map(Some);
+            return self.adopt(step, attempt, report, true, false).await.map(Some);
         };
         let says_more = step.body.expect.entries.iter().any(|entry| {
             entry.references().iter().any(|r| r.name == "result" && r.path.first().is_none_or(|field| field != "exit"))
@@ -321,7 +333,7 @@ impl Engine<'_> {
         if step.body.expect.default_in_force() == DefaultExpect::ExitZero && exit != 0 {
             report.status = StepStatus::Failed;
             report.failure = Some(Failure::plain(format!("it exited with {exit}")));
-            return self.adopt(step, attempt, report, false).await.map(Some);
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
         if !says_more && step.body.captures.is_empty() {
             let result = Value::map([("exit".to_owned(), Value::Int(i64::from(exit)))].into_iter().collect());
@@ -337,7 +349,7 @@ impl Engine<'_> {
                 }
                 crate::model::Verdict::Deferred(_) => {}
             }
-            return self.adopt(step, attempt, report, false).await.map(Some);
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
         if step.idempotent && !self.is_decided(step) {
             return Ok(None);
@@ -346,7 +358,7 @@ impl Engine<'_> {
             "it exited with {exit} after the run had been interrupted, so what it wrote, and with it {}, is lost",
             what_is_lost(step)
         )));
-        self.adopt(step, attempt, report, true).await.map(Some)
+        self.adopt(step, attempt, report, true, false).await.map(Some)
     }
 }
 

@@ -96,6 +96,18 @@ pub enum SkipCause {
     Operator,
 }
 
+/// What became of something that a step had left running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DaemonEnd {
+    /// The run ended it.
+    Ended,
+    /// It had ended before the run came to it.
+    Gone,
+    /// The run could not end it: another machine's or another account's.
+    StillThere,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, StepId, StepStatus};
+use super::{DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, StepId, StepStatus};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,9 +73,22 @@ pub enum Event {
         /// It was cut short by a signal or by the operator, so that how it ended says nothing about what it does.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
+        /// Nobody saw its end, and `verify` found that it had no effect: a resume runs it as if for the first time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_effect: bool,
         /// Processes that were left over and ended by us, and what else a reader should know.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,
+        /// What it left running, as it may: `name (pid)`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_running: Vec<String>,
+    },
+    /// What a step had left running does not run any more, or could not be ended.
+    DaemonEnded {
+        step: StepId,
+        attempt: u32,
+        processes: Vec<String>,
+        how: DaemonEnd,
     },
     StepSkipped {
         step: StepId,
@@ -125,6 +138,9 @@ pub enum Event {
     Recovered {
         cut_bytes: u64,
         saved_as: String,
+        /// Digest of what was saved, in hex; none in runs of version 0.1.0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     /// Follows `run_resumed`, before anything else is done.
     PlanReplaced(Box<PlanReplaced>),
@@ -157,6 +173,7 @@ impl Event {
             | Event::EffectIntended { step, .. }
             | Event::StepRetried { step, .. }
             | Event::StepFinished { step, .. }
+            | Event::DaemonEnded { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepDeferred { step, .. }
             | Event::Sample { step, .. }

@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use super::{Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus};
+use super::{
+    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus,
+};
 
 /// Everything that is known about a run from its events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunState {
     pub header: Option<RunStarted>,
     pub steps: IndexMap<StepId, StepState>,
+    /// What steps left running, as they may, and has no end on record.
+    pub daemons: Vec<Daemon>,
     /// The question nobody has answered yet.
     pub question: Option<Open>,
     pub questions: u32,
@@ -28,6 +32,15 @@ pub struct RunState {
 
 /// Effects of one attempt whose text is kept: a step that does something again and again may do so for days.
 const EFFECTS: usize = 8;
+
+/// What one attempt of a step left running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    pub step: StepId,
+    pub attempt: u32,
+    /// `name (pid)`.
+    pub processes: Vec<String>,
+}
 
 /// A question that was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +64,8 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
+    pub no_effect: bool,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
 }
@@ -84,6 +99,7 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            no_effect: false,
             answers: Vec::new(),
         }
     }
@@ -152,6 +168,7 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.no_effect = false;
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -174,7 +191,18 @@ impl RunState {
                     return Err(illegal(format!("step {step} has not failed")));
                 }
             }
-            Event::StepFinished { step, attempt, status, captures, withheld, error, interrupted, .. } => {
+            Event::StepFinished {
+                step,
+                attempt,
+                status,
+                captures,
+                withheld,
+                error,
+                interrupted,
+                no_effect,
+                left_running,
+                ..
+            } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 let decided = matches!(status, StepStatus::DoneByHand | StepStatus::Succeeded | StepStatus::Failed);
                 match &state.phase {
@@ -185,12 +213,29 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.no_effect = *no_effect;
                 state.phase = StepPhase::Finished {
                     status: *status,
                     captures: captures.clone(),
                     withheld: withheld.clone(),
                     error: error.clone(),
                 };
+                if !left_running.is_empty() {
+                    self.daemons.push(Daemon {
+                        step: step.clone(),
+                        attempt: *attempt,
+                        processes: left_running.clone(),
+                    });
+                }
+            }
+            Event::DaemonEnded { step, attempt, how, .. } => {
+                let of = |daemon: &Daemon| daemon.step == *step && daemon.attempt == *attempt;
+                if !self.daemons.iter().any(of) {
+                    return Err(illegal(format!("attempt {attempt} of step {step} left nothing running")));
+                }
+                if *how != DaemonEnd::StillThere {
+                    self.daemons.retain(|daemon| !of(daemon));
+                }
             }
             Event::StepSkipped { step, cause, reason } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);

@@ -10,6 +10,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
+use super::file_system;
 use crate::port::{LockKind, Storage, StorageFile, StorageLock};
 
 /// The file system of this machine. Folders are 0700, files 0600; no file is opened through a link (the folders above
@@ -29,6 +30,13 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Opens a file that is one, for reading. A pipe in its place must not make anybody wait.
+fn plain(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no file")) }
+}
+
 impl Storage for DiskStorage {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(path)
@@ -44,12 +52,12 @@ impl Storage for DiskStorage {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut options().read(true).open(path)?, &mut bytes)?;
+        io::Read::read_to_end(&mut plain(path)?, &mut bytes)?;
         Ok(bytes)
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn io::Read>> {
-        Ok(Box::new(options().read(true).open(path)?))
+        Ok(Box::new(plain(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -71,10 +79,24 @@ impl Storage for DiskStorage {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        // A name that is not text is none of ours.
-        std::fs::read_dir(path)?
-            .filter_map(|entry| entry.map(|e| e.file_name().into_string().ok()).transpose())
-            .collect()
+        // A name that is not text is none of ours, and seen all the same: what is not there by that name is strange.
+        std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        let mut total = 0;
+        let mut open = vec![path.to_owned()];
+        while let Some(path) = open.pop() {
+            let meta = path.symlink_metadata()?;
+            // Blocks of 512 bytes, whatever those of the disk are.
+            total += meta.blocks() * 512;
+            if meta.is_dir() {
+                for entry in std::fs::read_dir(&path)? {
+                    open.push(entry?.path());
+                }
+            }
+        }
+        Ok(total)
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -104,21 +126,70 @@ impl Storage for DiskStorage {
         File::open(path)?.sync_all()
     }
 
+    fn locks_fail(&self, dir: &Path) -> io::Result<Option<String>> {
+        file_system::locks_fail(dir)
+    }
+
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>> {
-        let file = options().read(true).write(true).create(true).truncate(false).open(path)?;
         for attempt in 1..=TRIES {
+            let file = lock_file(path)?;
             let taken = match kind {
                 LockKind::Shared => file.try_lock_shared(),
                 LockKind::Exclusive => file.try_lock(),
             };
             match taken {
-                Ok(()) => return Ok(Some(Box::new(DiskLock(file)))),
-                Err(TryLockError::Error(error)) => return Err(error),
+                // Somebody took the file away between opening and locking it: this lock would keep nobody out.
+                Ok(()) if !is_at(&file, path)? => {}
+                Ok(()) => {
+                    if kind == LockKind::Exclusive {
+                        prove(path)?;
+                    }
+                    return Ok(Some(Box::new(DiskLock(file))));
+                }
+                Err(TryLockError::Error(error)) => return Err(lockless(error)),
                 Err(TryLockError::WouldBlock) if kind == LockKind::Shared || attempt == TRIES => return Ok(None),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
             }
         }
         Ok(None)
+    }
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Whether a path still leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match path.symlink_metadata() {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A lock that is held must refuse another one. There are file systems, and mounts, on which every lock succeeds; it
+/// takes some microseconds to see that this is not one of them.
+fn prove(path: &Path) -> io::Result<()> {
+    match lock_file(path)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(lockless(error)),
+        Ok(()) => {
+            let why = "locks do not hold there: one that was held was granted a second time";
+            Err(io::Error::new(io::ErrorKind::Unsupported, why))
+        }
+    }
+}
+
+/// The errors of a file system, or of a mount, that has no locks (flock(2), and `noflock` of mount.lustre(8)).
+fn lockless(error: io::Error) -> io::Error {
+    let none = [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOTSUP];
+    match error.raw_os_error() {
+        Some(errno) if none.contains(&errno) => {
+            io::Error::new(io::ErrorKind::Unsupported, format!("no lock can be taken there: {error}"))
+        }
+        _ => error,
     }
 }
 
@@ -174,6 +245,10 @@ impl StorageLock for DiskLock {
         self.0.rewind()?;
         self.0.write_all(text.as_bytes())?;
         self.0.sync_data()
+    }
+
+    fn blank(&mut self) -> io::Result<()> {
+        self.0.set_len(0)
     }
 }
 
@@ -254,5 +329,9 @@ mod tests {
         assert!(DiskStorage.read(&temp.path().join("to-file")).is_err());
         assert!(DiskStorage.append(&temp.path().join("to-file")).is_err());
         assert!(DiskStorage.guard(&temp.path().join("file")).is_err());
+        let pipe = temp.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(DiskStorage.read(&pipe).unwrap_err().to_string(), "it is no file");
+        assert_eq!(DiskStorage.read(&real).unwrap_err().to_string(), "it is no file");
     }
 }

@@ -36,6 +36,9 @@ pub enum StoreError {
     /// The run was written by a later version of this tool.
     #[error("go on with {run}: its {what} is of version {found}, this version of runsheet goes up to {known}")]
     Newer { run: RunId, what: &'static str, found: u32, known: u32 },
+    /// A lock there does not keep others out.
+    #[error("keep runs in {path}: {why}")]
+    NoLocks { path: PathBuf, why: String },
     /// The caller gave something that makes no run.
     #[error("make a run: {0}")]
     Unfit(String),
@@ -52,6 +55,17 @@ impl StoreError {
     pub(super) fn write(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         let path = path.to_owned();
         |why| StoreError::Write { path, why }
+    }
+
+    /// For a lock that could not be taken, and not because somebody holds it.
+    pub(super) fn lock(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+        let path = path.to_owned();
+        |why| match (why.kind(), path.parent()) {
+            (io::ErrorKind::Unsupported, Some(folder)) => {
+                StoreError::NoLocks { path: folder.to_owned(), why: why.to_string() }
+            }
+            _ => StoreError::Write { path, why },
+        }
     }
 
     pub(super) fn damaged(path: &Path, why: impl Into<String>) -> StoreError {

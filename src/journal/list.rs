@@ -60,12 +60,25 @@ impl RunStore {
     /// Every run, newest first. One that is broken is listed as such.
     pub fn list(&self) -> Result<Vec<RunSummary>, StoreError> {
         let mut runs: Vec<RunSummary> = self.names()?.iter().map(|run| self.summary(run)).collect();
+        // Taken away since its name was read, it is no run, rather than a broken one.
+        runs.retain(|run| run.outcome != Standing::Broken || self.storage.exists(&self.run_dir(&run.run)));
         runs.sort_by(|a, b| newness(b).cmp(&newness(a)));
         Ok(runs)
     }
 
     /// One line of a history.
     pub fn summary(&self, run: &RunId) -> RunSummary {
+        // Looked at first: a run that ends in between is then seen as over, not as interrupted.
+        let live = self.is_live(run);
+        self.summarise(run, live)
+    }
+
+    /// The same of a run that this program holds.
+    pub(super) fn unlocked_summary(&self, run: &RunId) -> RunSummary {
+        self.summarise(run, false)
+    }
+
+    fn summarise(&self, run: &RunId, live: bool) -> RunSummary {
         let mut summary = RunSummary {
             run: run.clone(),
             runbook: String::new(),
@@ -75,8 +88,6 @@ impl RunStore {
             by: String::new(),
             problem: None,
         };
-        // Looked at first: a run that ends in between is then seen as over, not as interrupted.
-        let live = self.is_live(run);
         let replay = match self.replay(run) {
             Ok((_, replay)) => replay,
             Err(why) => {
@@ -150,24 +161,33 @@ impl RunStore {
         }
     }
 
-    /// Removes what is left of runs that were being made when their program died. Only what was named
+    /// Removes what is left of runs that were being made, or taken away, when their program died. Only what was named
     /// before `before`, in the way of run ids (`20261120-201304`), so that a run that is just being made is left alone.
     pub fn sweep(&self, before: &str) -> Result<usize, StoreError> {
         let mut removed = 0;
+        let mut failed = None;
         for name in self.entries()? {
             let Some(run) = name.strip_prefix(TEMPORARY) else { continue };
             let path = self.runs_dir().join(&name);
-            if run >= before || self.guard(&path).is_err() {
+            let ours = RunId::parse(run).is_some_and(|run| run.is_whole());
+            if !ours || run >= before || self.guard(&path).is_err() {
                 continue;
             }
             let lock_path = path.join("run.lock");
-            let lock = self.storage.lock(&lock_path, LockKind::Exclusive).map_err(StoreError::write(&lock_path))?;
-            if lock.is_some() {
-                self.storage.remove_tree(&path).map_err(StoreError::write(&path))?;
-                removed += 1;
+            let swept = match self.storage.lock(&lock_path, LockKind::Exclusive) {
+                // The lock is held until all is gone.
+                Ok(Some(_lock)) => self.remove_all(&path).map(|()| true),
+                Ok(None) => Ok(false),
+                Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                Err(why) => Err(StoreError::write(&lock_path)(why)),
+            };
+            match swept {
+                Ok(swept) => removed += usize::from(swept),
+                // What cannot be removed must not keep the rest.
+                Err(why) => failed = failed.or(Some(why)),
             }
         }
-        Ok(removed)
+        failed.map_or(Ok(removed), Err)
     }
 
     /// Whether a program holds the run. A lock that cannot be looked at is taken for a free one.

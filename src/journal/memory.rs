@@ -107,6 +107,11 @@ impl MemoryStorage {
         Ok(())
     }
 
+    /// Makes it a disk that others can reach, whose locks do not hold, for this reason.
+    pub fn share(&self, why: &str) {
+        self.0.borrow_mut().shared = Some(why.to_owned());
+    }
+
     /// Every file on the disk with its content, by path.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         self.0.borrow().files()
@@ -194,6 +199,12 @@ impl Storage for MemoryStorage {
         Ok(disk.folder(node)?.entries.keys().cloned().collect())
     }
 
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        let disk = self.0.borrow();
+        disk.find(path)?;
+        Ok(disk.files().iter().filter(|(file, _)| file.starts_with(path)).map(|(_, bytes)| bytes.len() as u64).sum())
+    }
+
     fn exists(&self, path: &Path) -> bool {
         self.0.borrow().find(path).is_ok()
     }
@@ -215,6 +226,10 @@ impl Storage for MemoryStorage {
         step.end()?;
         folder.sync();
         Ok(())
+    }
+
+    fn locks_fail(&self, _: &Path) -> io::Result<Option<String>> {
+        Ok(self.0.borrow().shared.clone())
     }
 
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>> {
@@ -314,6 +329,14 @@ impl StorageLock for MemoryLock {
         step.end()?;
         file.sync();
         Ok(())
+    }
+
+    fn blank(&mut self) -> io::Result<()> {
+        let mut disk = self.file.disk.borrow_mut();
+        disk.alive(self.file.life)?;
+        let step = disk.begin(Op::Describe, &self.file.path)?;
+        disk.file(self.file.node)?.cut(0);
+        step.end()
     }
 }
 

@@ -7,33 +7,44 @@
 
 use std::{path::Path, rc::Rc};
 
+use sha2::{Digest, Sha256};
+
 use super::{
+    chain::hex,
     error::StoreError,
     locks::{Holder, Refusal, Who},
     replay::{BadLine, Replay},
     reserve,
     store::{JOURNAL_VERSION, LANGUAGE_VERSION, OpenRun, RunStore},
-    writer::{DiskJournal, Start},
+    writer::{DiskJournal, Start, output_path},
 };
 use crate::{
-    event::{Event, RunId},
-    port::LockKind,
+    event::{Event, RunId, StepId},
+    port::Storage,
 };
 
 const TORN: &str = "journal.torn.";
 
 impl RunStore {
-    /// Opens a run to go on with it. A run that is over is opened as well, unchanged: its end is in the state.
+    /// Opens a run to go on with it. A run that is over is opened as well, unchanged once its end is known to be
+    /// durable: its end is in the state.
     pub fn open(&self, run: &RunId, who: &Who) -> Result<OpenRun, StoreError> {
         self.guard_run(run)?;
         let dir = self.run_dir(run);
         let lock_path = dir.join("run.lock");
-        let taken = self.storage.lock(&lock_path, LockKind::Exclusive).map_err(StoreError::write(&lock_path))?;
-        let before: Option<Holder> =
-            self.storage.read(&lock_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Some(mut lock) = taken else {
-            return Err(StoreError::Locked(Box::new(Refusal { lock: None, holder: before, live: true })));
+        self.locks_hold(&dir)?;
+        let mut lock = match self.take_lock(&lock_path)? {
+            Ok(lock) => lock,
+            Err(holder) => return Err(StoreError::Locked(Box::new(Refusal::run(holder)))),
         };
+        let before = self.described(&lock_path);
+        // Said as soon as it can be, for those who are refused from now on. What was noted when the run closed stays.
+        let named = before.as_ref().filter(|before| before.closed_head.is_none());
+        if let Some(named) = named {
+            let holder = Holder::of_run(run, &named.runbook, who);
+            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+        }
+        let named = named.is_some();
 
         let (bytes, mut replay) = self.replay(run)?;
         let path = self.journal_path(run);
@@ -45,8 +56,11 @@ impl RunStore {
         } else {
             Vec::new()
         };
+        // An end that is only in the reserve is still to be put in its place; and one that nobody noted may be in memory
+        // only, and must be durable before it is noted.
+        let settled = replay.closed() && before.as_ref().is_some_and(|before| before.closed_head.is_some());
         match reserve::read(&kept_bytes).map_err(|why| StoreError::damaged(&spare, why))? {
-            Some(kept) if !replay.closed() => {
+            Some(kept) if !settled => {
                 let (whole, lines) = fold(&good, kept).map_err(|why| StoreError::damaged(&spare, why))?;
                 let tail = good.split_off(whole);
                 // What the journal itself holds of these lines is lost to nobody.
@@ -82,25 +96,29 @@ impl RunStore {
         let mut holder = Holder::of_run(run, &header.runbook, who);
         holder.closed_head = before.and_then(|before| before.closed_head);
         let mut recovered = Vec::new();
-        if !closed {
-            lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+        if !settled {
+            if !named {
+                lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
+            }
             if !torn.is_empty() {
                 self.save_torn(&dir, &torn)?;
             }
-            self.replace(&path, &dir.join("journal.jsonl.new"), |store, fresh| {
-                store.write_file(fresh, &good).map(drop)
-            })?;
-            self.sync_dir(&dir)?;
+            self.put_in_place(&dir, &path, &good)?;
             if kept_bytes.len() as u64 != reserve::RESERVE_BYTES || kept_bytes.iter().any(|b| *b != 0) {
                 self.replace(&spare, &dir.join("reserve.new"), |store, fresh| {
                     reserve::make(&*store.storage, fresh).map_err(StoreError::write(fresh))
                 })?;
             }
-            for name in ["out", "steps", "scratch"] {
-                self.make_folder(&dir.join(name))?;
+            for name in ["out", "steps", "scratch"].map(|name| dir.join(name)) {
+                if !self.storage.exists(&name) {
+                    self.create_dir(&name)?;
+                }
             }
             self.sync_dir(&dir)?;
-            recovered = self.unreported(&dir, &replay)?;
+            if !closed {
+                recovered = self.unreported(&dir, &replay)?;
+                recovered.extend(self.left_outputs(&dir, &replay)?);
+            }
         }
         let file = self.storage.append(&path).map_err(StoreError::write(&path))?;
         let journal = DiskJournal::new(Start {
@@ -125,6 +143,14 @@ impl RunStore {
             holder,
             locks: Vec::new(),
         })
+    }
+
+    /// The good lines of a journal, durable under a name that is durable: whoever made the run may have died between
+    /// giving it its name and seeing to that.
+    fn put_in_place(&self, dir: &Path, journal: &Path, good: &[u8]) -> Result<(), StoreError> {
+        self.replace(journal, &dir.join("journal.jsonl.new"), |store, fresh| store.write_file(fresh, good).map(drop))?;
+        self.sync_dir(dir)?;
+        self.make_folder(dir)
     }
 
     /// Makes a file anew and puts it in the place of an old one, whole or not at all.
@@ -166,6 +192,27 @@ impl RunStore {
         Ok(saved)
     }
 
+    /// Output that attempts without an end left behind their last commit: from now on its digest is on record.
+    fn left_outputs(&self, dir: &Path, replay: &Replay) -> Result<Vec<Event>, StoreError> {
+        let mut commits = Vec::new();
+        for (step, attempt, committed) in open_outputs(replay) {
+            let path = output_path(dir, &step, attempt);
+            if !self.storage.exists(&path) {
+                continue;
+            }
+            // What is promised is durable first.
+            self.storage.append(&path).and_then(|mut file| file.sync()).map_err(StoreError::write(&path))?;
+            let (bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
+            if bytes > committed {
+                commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
+            }
+        }
+        if !commits.is_empty() {
+            self.sync_dir(&dir.join("out"))?;
+        }
+        Ok(commits)
+    }
+
     /// Saved ends that no record tells of: the one of this opening, and those of openings that died before theirs.
     fn unreported(&self, dir: &Path, replay: &Replay) -> Result<Vec<Event>, StoreError> {
         let mut events = Vec::new();
@@ -176,11 +223,53 @@ impl RunStore {
                 .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if *saved_as == name));
             if !told {
                 let path = dir.join(&name);
-                let length = self.storage.read(&path).map_err(StoreError::read(&path))?.len();
-                events.push(Event::Recovered { cut_bytes: length as u64, saved_as: name });
+                let (cut_bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
+                events.push(Event::Recovered { cut_bytes, saved_as: name, sha256: Some(sha256) });
             }
         }
         Ok(events)
+    }
+}
+
+/// Attempts whose end is not on record, each with how much of its output is.
+fn open_outputs(replay: &Replay) -> Vec<(StepId, u32, u64)> {
+    let mut open: Vec<(StepId, u32, u64)> = Vec::new();
+    for record in &replay.records {
+        let known = |open: &[(StepId, u32, u64)], step: &StepId, attempt: u32| {
+            open.iter().position(|(other, number, _)| other == step && *number == attempt)
+        };
+        match &record.event {
+            Event::StepStarted { step, attempt, .. } if known(&open, step, *attempt).is_none() => {
+                open.push((step.clone(), *attempt, 0));
+            }
+            Event::OutputCommit { step, attempt, bytes, .. } => {
+                if let Some(at) = known(&open, step, *attempt) {
+                    open[at].2 = open[at].2.max(*bytes);
+                }
+            }
+            Event::StepFinished { step, attempt, .. } => {
+                if let Some(at) = known(&open, step, *attempt) {
+                    open.remove(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    open
+}
+
+/// Length and digest of a file.
+fn digest(storage: &dyn Storage, path: &Path) -> std::io::Result<(u64, String)> {
+    let (mut hash, mut total) = (Sha256::new(), 0);
+    let mut reader = storage.open(path)?;
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        let read = reader.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((total, hex(&hash.finalize().into())));
+        }
+        hash.update(&chunk[..read]);
+        total += read as u64;
     }
 }
 

@@ -1,6 +1,8 @@
 //! The folders of runs below one state folder: making them and finding one's way in them. Knows nothing of recovery.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     ffi::OsString,
     path::{Component, Path, PathBuf},
     rc::Rc,
@@ -15,11 +17,12 @@ use super::{
     output::OutputLimits,
     replay::Replay,
     reserve,
+    signed::{SIGNATURES, Statement},
     writer::{DiskJournal, LastResort, Start, output_path, print_to_stderr},
 };
 use crate::{
     event::{Event, Record, RunId, RunStarted, RunState, StepId},
-    port::{LockKind, Storage, StorageLock},
+    port::{LockKind, Storage, StorageFile, StorageLock},
 };
 
 /// The version of the journal that is written, and the latest that is gone on with.
@@ -55,6 +58,8 @@ pub struct RunStore {
     pub(super) root: PathBuf,
     pub(super) limits: OutputLimits,
     pub(super) last_resort: LastResort,
+    /// Folders whose names this program knows to be durable.
+    named: Rc<RefCell<BTreeSet<PathBuf>>>,
 }
 
 /// A run that is locked by this program and can be written.
@@ -71,6 +76,20 @@ pub struct OpenRun {
     pub(super) lock: Box<dyn StorageLock>,
     pub(super) holder: Holder,
     pub(super) locks: Vec<NamedLock>,
+}
+
+/// A run that has everything but its name. Dropped, it never was.
+pub struct NewRun {
+    store: RunStore,
+    id: RunId,
+    first: Record,
+    state: RunState,
+    holder: Holder,
+    /// Its folder; none once it has begun.
+    temporary: Option<PathBuf>,
+    made: Option<(Box<dyn StorageLock>, Box<dyn StorageFile>)>,
+    chain: Chain,
+    bytes: u64,
 }
 
 /// What a run froze when it began, or when another plan took the place of that.
@@ -111,6 +130,7 @@ impl RunStore {
             root: state_dir.into(),
             limits: OutputLimits::default(),
             last_resort: Rc::new(print_to_stderr),
+            named: Rc::default(),
         }
     }
 
@@ -150,9 +170,21 @@ impl RunStore {
         runbook_files: &[(String, Vec<u8>)],
         plan_json: &[u8],
     ) -> Result<OpenRun, StoreError> {
+        self.prepare(run, first, runbook_files, plan_json)?.begin()
+    }
+
+    /// Makes everything of a run but its name: it is there only when it begins.
+    pub fn prepare(
+        &self,
+        run: &RunId,
+        first: &Record,
+        runbook_files: &[(String, Vec<u8>)],
+        plan_json: &[u8],
+    ) -> Result<NewRun, StoreError> {
         let header = fit(run, first, runbook_files, plan_json)?;
-        self.make_folder(&self.runs_dir())?;
-        self.guard(&self.runs_dir())?;
+        let mut state = RunState::default();
+        state.apply(first).map_err(|illegal| StoreError::Unfit(illegal.to_string()))?;
+        self.prepare_folder(&self.runs_dir())?;
         let target = self.run_dir(run);
         if self.storage.exists(&target) {
             return Err(StoreError::Unfit(format!("{} exists", target.display())));
@@ -163,47 +195,24 @@ impl RunStore {
             &header.runbook,
             &Who { operator: header.operator.clone(), host: header.host.clone(), since: first.time },
         );
-        let made = self.fill(&temporary, first, runbook_files, plan_json, &holder).and_then(|made| {
-            self.storage.rename(&temporary, &target).map_err(StoreError::write(&target))?;
-            if let Err(error) = self.sync_dir(&self.runs_dir()) {
-                // It has its name, and perhaps keeps it; as far as we can, a run that was refused is not there.
-                let _ = self.storage.rename(&target, &temporary);
-                return Err(error);
-            }
-            Ok(made)
-        });
-        let (lock, file, chain, bytes) = match made {
-            Ok(made) => made,
+        match self.fill(&temporary, first, runbook_files, plan_json, &holder) {
+            Ok((lock, file, chain, bytes)) => Ok(NewRun {
+                store: self.clone(),
+                id: run.clone(),
+                first: first.clone(),
+                state,
+                holder,
+                temporary: Some(temporary),
+                made: Some((lock, file)),
+                chain,
+                bytes,
+            }),
             Err(error) => {
                 // What is left under a temporary name is no run; clearing it up may fail as well.
                 let _ = self.storage.remove_tree(&temporary);
-                return Err(error);
+                Err(error)
             }
-        };
-        let mut state = RunState::default();
-        state.apply(first).map_err(|illegal| StoreError::Unfit(illegal.to_string()))?;
-        let journal = DiskJournal::new(Start {
-            storage: Rc::clone(&self.storage),
-            dir: target,
-            file,
-            chain,
-            seq: 1,
-            bytes,
-            closed: false,
-            limits: self.limits,
-            last_resort: Rc::clone(&self.last_resort),
-        });
-        Ok(OpenRun {
-            id: run.clone(),
-            journal: Rc::new(journal),
-            records: vec![first.clone()],
-            state,
-            recovered: Vec::new(),
-            store: self.clone(),
-            lock,
-            holder,
-            locks: Vec::new(),
-        })
+        }
     }
 
     #[allow(clippy::type_complexity, reason = "handed on once, to the caller above")]
@@ -214,7 +223,7 @@ impl RunStore {
         files: &[(String, Vec<u8>)],
         plan: &[u8],
         holder: &Holder,
-    ) -> Result<(Box<dyn StorageLock>, Box<dyn crate::port::StorageFile>, Chain, u64), StoreError> {
+    ) -> Result<(Box<dyn StorageLock>, Box<dyn StorageFile>, Chain, u64), StoreError> {
         if self.storage.exists(dir) {
             self.storage.remove_tree(dir).map_err(StoreError::write(dir))?;
         }
@@ -224,8 +233,8 @@ impl RunStore {
         let mut lock = self
             .storage
             .lock(&lock_path, LockKind::Exclusive)
-            .map_err(StoreError::write(&lock_path))?
-            .ok_or_else(|| StoreError::Locked(Box::new(Refusal::run(holder.clone()))))?;
+            .map_err(StoreError::lock(&lock_path))?
+            .ok_or_else(|| StoreError::Locked(Box::new(Refusal::run(None))))?;
         lock.describe(&holder.to_json()).map_err(StoreError::write(&lock_path))?;
         for name in ["runbook", "out", "steps", "scratch"] {
             self.create_dir(&dir.join(name))?;
@@ -336,18 +345,48 @@ impl RunStore {
         self.storage.guard(dir).map_err(|why| StoreError::Foreign { path: dir.to_owned(), why: why.to_string() })
     }
 
-    /// Makes a folder and those above it, each durable before the next.
+    /// A folder in which locks are to be taken: on a disk on which they hold, ours, and made if it is not there.
+    pub(super) fn prepare_folder(&self, dir: &Path) -> Result<(), StoreError> {
+        // Looked at first, so that nothing is left where nothing can be kept.
+        let there = dir.ancestors().find(|path| self.storage.exists(path)).unwrap_or(dir);
+        self.locks_hold(there)?;
+        self.make_folder(dir)?;
+        self.guard(dir)
+    }
+
+    pub(super) fn locks_hold(&self, dir: &Path) -> Result<(), StoreError> {
+        match self.storage.locks_fail(dir).map_err(StoreError::read(dir))? {
+            None => Ok(()),
+            Some(why) => Err(StoreError::NoLocks { path: self.root.clone(), why }),
+        }
+    }
+
+    /// Makes a folder and those above it, each name durable before the next.
+    ///
+    /// That of a folder which is there already may not be: a program that made it may have died before it could see to
+    /// that. So each name is made durable once by every program that builds on it.
     pub(super) fn make_folder(&self, path: &Path) -> Result<(), StoreError> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|p| !self.storage.exists(p)).collect();
-        for folder in missing.into_iter().rev() {
-            match self.storage.create_dir(folder) {
-                // Another run may be the first one at the same time.
-                Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(StoreError::write(folder))?,
+        let mut folders: Vec<&Path> = path.ancestors().collect();
+        folders.reverse();
+        for folder in folders {
+            let Some(above) = folder.parent() else { continue };
+            let there = self.storage.exists(folder);
+            if there && self.named.borrow().contains(folder) {
+                continue;
             }
-            if let Some(above) = folder.parent() {
-                self.sync_dir(above)?;
+            if !there {
+                match self.storage.create_dir(folder) {
+                    // Another run may be the first one at the same time.
+                    Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    made => made.map_err(StoreError::write(folder))?,
+                }
             }
+            match self.storage.sync_dir(above) {
+                // Where we may not look, we have made nothing either.
+                Err(why) if there && why.kind() == std::io::ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(StoreError::write(above))?,
+            }
+            self.named.borrow_mut().insert(folder.to_owned());
         }
         Ok(())
     }
@@ -361,11 +400,7 @@ impl RunStore {
     }
 
     /// A new file with its bytes durable; its name is not yet.
-    pub(super) fn write_file(
-        &self,
-        path: &Path,
-        bytes: &[u8],
-    ) -> Result<Box<dyn crate::port::StorageFile>, StoreError> {
+    pub(super) fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<Box<dyn StorageFile>, StoreError> {
         let write = || {
             let mut file = self.storage.create(path)?;
             file.write_all(bytes)?;
@@ -373,6 +408,70 @@ impl RunStore {
             Ok(file)
         };
         write().map_err(StoreError::write(path))
+    }
+}
+
+impl NewRun {
+    /// What can be signed before anybody sees it: its first record.
+    pub fn statement(&self, time: jiff::Timestamp) -> Statement {
+        Statement { run: self.id.clone(), record: self.first.seq, head: self.chain.head().to_owned(), time }
+    }
+
+    /// Keeps a signature beside the journal.
+    pub fn keep_signature(&self, statement: &Statement, signature: &[u8]) -> Result<(), StoreError> {
+        self.temporary.as_ref().map_or(Ok(()), |dir| self.store.put_signature(dir, statement, signature))
+    }
+
+    /// Gives it its name: from now on there is such a run.
+    pub fn begin(mut self) -> Result<OpenRun, StoreError> {
+        let (Some(temporary), Some((lock, file))) = (self.temporary.take(), self.made.take()) else {
+            return Err(StoreError::Unfit("it has begun".into()));
+        };
+        let (store, target) = (self.store.clone(), self.store.run_dir(&self.id));
+        if self.store.storage.exists(&temporary.join(SIGNATURES)) {
+            self.store.sync_dir(&temporary)?;
+        }
+        let named = store.storage.rename(&temporary, &target).map_err(StoreError::write(&target)).and_then(|()| {
+            store.sync_dir(&store.runs_dir()).inspect_err(|_| {
+                // It has its name, and perhaps keeps it; as far as we can, a run that was refused is not there.
+                let _ = store.storage.rename(&target, &temporary);
+            })
+        });
+        if let Err(error) = named {
+            let _ = store.storage.remove_tree(&temporary);
+            return Err(error);
+        }
+        let journal = DiskJournal::new(Start {
+            storage: Rc::clone(&store.storage),
+            dir: target,
+            file,
+            chain: self.chain.clone(),
+            seq: self.first.seq,
+            bytes: self.bytes,
+            closed: false,
+            limits: store.limits,
+            last_resort: Rc::clone(&store.last_resort),
+        });
+        Ok(OpenRun {
+            id: self.id.clone(),
+            journal: Rc::new(journal),
+            records: vec![self.first.clone()],
+            state: self.state.clone(),
+            recovered: Vec::new(),
+            store,
+            lock,
+            holder: self.holder.clone(),
+            locks: Vec::new(),
+        })
+    }
+}
+
+impl Drop for NewRun {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            // What is left under a temporary name is no run; clearing it up may fail as well.
+            let _ = self.store.storage.remove_tree(&temporary);
+        }
     }
 }
 
@@ -410,6 +509,8 @@ impl OpenRun {
     /// beside it, and its scratch folder is removed. A run that is to be resumed keeps them.
     pub fn close(mut self) -> Result<(), StoreError> {
         if !self.journal.closed() {
+            // Only spares the next one a second look: nobody holds it any more.
+            let _ = self.lock.blank();
             return Ok(());
         }
         for lock in self.locks.drain(..) {

@@ -1,8 +1,9 @@
-//! Tells whether a kept run is as it was written, and what of that is proven. Changes nothing.
+//! Tells whether a kept run is as it was written, and what of that is proven. Changes nothing, and starts nothing: who
+//! made a signature is for its caller to find out.
 
 use std::{
     collections::BTreeMap,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +14,7 @@ use super::{
     error::StoreError,
     locks::Holder,
     replay::Replay,
+    signed::{Found, SIGNATURES, Signed, Verdict},
     store::{JOURNAL_VERSION, LANGUAGE_VERSION, RunStore, digests_of, frozen_digests, plan_file, runbook_folder},
     writer::output_name,
 };
@@ -36,6 +38,10 @@ pub struct VerifyReport {
     /// What could not be proven, and why.
     pub unproven: Vec<String>,
     pub anchor: Option<Anchor>,
+    /// Signatures that belong to a record of this journal, as it is now. Whether they are good, the caller finds out.
+    pub signatures: Vec<Signed>,
+    /// The caller knows who may sign, so that nothing less than such a signature will do.
+    pub signers_known: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,10 +60,65 @@ pub enum Anchor {
     Nowhere,
 }
 
+/// Names in a run's folder that are part of it, or of how it is kept.
+const KNOWN: [&str; 11] = [
+    "journal.jsonl",
+    "journal.jsonl.new",
+    "journal.torn.new",
+    "out",
+    "plan.json",
+    "reserve",
+    "reserve.new",
+    "run.lock",
+    "runbook",
+    "scratch",
+    "steps",
+];
+
 impl VerifyReport {
     /// Whether nothing is wrong.
     pub fn ok(&self) -> bool {
-        self.problems.is_empty() && self.anchor != Some(Anchor::Nowhere)
+        self.problems.is_empty()
+            && self.anchor != Some(Anchor::Nowhere)
+            && !self.signatures.iter().any(|signed| matches!(signed.verdict, Verdict::Bad(_)))
+            && self.wanting().is_none()
+    }
+
+    /// Where signers are known: why their signatures do not suffice.
+    fn wanting(&self) -> Option<String> {
+        let vouched =
+            self.signatures.iter().filter(|signed| matches!(signed.verdict, Verdict::Good { by: Some(_), .. }));
+        match vouched.map(|signed| signed.statement.record).max() {
+            _ if !self.signers_known => None,
+            None => Some("it has no good signature of anybody who may sign".into()),
+            Some(record) if self.closed.is_some() && record < self.records as u64 => Some(format!(
+                "it is over, and what is signed goes up to record {record} only: records {} to {} may be anybody's",
+                record + 1,
+                self.records
+            )),
+            Some(_) => None,
+        }
+    }
+
+    /// The last record that somebody who may sign has signed.
+    fn vouched(&self) -> Option<u64> {
+        let good = self.signatures.iter().filter(|it| matches!(it.verdict, Verdict::Good { by: Some(_), .. }));
+        good.map(|it| it.statement.record).max()
+    }
+
+    /// Whether somebody outside of this folder speaks for all of it.
+    fn sealed(&self) -> bool {
+        matches!(self.anchor, Some(Anchor::Record { last: true, .. })) || self.vouched() == Some(self.records as u64)
+    }
+
+    fn behind(&self, record: u64) -> String {
+        match (self.records as u64).saturating_sub(record) {
+            0 => "the last one: the whole journal is proven".into(),
+            1 => "everything up to there is as it was then; the record behind it is not proven by it".into(),
+            more => {
+                format!("everything up to there is as it was then; the {more} records behind it are not proven by it")
+            }
+        }
     }
 
     /// The report as people read it.
@@ -68,29 +129,60 @@ impl VerifyReport {
         for problem in &self.problems {
             lines.push(format!("  bad: {}: {}", problem.place, problem.what));
         }
+        for signed in &self.signatures {
+            if let Verdict::Bad(why) = &signed.verdict {
+                lines.push(format!("  bad: {}: {why}", signed.place));
+            }
+        }
+        if let Some(why) = self.wanting() {
+            lines.push(format!("  bad: {SIGNATURES}: {why}"));
+        }
         match &self.anchor {
             Some(Anchor::Nowhere) => lines.push(
                 "  bad: anchor: no line of the journal has this hash; the journal was rewritten or cut, or the hash is \
                  that of another run"
                     .into(),
             ),
-            Some(Anchor::Record { seq, last: true }) => {
-                lines.push(format!("  anchor: it is the hash of record {seq}, the last one: the whole journal is proven"));
+            Some(Anchor::Record { seq, .. }) => {
+                lines.push(format!("  anchor: it is the hash of record {seq}, {}", self.behind(*seq)));
             }
-            Some(Anchor::Record { seq, last: false }) => lines.push(format!(
-                "  anchor: it is the hash of record {seq}: everything up to there is as it was when it was noted"
-            )),
             None => {}
+        }
+        for signed in &self.signatures {
+            let record = signed.statement.record;
+            let Verdict::Good { key, by } = &signed.verdict else { continue };
+            match by {
+                // What reaches furthest says how far; those before it are within.
+                Some(by) if self.vouched() == Some(record) => {
+                    lines.push(format!("  signed: record {record} by {by} ({key}): {}", self.behind(record)));
+                }
+                Some(by) => lines.push(format!("  signed: record {record} by {by} ({key})")),
+                None => lines.push(format!("  signed: record {record} with {key}")),
+            }
         }
         let end = self.closed.map_or("no end on record".to_owned(), |outcome| format!("ended as {}", outcome.name()));
         lines.push(format!("  {} good records in order, {end}; {} output logs match", self.records, self.outputs));
         for note in &self.unproven {
             lines.push(format!("  not proven: {note}"));
         }
-        if !matches!(self.anchor, Some(Anchor::Record { last: true, .. })) {
+        for signed in &self.signatures {
+            match &signed.verdict {
+                Verdict::Unchecked(why) => lines.push(format!("  not proven: {}: {why}", signed.place)),
+                Verdict::Good { by: None, .. } if !self.signers_known => lines.push(format!(
+                    "  not proven: {}: whose key that is; anybody can make one (--allowed-signers FILE names those who \
+                     may sign)",
+                    signed.place
+                )),
+                Verdict::Good { by: None, .. } => {
+                    lines.push(format!("  not proven: {}: its key is none of those who may sign", signed.place));
+                }
+                _ => {}
+            }
+        }
+        if !self.sealed() {
             lines.push(
                 "  a chain proves order and integrity only against someone who does not rewrite all of it; compare the \
-                 head with an anchor kept elsewhere"
+                 head with an anchor kept elsewhere, or have runs signed (--sign)"
                     .into(),
             );
         }
@@ -104,15 +196,22 @@ pub fn verify(store: &RunStore, run: &RunId, anchor: Option<&str>) -> Result<Ver
     store.guard_run(run)?;
     let live = store.is_live(run);
     let dir = store.run_dir(run);
-    let path = store.journal_path(run);
-    let bytes = store.storage.read(&path).map_err(StoreError::read(&path))?;
-    let replay = Replay::of(&bytes);
     let mut check = Check { store, dir: &dir, problems: Vec::new(), unproven: Vec::new(), live };
+    let bytes = match store.storage.read(&store.journal_path(run)) {
+        Ok(bytes) => bytes,
+        Err(why) => {
+            check.problem("journal.jsonl", format!("could not be read: {why}"));
+            Vec::new()
+        }
+    };
+    let replay = Replay::of(&bytes);
     check.journal(run, &bytes, &replay);
     check.end(&replay);
     check.frozen(&bytes, &replay);
-    let outputs = check.outputs(&replay)?;
+    let outputs = check.outputs(&replay);
     check.torn_files(&replay);
+    let signatures = check.signatures(run, &replay);
+    check.others(&replay);
     let anchor = anchor.map(|hash| {
         let hash = hash.trim().to_ascii_lowercase();
         match replay.heads.iter().position(|head| *head == hash) {
@@ -129,6 +228,8 @@ pub fn verify(store: &RunStore, run: &RunId, anchor: Option<&str>) -> Result<Ver
         problems: check.problems,
         unproven: check.unproven,
         anchor,
+        signatures,
+        signers_known: false,
         dir,
     })
 }
@@ -171,6 +272,16 @@ impl Check<'_> {
     }
 
     fn journal(&mut self, run: &RunId, bytes: &[u8], replay: &Replay) {
+        // The first line comes first.
+        match &replay.state.header {
+            Some(header) if header.run != *run => {
+                self.problem("journal.jsonl line 1 (record 1)", format!("it is the journal of run {}", header.run));
+            }
+            None if replay.bad.is_none() && self.problems.is_empty() => {
+                self.problem("journal.jsonl line 1", "there is no first record");
+            }
+            _ => {}
+        }
         if let Some(bad) = &replay.bad {
             let seq = bad.seq.map(|seq| format!(" (record {seq})")).unwrap_or_default();
             self.problem(format!("journal.jsonl line {}{seq}", bad.line), bad.why.clone());
@@ -195,13 +306,6 @@ impl Check<'_> {
                     fragment.len()
                 ));
             }
-        }
-        match &replay.state.header {
-            Some(header) if header.run != *run => {
-                self.problem("journal.jsonl line 1 (record 1)", format!("it is the journal of run {}", header.run));
-            }
-            None if replay.bad.is_none() => self.problem("journal.jsonl", "it has no first record"),
-            _ => {}
         }
         if let Some(later) = replay.state.header.as_ref().and_then(later_version) {
             self.unproven.push(format!("{later}: what only that version knows is passed over"));
@@ -241,13 +345,6 @@ impl Check<'_> {
                 self.folder(&folder, digests_of(bytes, &replay.state, plan.number), &record);
             }
         }
-        // A program that died between the files and their record leaves these; nobody goes by them.
-        let next = replay.state.plan_number() + 1;
-        for name in [plan_file(next), runbook_folder(next)] {
-            if self.store.storage.exists(&self.dir.join(&name)) {
-                self.unproven.push(format!("{name}: no record names it, and nothing goes by it"));
-            }
-        }
     }
 
     fn plan(&mut self, name: &str, digest: &str, record: &str) {
@@ -283,7 +380,8 @@ impl Check<'_> {
         for name in names {
             let path = folder.join(&name);
             let shown = format!("{above}{name}");
-            if self.store.storage.list(&path).is_ok() {
+            // A link is no folder: it may lead anywhere, itself included.
+            if self.store.storage.guard(&path).is_ok() {
                 found.extend(self.tree(&path, &format!("{shown}/")));
             } else {
                 found.push(shown);
@@ -292,13 +390,16 @@ impl Check<'_> {
         found
     }
 
-    fn outputs(&mut self, replay: &Replay) -> Result<usize, StoreError> {
+    fn outputs(&mut self, replay: &Replay) -> usize {
         let promises = promises(replay);
         let folder = self.dir.join("out");
-        let mut names = match self.store.storage.exists(&folder) {
-            true => self.store.storage.list(&folder).map_err(StoreError::read(&folder))?,
-            false => Vec::new(),
-        };
+        let mut names = Vec::new();
+        if self.store.storage.exists(&folder) {
+            match self.store.storage.guard(&folder).and_then(|()| self.store.storage.list(&folder)) {
+                Ok(found) => names = found,
+                Err(why) => self.problem("out", format!("could not be read: {why}")),
+            }
+        }
         names.sort();
         let mut right = 0;
         for (name, promise) in &promises {
@@ -317,7 +418,13 @@ impl Check<'_> {
                 continue;
             };
             let lengths: Vec<u64> = promise.commits.iter().map(|(length, _)| *length).collect();
-            let (total, whole, parts) = self.digests(&folder.join(name), &lengths)?;
+            let (total, whole, parts) = match self.digests(&folder.join(name), &lengths) {
+                Ok(digests) => digests,
+                Err(why) => {
+                    self.problem(place, format!("could not be read: {why}"));
+                    continue;
+                }
+            };
             if let Some(digest) = &promise.whole {
                 match *digest == whole {
                     true => right += 1,
@@ -343,22 +450,22 @@ impl Check<'_> {
                     .push(format!("{place} behind its first {proven} bytes: no record says what should be there"));
             }
         }
-        Ok(right)
+        right
     }
 
     /// Length and digest of a file, and the digests of its beginnings of these lengths.
-    fn digests(&self, path: &Path, lengths: &[u64]) -> Result<(u64, String, BTreeMap<u64, String>), StoreError> {
+    fn digests(&self, path: &Path, lengths: &[u64]) -> io::Result<(u64, String, BTreeMap<u64, String>)> {
         let mut lengths: Vec<u64> = lengths.to_vec();
         lengths.sort_unstable();
         lengths.dedup();
         let mut next = lengths.into_iter().peekable();
-        let mut reader = self.store.storage.open(path).map_err(StoreError::read(path))?;
+        let mut reader = self.store.storage.open(path)?;
         let mut hash = Sha256::new();
         let mut parts = BTreeMap::new();
         let mut total = 0;
         let mut chunk = vec![0; 256 * 1024];
         loop {
-            let read = reader.read(&mut chunk).map_err(StoreError::read(path))?;
+            let read = reader.read(&mut chunk)?;
             if read == 0 {
                 break;
             }
@@ -378,15 +485,79 @@ impl Check<'_> {
 
     fn torn_files(&mut self, replay: &Replay) {
         for record in &replay.records {
-            if let Event::Recovered { cut_bytes, saved_as } = &record.event
+            if let Event::Recovered { cut_bytes, saved_as, sha256 } = &record.event
                 && !saved_as.contains('/')
             {
                 match self.store.storage.read(&self.dir.join(saved_as)) {
-                    Ok(bytes) if bytes.len() as u64 == *cut_bytes => {}
-                    Ok(_) => self.problem(saved_as, format!("it has not the {cut_bytes} bytes that were set aside")),
+                    Ok(bytes)
+                        if bytes.len() as u64 == *cut_bytes
+                            && sha256.as_ref().is_none_or(|sha256| *sha256 == hex_sha256(&bytes)) => {}
+                    Ok(_) => self.problem(saved_as, format!("it is not the {cut_bytes} bytes that were set aside")),
                     Err(why) => self.problem(saved_as, format!("could not be read: {why}")),
                 }
             }
+        }
+    }
+
+    /// Signatures of this journal as it is; those that are of anything else are wrong here.
+    fn signatures(&mut self, run: &RunId, replay: &Replay) -> Vec<Signed> {
+        let mut good = Vec::new();
+        for found in self.store.signatures(run) {
+            let signed = match found {
+                Found::Whole(signed) => signed,
+                Found::Incomplete { place } => {
+                    self.unproven.push(format!("{place}: its other half is not there, as a crash leaves it"));
+                    continue;
+                }
+                Found::Wrong { place, why } => {
+                    self.problem(place, why);
+                    continue;
+                }
+            };
+            let statement = &signed.statement;
+            let known = usize::try_from(statement.record).ok().and_then(|seq| replay.heads.get(seq.checked_sub(1)?));
+            let why = match known {
+                _ if statement.run != *run => format!("it was signed for run {}", statement.run),
+                Some(head) if *head == statement.head => {
+                    good.push(signed);
+                    continue;
+                }
+                Some(_) => format!(
+                    "record {} had another hash when it was signed: the journal was rewritten, that record or one before",
+                    statement.record
+                ),
+                // What the bad line hides is told at that line.
+                None if replay.bad.is_some() => {
+                    self.unproven.push(format!("{}: there is no good record {}", signed.place, statement.record));
+                    continue;
+                }
+                None => format!("record {} was signed, and is not there: the end was cut off", statement.record),
+            };
+            self.problem(signed.place, why);
+        }
+        good
+    }
+
+    /// What stands in the run's folder and is no part of it proves nothing, whatever it says.
+    fn others(&mut self, replay: &Replay) {
+        let told = |name: &String| {
+            replay
+                .records
+                .iter()
+                .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if saved_as == name))
+        };
+        let later = |name: &String| {
+            replay
+                .state
+                .plans
+                .iter()
+                .any(|plan| *name == plan_file(plan.number) || *name == runbook_folder(plan.number))
+        };
+        let mut names = self.store.storage.list(self.dir).unwrap_or_default();
+        names.retain(|name| !KNOWN.contains(&name.as_str()) && name != SIGNATURES && !told(name) && !later(name));
+        names.sort();
+        for name in names {
+            self.unproven.push(format!("{name}: no record tells of it"));
         }
     }
 }

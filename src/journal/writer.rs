@@ -2,6 +2,7 @@
 
 use std::{
     cell::RefCell,
+    collections::VecDeque,
     io::{self, Read, Write},
     path::PathBuf,
     rc::Rc,
@@ -67,7 +68,13 @@ struct Writer {
     reserve: Reserve,
     /// Whether the last record taken ends the run.
     closes: bool,
+    /// The hashes of the latest lines that were taken, the first of them that of record `first_hash`.
+    hashes: VecDeque<String>,
+    first_hash: u64,
 }
+
+/// How many hashes are held: more than records can share one sync.
+const HASHES: usize = 1024;
 
 /// Where a journal goes on.
 pub(super) struct Start {
@@ -88,6 +95,8 @@ impl DiskJournal {
         DiskJournal {
             writer: RefCell::new(Writer {
                 file: start.file,
+                hashes: VecDeque::from([start.chain.head().to_owned()]),
+                first_hash: start.seq,
                 durable_chain: start.chain.clone(),
                 chain: start.chain,
                 last_seq: start.seq,
@@ -107,7 +116,20 @@ impl DiskJournal {
 
     /// The hash of the last durable line, to be kept elsewhere as an anchor.
     pub fn head(&self) -> String {
-        self.writer.borrow().durable_chain.head().to_owned()
+        self.head_of_all().1
+    }
+
+    /// The last durable record and the hash of its line.
+    pub fn head_of_all(&self) -> (u64, String) {
+        let writer = self.writer.borrow();
+        (writer.durable_seq, writer.durable_chain.head().to_owned())
+    }
+
+    /// The hash of the line of a record that became durable lately; none for one long ago, or to come.
+    pub fn hash_of(&self, seq: u64) -> Option<String> {
+        let writer = self.writer.borrow();
+        let at = usize::try_from(seq.checked_sub(writer.first_hash)?).ok()?;
+        if seq > writer.durable_seq { None } else { writer.hashes.get(at).cloned() }
     }
 
     /// Whether the run's end is on record.
@@ -133,6 +155,12 @@ impl DiskJournal {
             Err(why) => return Err(self.poison.set(why)),
         };
         writer.last_seq = record.seq;
+        let hash = writer.chain.head().to_owned();
+        writer.hashes.push_back(hash);
+        if writer.hashes.len() > HASHES {
+            writer.hashes.pop_front();
+            writer.first_hash += 1;
+        }
         writer.closes = matches!(&record.event, Event::RunFinished { outcome, .. } if outcome.closes());
         if let Err(error) = poisoned {
             // What still ends after the failure is worth knowing at resume; it is kept, and not promised.
@@ -205,7 +233,7 @@ impl Journal for DiskJournal {
         Box::pin(async move {
             let seq = taken?;
             // Others that are ready get their records in before the sync.
-            tokio::task::yield_now().await;
+            crate::port::turn().await;
             self.flush(seq)
         })
     }

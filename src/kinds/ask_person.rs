@@ -202,7 +202,7 @@ impl Task for ConfirmTask {
                 }
                 // Whatever else came back is not a yes.
                 Reply::Answer(_) => Err(StepError::Paused(format!("{} was not answered with yes or no", cx.step()))),
-                Reply::Nobody { why } | Reply::Closed { why } => Err(StepError::Paused(why)),
+                Reply::Nobody { why } | Reply::Closed { why, .. } => Err(StepError::Paused(why)),
                 Reply::Unasked => Ok(StepReport::of(StepStatus::NotRun)),
             }
         })
@@ -286,9 +286,9 @@ struct ManualTask {
 
 impl ManualTask {
     fn choices() -> Vec<Choice> {
-        let choice = |key, name, consequence: &str, needs_reason| Choice {
+        let choice = |key, name: &'static str, consequence: &str, needs_reason| Choice {
             key,
-            name,
+            name: name.into(),
             consequence: consequence.to_owned(),
             needs_reason,
         };
@@ -315,7 +315,7 @@ impl Task for ManualTask {
             };
             let answer = match cx.ask(question).await? {
                 Reply::Answer(answer) => answer,
-                Reply::Nobody { why } | Reply::Closed { why } => return Err(StepError::Paused(why)),
+                Reply::Nobody { why } | Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
                 Reply::Unasked => return Ok(StepReport::of(StepStatus::NotRun)),
             };
             let reason = answer.reason.clone().unwrap_or_default();

@@ -28,6 +28,10 @@ pub const KIND: Kind = Kind {
         FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
         FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
         FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's" },
+        FieldDoc {
+            name: "daemon",
+            summary: "what it leaves running, such as a port forward, goes on until the end of the run",
+        },
         FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
         FieldDoc {
             name: "max_output",
@@ -37,7 +41,7 @@ pub const KIND: Kind = Kind {
     lower: Some(lower),
 };
 
-const LATER: [&str; 2] = ["daemon", "via"];
+const LATER: [&str; 1] = ["via"];
 /// Words of other tools.
 const FOREIGN: [Foreign; 5] = [
     ("command", "script", true),
@@ -54,6 +58,7 @@ const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 struct Shell {
     what: What,
     tty: bool,
+    daemon: bool,
     kill_grace: Duration,
     max_output: u64,
 }
@@ -65,7 +70,7 @@ enum What {
 }
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
-    let plain = |what| Shell { what, tty: false, kill_grace: KILL_GRACE, max_output: MAX_OUTPUT };
+    let plain = |what| Shell { what, tty: false, daemon: false, kill_grace: KILL_GRACE, max_output: MAX_OUTPUT };
     if let NodeKind::Text(text) = &given.node().kind {
         let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
         return Some(Box::new(plain(what)));
@@ -84,7 +89,12 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         Some((entry.key.span, Given::field(&entry.value, key, given.problems())))
     };
     let (script_part, exec_part, interpreter) = (part("script"), part("exec"), part("interpreter"));
-    let tty = fields.get("tty").and_then(|given| given.boolean()).unwrap_or(false);
+    let mut flag = |name| {
+        let entry = fields.take_entry(name)?;
+        let set = Given::field(&entry.value, name, given.problems()).boolean()?;
+        set.then_some(entry.key.span)
+    };
+    let (tty, daemon) = (flag("tty"), flag("daemon"));
     let kill_grace = fields.get("kill_grace").and_then(|given| given.duration());
     let max_output = fields.get("max_output").and_then(|given| given.bytes(1 << 30));
     for later in LATER {
@@ -96,6 +106,14 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
             .related(*at, "a program that is run without a shell")
             .hint("remove it, or put it first in `exec`");
         given.problems().push(problem);
+    }
+    if let (Some(tty), Some(daemon)) = (tty, daemon) {
+        let (first, second) = if tty.start < daemon.start { (tty, daemon) } else { (daemon, tty) };
+        given.problems().push(
+            conflict(second, "`shell` takes `tty` or `daemon`, not both")
+                .related(first, "the other one")
+                .hint("the terminal goes away with the step; what goes on cannot have it"),
+        );
     }
     let what = match (script_part, exec_part) {
         (Some((script_at, script_given)), exec_part) => {
@@ -137,7 +155,8 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     fields.finish();
     let max_output = max_output.unwrap_or(MAX_OUTPUT);
     let kill_grace = kill_grace.map_or(KILL_GRACE, |grace| grace.value);
-    Some(Box::new(Shell { tty, kill_grace, max_output, ..plain(what?) }))
+    let (tty, daemon) = (tty.is_some(), daemon.is_some());
+    Some(Box::new(Shell { tty, daemon, kill_grace, max_output, ..plain(what?) }))
 }
 
 fn script(text: &Text, problems: &Problems) -> Option<Text> {
@@ -275,6 +294,10 @@ impl Action for Shell {
 
     fn takes_env(&self) -> bool {
         true
+    }
+
+    fn may_leave_running(&self) -> bool {
+        self.daemon
     }
 
     fn is_one_process(&self) -> bool {
@@ -421,6 +444,7 @@ impl Action for Shell {
                 env: env.into_iter().collect(),
                 cwd: setting.cwd.clone(),
                 tty: self.tty,
+                daemon: self.daemon,
                 timeout: setting.timeout,
                 kill_grace: self.kill_grace,
                 record_dir: None,
@@ -482,8 +506,9 @@ impl Task for ShellTask {
             report.signal = process.end.signal;
             report.result = Some(result_of(&process, self.tty));
             if !self.tty && process.end.exit != Some(0) && wants_terminal(&process.stderr) {
-                report.notes.push("it asked for a terminal; only a step with `tty: true` has one".into());
+                report.hint = Some("it seems to ask for a terminal, and only a step with `tty: true` has one");
             }
+            report.left.clone_from(&process.end.left);
             for left in &process.end.swept {
                 report.notes.push(format!("left over and ended: {left}"));
             }
@@ -497,8 +522,18 @@ impl Task for ShellTask {
 
 /// What programs say that look for a terminal and find none.
 fn wants_terminal(stderr: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(stderr);
-    let said = ["/dev/tty", "a terminal is required", "not a tty", "not a terminal", "No such device or address"];
+    let text = String::from_utf8_lossy(stderr).to_lowercase();
+    let said = [
+        "/dev/tty",
+        "no such device or address",
+        "inappropriate ioctl for device",
+        "a terminal is required",
+        "not a tty",
+        "no tty present",
+        "not a terminal",
+        "ssh_askpass",
+        "terminal prompts disabled",
+    ];
     said.iter().any(|words| text.contains(words))
 }
 

@@ -80,6 +80,12 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         );
         return None;
     }
+    if look.action.may_leave_running() {
+        given.problems().push(
+            Diagnostic::error("look-leaves", look.kind_span, "a wait only looks and leaves nothing running")
+                .hint("leave `daemon` out here"),
+        );
+    }
     let fixed = DurationSpec::Fixed;
     Some(Box::new(Wait::Poll(Box::new(Poll {
         look,

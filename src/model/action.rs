@@ -60,6 +60,11 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
+    /// Whether something of it may go on when it is over.
+    fn may_leave_running(&self) -> bool {
+        false
+    }
+
     /// Whether the end of its one process is the end of the step, so that a supervisor's note of it can stand in.
     fn is_one_process(&self) -> bool {
         false

@@ -179,6 +179,12 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
                     .hint("it looks with `http` or `shell`"),
             );
         }
+        if step.verify.as_ref().is_some_and(|verify| verify.action.may_leave_running()) {
+            problems.push(
+                Diagnostic::error("look-leaves", verify.kind_span, "a `verify` only looks and leaves nothing running")
+                    .hint("leave `daemon` out here"),
+            );
+        }
     }
     if let Some(retry) = &step.retry
         && let Some(when) = &retry.when

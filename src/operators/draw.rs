@@ -160,8 +160,12 @@ mod tests {
     use crate::event::StepId;
 
     fn question(kind: QuestionKind) -> Question {
-        let choice =
-            |key, name, consequence: &str| Choice { key, name, consequence: consequence.into(), needs_reason: false };
+        let choice = |key, name: &'static str, consequence: &str| Choice {
+            key,
+            name: name.into(),
+            consequence: consequence.into(),
+            needs_reason: false,
+        };
         Question {
             step: Some(StepId::new("admin/tag")),
             title: "Tag the release".into(),

@@ -9,7 +9,7 @@ mod unattended;
 
 pub use draw::draw_question;
 pub use keys::restore_terminal;
-pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret};
+pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret, ask_yes};
 pub use scripted::Scripted;
 pub use terminal::Terminal;
 pub use unattended::{Given, Unattended};

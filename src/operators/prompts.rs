@@ -3,7 +3,7 @@
 //! These use inquire, whose editing, choosing and paging a person expects at a form. Questions *during* a run are put by
 //! `terminal`, which must be able to be called off, to throw typed-ahead keys away and to end with its terminal.
 
-use inquire::{InquireError, Password, PasswordDisplayMode, Select, Text};
+use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 
 use crate::{text::one_line, value::Secret};
 
@@ -71,6 +71,11 @@ pub fn ask_secret(label: &str, check: &dyn Fn(&Secret) -> Result<(), String>) ->
             Err(why) => complain(&why),
         }
     }
+}
+
+/// Asks for a yes; whatever else is typed is none.
+pub fn ask_yes(label: &str) -> Result<bool, PromptError> {
+    Ok(Confirm::new(&one_line(label)).with_default(false).prompt()?)
 }
 
 fn complain(why: &str) {

@@ -19,7 +19,7 @@ use super::{
     read_evidence, restore_terminal,
 };
 use crate::{
-    port::{Answer, Choice, Evidence, Local, Operator, Question, QuestionKind, Reply},
+    port::{Answer, Choice, Closing, Evidence, Local, Operator, Question, QuestionKind, Reply},
     text::{one_line, printable},
     value::Secret,
 };
@@ -70,13 +70,13 @@ impl Terminal {
         Terminal { name: name.into(), tty, out: RefCell::new(out), color }
     }
 
-    fn screen(&self) -> Result<Screen<'_>, String> {
+    fn screen(&self) -> Result<Screen<'_>, GaveUp> {
         let keys = Keys::take(&self.tty).map_err(|why| format!("the terminal is gone: {why}"))?;
         let width = rustix::termios::tcgetwinsize(&self.tty).map_or(0, |size| usize::from(size.ws_col));
         Ok(Screen { keys, out: &self.out, width: if width == 0 { 80 } else { width }, color: self.color })
     }
 
-    async fn put(&self, question: &Question) -> Result<Answer, String> {
+    async fn put(&self, question: &Question) -> Result<Answer, GaveUp> {
         let mut screen = self.screen()?;
         screen.say(&draw_question(question, screen.width, screen.color))?;
         match &question.kind {
@@ -103,7 +103,12 @@ impl Terminal {
 
 impl Operator for Terminal {
     fn ask<'a>(&'a self, question: &'a Question) -> Local<'a, Reply> {
-        Box::pin(async move { self.put(question).await.map_or_else(|why| Reply::Closed { why }, Reply::Answer) })
+        Box::pin(async move {
+            match self.put(question).await {
+                Ok(answer) => Reply::Answer(answer),
+                Err(GaveUp { why, how }) => Reply::Closed { why, how },
+            }
+        })
     }
 
     fn name(&self) -> String {
@@ -121,7 +126,29 @@ enum Typed {
     Escape,
 }
 
+/// Why there is no answer.
+struct GaveUp {
+    why: String,
+    how: Closing,
+}
+
+impl GaveUp {
+    fn interrupted() -> GaveUp {
+        GaveUp { why: "interrupted".into(), how: Closing::Interrupted }
+    }
+
+    fn escaped(why: impl Into<String>) -> GaveUp {
+        GaveUp { why: why.into(), how: Closing::Escaped }
+    }
+}
+
 const ESCAPED: &str = "nothing was chosen";
+
+impl From<String> for GaveUp {
+    fn from(why: String) -> GaveUp {
+        GaveUp { why, how: Closing::Ended }
+    }
+}
 
 /// The terminal while one question is open.
 struct Screen<'t> {
@@ -133,19 +160,20 @@ struct Screen<'t> {
 
 impl Screen<'_> {
     /// Shows a text that is sanitised already.
-    fn say(&self, text: &str) -> Result<(), String> {
+    fn say(&self, text: &str) -> Result<(), GaveUp> {
         let mut out = self.out.borrow_mut();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|why| format!("the terminal is gone: {why}"))
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        written.map_err(|why| format!("the terminal is gone: {why}").into())
     }
 
-    fn complain(&self, why: &str) -> Result<(), String> {
+    fn complain(&self, why: &str) -> Result<(), GaveUp> {
         self.say(&format!("  {}\n", printable(why)))
     }
 
-    async fn confirm(&mut self, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, String> {
+    async fn confirm(&mut self, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, GaveUp> {
         let prompt = if type_back.is_some() { "  text, or no: " } else { "  yes or no: " };
         loop {
-            let Typed::Line(line) = self.line(prompt, true).await? else { return Err(ESCAPED.into()) };
+            let Typed::Line(line) = self.line(prompt, true).await? else { return Err(GaveUp::escaped(ESCAPED)) };
             let word = line.trim().to_lowercase();
             match type_back {
                 Some(expected) if line == expected && !line.is_empty() => return Ok(Answer::word("yes")),
@@ -156,7 +184,7 @@ impl Screen<'_> {
             // A confirm may offer more than its two answers, such as a pause; by name or by letter.
             let chosen = choices.iter().find(|choice| {
                 let by_key = line.chars().eq([choice.key]);
-                !matches!(choice.name, "yes" | "no") && !word.is_empty() && (by_key || choice.name == word)
+                !matches!(&*choice.name, "yes" | "no") && !word.is_empty() && (by_key || choice.name == word)
             });
             if let Some(choice) = chosen {
                 if let Some(answer) = self.chosen(choice).await? {
@@ -173,7 +201,7 @@ impl Screen<'_> {
         }
     }
 
-    async fn manual(&mut self, evidence: &[Evidence], choices: &[Choice]) -> Result<Answer, String> {
+    async fn manual(&mut self, evidence: &[Evidence], choices: &[Choice]) -> Result<Answer, GaveUp> {
         let mut choices = choices.to_vec();
         if !choices.iter().any(|choice| choice.name == "done") {
             let free = |key: &char| choices.iter().all(|choice| choice.key != *key);
@@ -183,7 +211,7 @@ impl Screen<'_> {
                 0 => "it is done".into(),
                 _ => "it is done; you are asked for what shows it".to_owned(),
             };
-            choices.insert(0, Choice { key, name: "done", consequence, needs_reason: false });
+            choices.insert(0, Choice { key, name: "done".into(), consequence, needs_reason: false });
             self.say(&draw_menu(&choices[..1], self.width, self.color))?;
         }
         'menu: loop {
@@ -214,7 +242,7 @@ impl Screen<'_> {
     }
 
     /// One key chooses; nothing else does.
-    async fn menu(&mut self, choices: &[Choice]) -> Result<Answer, String> {
+    async fn menu(&mut self, choices: &[Choice]) -> Result<Answer, GaveUp> {
         let keys: Vec<String> = choices.iter().map(|choice| choice.key.to_string()).collect();
         let prompt = format!("  press {}: ", one_line(&keys.join(", ")));
         self.say(&prompt)?;
@@ -226,9 +254,9 @@ impl Screen<'_> {
                     self.say(&format!("\n{}{prompt}", draw_menu(choices, self.width, self.color)))?;
                     continue;
                 }
-                Key::Escape => return self.give_up(ESCAPED),
-                Key::End => return self.give_up("input ended"),
-                Key::Interrupt => return self.give_up("interrupted"),
+                Key::Escape => return self.give_up(GaveUp::escaped(ESCAPED)),
+                Key::End => return self.give_up("input ended".to_owned().into()),
+                Key::Interrupt => return self.give_up(GaveUp::interrupted()),
                 Key::Erase | Key::EraseWord | Key::EraseLine | Key::Other => None,
             };
             match chosen {
@@ -244,16 +272,16 @@ impl Screen<'_> {
         }
     }
 
-    fn give_up<T>(&self, why: &str) -> Result<T, String> {
+    fn give_up<T>(&self, why: GaveUp) -> Result<T, GaveUp> {
         // What it says there is of no use to a terminal that is gone.
         let _ = self.say("\n");
-        Err(why.into())
+        Err(why)
     }
 
     /// A choice with its reason, if it needs one; none if the person thought better of it.
-    async fn chosen(&mut self, choice: &Choice) -> Result<Option<Answer>, String> {
+    async fn chosen(&mut self, choice: &Choice) -> Result<Option<Answer>, GaveUp> {
         self.say(&format!("  › {}\n", choice.name.replace('_', " ")))?;
-        let mut answer = Answer::word(choice.name);
+        let mut answer = Answer::word(choice.name.as_ref());
         while choice.needs_reason && answer.reason.is_none() {
             match self.line("  reason: ", true).await? {
                 Typed::Escape => return Ok(None),
@@ -264,7 +292,7 @@ impl Screen<'_> {
         Ok(Some(answer))
     }
 
-    async fn ask(&mut self, prompt: &Field<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Typed, String> {
+    async fn ask(&mut self, prompt: &Field<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Typed, GaveUp> {
         for (at, choice) in prompt.choices.iter().enumerate() {
             self.complain(&format!("{}) {}", at + 1, one_line(choice)))?;
         }
@@ -285,11 +313,11 @@ impl Screen<'_> {
         }
     }
 
-    async fn secret(&mut self, label: &str) -> Result<Secret, String> {
+    async fn secret(&mut self, label: &str) -> Result<Secret, GaveUp> {
         let prompt = format!("  {} (not shown): ", one_line(label));
         loop {
             match self.line(&prompt, false).await? {
-                Typed::Escape => return Err(format!("no value was given for {label}")),
+                Typed::Escape => return Err(GaveUp::escaped(format!("no value was given for {label}"))),
                 Typed::Line(line) if line.is_empty() => self.complain("a value is needed; Esc gives up")?,
                 Typed::Line(line) => return Ok(Secret::new(line)),
             }
@@ -297,7 +325,7 @@ impl Screen<'_> {
     }
 
     /// A line up to Enter.
-    async fn line(&mut self, prompt: &str, echo: bool) -> Result<Typed, String> {
+    async fn line(&mut self, prompt: &str, echo: bool) -> Result<Typed, GaveUp> {
         let mut text = String::new();
         self.say(prompt)?;
         loop {
@@ -319,8 +347,8 @@ impl Screen<'_> {
                     self.say("\n")?;
                     return Ok(Typed::Escape);
                 }
-                Key::End if text.is_empty() => return self.give_up("input ended"),
-                Key::Interrupt => return self.give_up("interrupted"),
+                Key::End if text.is_empty() => return self.give_up("input ended".to_owned().into()),
+                Key::Interrupt => return self.give_up(GaveUp::interrupted()),
                 Key::Erase => drop(text.pop()),
                 Key::EraseLine => text.clear(),
                 Key::EraseWord => text.truncate(text.trim_end().rfind(' ').map_or(0, |space| space + 1)),
@@ -337,7 +365,7 @@ impl Screen<'_> {
     }
 
     /// Shows a line again that became shorter; what it was may have gone over several rows.
-    fn redraw(&self, prompt: &str, text: &str, columns: usize) -> Result<(), String> {
+    fn redraw(&self, prompt: &str, text: &str, columns: usize) -> Result<(), GaveUp> {
         let rows = columns.saturating_sub(1) / self.width;
         let shown = one_line(text);
         let up = if rows > 0 { format!("\x1b[{rows}A") } else { String::new() };

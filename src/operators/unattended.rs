@@ -159,14 +159,14 @@ fn manual(given: &Given, evidence: &[Evidence], choices: &[Choice]) -> Result<An
 fn menu(given: &Given, choices: &[Choice]) -> Result<Answer, String> {
     let (text, reason) = word(given)?;
     let Some(choice) = choices.iter().find(|choice| choice.name == text) else {
-        let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+        let names: Vec<&str> = choices.iter().map(|choice| choice.name.as_ref()).collect();
         return Err(format!("`{text}` is none of {}", names.join(", ")));
     };
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     if choice.needs_reason && reason.is_none() {
         return Err(format!("{text} needs a reason: write {{answer: {text}, reason: …}}"));
     }
-    Ok(Answer { reason, ..Answer::word(choice.name) })
+    Ok(Answer { reason, ..Answer::word(choice.name.as_ref()) })
 }
 
 #[cfg(test)]
@@ -182,7 +182,12 @@ mod tests {
     const REFUSED: &str = "nobody: the answer given for a/b does not do: ";
 
     fn question(kind: QuestionKind) -> Question {
-        let choice = |key, name, needs_reason| Choice { key, name, consequence: String::new(), needs_reason };
+        let choice = |key, name: &'static str, needs_reason| Choice {
+            key,
+            name: name.into(),
+            consequence: String::new(),
+            needs_reason,
+        };
         Question {
             step: Some(StepId::new("a/b")),
             title: "A step".into(),
@@ -208,7 +213,7 @@ mod tests {
                 format!("{}{}{reason}", answer.word, values.concat())
             }
             Reply::Nobody { why } => format!("nobody: {why}"),
-            Reply::Closed { why } => format!("closed: {why}"),
+            Reply::Closed { why, .. } => format!("closed: {why}"),
             Reply::Unasked => "unasked".into(),
         }
     }

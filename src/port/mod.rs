@@ -11,7 +11,7 @@ mod world;
 use std::{future::Future, pin::Pin};
 
 pub use journal::{Journal, JournalError, OutputLog, OutputSummary};
-pub use operator::{Answer, Choice, Evidence, Operator, Question, QuestionKind, Reply};
+pub use operator::{Answer, Choice, Closing, Evidence, Operator, Question, QuestionKind, Reply};
 pub use process::{ExecRecord, ProcessEnd, ProcessRequest, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};
@@ -20,3 +20,17 @@ pub use world::{Body, Cancel, HttpReply, HttpRequest, LeftBehind, Output, Secret
 
 /// A future that stays on its thread; the engine runs on one.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Lets everything else that is ready have a turn. Those that wait so go on in the order in which they came, which the
+/// runtime's own way does not promise.
+pub async fn turn() {
+    let mut waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut waited, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}

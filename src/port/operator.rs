@@ -1,5 +1,7 @@
 //! Questions to a person, and what came back. Knows nothing of keyboards.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
 use super::Local;
@@ -76,7 +78,7 @@ pub struct Choice {
     /// The letter that chooses it.
     pub key: char,
     /// The word of the answer in the journal and in an answers file, such as `skip`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What choosing it does, in a few words.
     pub consequence: String,
     /// A reason must be typed.
@@ -105,9 +107,21 @@ pub enum Reply {
     /// The terminal is gone, or input ended: never a yes; the run pauses.
     Closed {
         why: String,
+        how: Closing,
     },
     /// The question is not put to anyone in this mode; its outcome stays unknown.
     Unasked,
+}
+
+/// How a question was closed without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Ctrl-C, typed at the question.
+    Interrupted,
+    /// The person backed out of it.
+    Escaped,
+    /// The terminal or its input is at its end, or nothing may go on.
+    Ended,
 }
 
 #[derive(Clone)]

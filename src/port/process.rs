@@ -19,6 +19,8 @@ pub struct ProcessRequest {
     pub cwd: PathBuf,
     /// Gives it a pseudo-terminal that is relayed to the operator's.
     pub tty: bool,
+    /// What is left running when the main process exits by itself is not ended, but watched until somebody ends it.
+    pub daemon: bool,
     /// Limit of this process; none for ever.
     pub timeout: Option<Duration>,
     /// Between the polite signal and KILL.
@@ -48,6 +50,8 @@ pub struct ProcessEnd {
     pub duration: Duration,
     /// What was left of it and had to be ended, as `pid name`.
     pub swept: Vec<String>,
+    /// What it left running, as it may: `name (pid)`.
+    pub left: Vec<String>,
     /// Bytes of output that nobody could take.
     pub dropped_bytes: u64,
 }
@@ -65,4 +69,7 @@ pub struct ExecRecord {
     /// Bytes of output that came after the engine's death.
     pub lost_bytes: u64,
     pub swept: Vec<String>,
+    /// What it left running, as it may. While the lock of the attempt is held, some of that still runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }

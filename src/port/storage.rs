@@ -21,12 +21,17 @@ pub trait Storage {
     fn remove_tree(&self, path: &Path) -> io::Result<()>;
     /// Names in a folder, in no order.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Bytes that a file, or a folder with all that is in it, takes on disk, following no link.
+    fn size(&self, path: &Path) -> io::Result<u64>;
     fn exists(&self, path: &Path) -> bool;
     /// Refuses a folder that is a link, belongs to somebody else or may be written by everybody.
     fn guard(&self, path: &Path) -> io::Result<()>;
     /// Makes the entries of a folder durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Takes a lock on a file, which is made if it is not there, without waiting; `Ok(None)` if somebody else holds it. Freed when the value goes, or its process.
+    /// Why a lock on a file in this folder may not keep out everybody who can reach the folder; none where it does.
+    fn locks_fail(&self, dir: &Path) -> io::Result<Option<String>>;
+    /// Takes a lock on a file, which is made if it is not there, without waiting; `Ok(None)` if somebody else holds it.
+    /// Freed when the value goes, or its process. `Unsupported` where there are no locks, or none that hold.
     fn lock(&self, path: &Path, kind: LockKind) -> io::Result<Option<Box<dyn StorageLock>>>;
 }
 
@@ -50,4 +55,6 @@ pub trait StorageFile {
 pub trait StorageLock {
     /// Writes who holds it into the lock file, in place of what stood there; durable when it returns.
     fn describe(&mut self, text: &str) -> io::Result<()>;
+    /// Empties the lock file, so that whoever holds it next is not taken for its holder now. Not made durable.
+    fn blank(&mut self) -> io::Result<()>;
 }

@@ -91,6 +91,10 @@ pub struct StepReport {
     pub http_status: Option<u16>,
     pub failure: Option<Failure>,
     pub notes: Vec<String>,
+    /// What may be the reason, should it be judged a failure.
+    pub hint: Option<&'static str>,
+    /// What it left running, as it may.
+    pub left: Vec<String>,
     /// Names the body itself gives values to: the evidence of a manual step, the entries of a `set`.
     pub values: IndexMap<String, Value>,
 }
@@ -105,6 +109,8 @@ impl StepReport {
             http_status: None,
             failure: None,
             notes: Vec::new(),
+            hint: None,
+            left: Vec::new(),
             values: IndexMap::new(),
         }
     }
@@ -125,6 +131,14 @@ pub struct Failure {
 impl Failure {
     pub fn plain(message: impl Into<String>) -> Failure {
         Failure { message: message.into(), at: None }
+    }
+
+    /// Says what may be behind it, or what to do.
+    pub fn add_hint(&mut self, hint: &str) {
+        self.message.push_str(&format!("; {hint}"));
+        if let Some(at) = self.at.take() {
+            self.at = Some(Box::new(at.hint(hint)));
+        }
     }
 
     pub fn drawn(diagnostic: Diagnostic) -> Failure {

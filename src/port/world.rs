@@ -53,7 +53,7 @@ pub trait World {
         LeftBehind::Nothing
     }
 
-    /// Waits until such a process has ended, or ends it.
+    /// Waits until such a process has ended, or ends it. What it left running, as it may, is ended but not waited for.
     fn settle_left_behind<'a>(
         &'a self,
         _record_dir: &'a Path,
@@ -73,6 +73,8 @@ pub enum LeftBehind {
     Running,
     /// Its supervisor wrote down how it ended.
     Ended(ExecRecord),
+    /// It ended as written down, and what it left running, as it may, still does.
+    Daemon(ExecRecord),
     /// No trace: it may never have started, or may have ended unseen.
     Nothing,
 }

@@ -109,6 +109,10 @@ fn open(header: &RunStarted, state: &RunState, page: &mut Page) {
         page.push(line.text(":").paragraph());
         page.push(Block::Quote(foreign_lines(&question.message)));
     }
+    for daemon in &state.daemons {
+        let line = Line::label("Left running by step").text(" ").code(daemon.step.as_str()).text(": ");
+        page.push(line.codes(&daemon.processes).text("; the end of the run ends it").paragraph());
+    }
     let undecided: Vec<&StepId> =
         state.steps.iter().filter(|(_, step)| step.status() == Some(StepStatus::Unknown)).map(|(id, _)| id).collect();
     if !undecided.is_empty() {
@@ -361,6 +365,7 @@ fn end(record: &Record, many: bool, page: &mut Page) {
         withheld,
         error,
         notes,
+        left_running,
         ..
     } = &record.event
     else {
@@ -394,6 +399,9 @@ fn end(record: &Record, many: bool, page: &mut Page) {
         lines.push(Line::label("Output:").text(format!(" {output_bytes} bytes, SHA-256 ")).code(digest));
     }
     lines.extend(notes.iter().map(|note| Line::label("Note:").text(format!(" {note}"))));
+    if !left_running.is_empty() {
+        lines.push(Line::label("Left running:").text(" ").codes(left_running));
+    }
     page.lines(lines);
 }
 
@@ -465,7 +473,7 @@ fn interruptions(records: &[Record], page: &mut Page) {
                 .text(if *attended { ", at the keyboard" } else { ", with nobody at the keyboard" })
                 .text(", with runsheet ")
                 .code(tool_version),
-            Event::Recovered { cut_bytes, saved_as } => Line::of(format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => Line::of(format!(
                 "{at}: the journal ended in the middle of a record; its {cut_bytes} bytes were cut off and saved as "
             ))
             .code(saved_as),

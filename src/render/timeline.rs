@@ -6,7 +6,7 @@ use super::{
     page::{Block, Line, Page},
     report::millis,
 };
-use crate::event::{Effect, Event, Record};
+use crate::event::{DaemonEnd, Effect, Event, Record};
 
 /// Characters of a text in a cell; all of it stands elsewhere in the report.
 const LONGEST: usize = 160;
@@ -94,6 +94,12 @@ fn in_words(event: &Event) -> Option<Line> {
                 None => line,
             }
         }
+        Event::DaemonEnded { processes, how, .. } => Line::of(match how {
+            DaemonEnd::Ended => "what it had left running was ended: ",
+            DaemonEnd::Gone => "what it had left running had ended: ",
+            DaemonEnd::StillThere => "what it had left running could not be ended: ",
+        })
+        .codes(processes),
         Event::StepSkipped { reason, .. } => Line::new().strong("skipped").text(": ").code(head(reason)),
         Event::StepDeferred { waiting_on, .. } => Line::of("waits for ").codes(waiting_on),
         Event::QuestionAsked { question, message, .. } => {

@@ -2,23 +2,39 @@
 
 use std::{cell::RefCell, io::Write};
 
+use super::Anchors;
 use crate::{event::Record, port::Sink};
 
 /// Writes every record as a flat JSON object on a line of its own. A reader that has gone silences it.
-pub struct JsonLines(RefCell<Option<Box<dyn Write>>>);
+pub struct JsonLines {
+    out: RefCell<Option<Box<dyn Write>>>,
+    anchors: Option<Anchors>,
+}
 
 impl JsonLines {
     pub fn new(out: Box<dyn Write>) -> JsonLines {
-        JsonLines(RefCell::new(Some(out)))
+        JsonLines { out: RefCell::new(Some(out)), anchors: None }
+    }
+
+    /// Also tells the hashes of some records, as their member `head`.
+    pub fn anchored(mut self, anchors: Anchors) -> JsonLines {
+        self.anchors = Some(anchors);
+        self
     }
 }
 
 impl Sink for JsonLines {
     fn accept(&self, record: &Record) {
-        let mut slot = self.0.borrow_mut();
+        let anchor = self.anchors.as_ref().and_then(|anchors| anchors.of(record));
+        let mut slot = self.out.borrow_mut();
         let Some(out) = slot.as_mut() else { return };
         // A record is maps of texts and numbers; that it cannot be written as JSON cannot happen, and a sink must not end a run.
         let Ok(mut line) = serde_json::to_vec(record) else { return };
+        if let Some(anchor) = anchor {
+            // A record is an object with members, so that its text ends in `}` and a comma may follow what is before it.
+            line.pop();
+            line.extend_from_slice(format!(",\"head\":\"{}\"}}", anchor.hash).as_bytes());
+        }
         line.push(b'\n');
         if out.write_all(&line).and_then(|()| out.flush()).is_err() {
             *slot = None;

@@ -8,10 +8,11 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthChar;
 
-use super::output::Partial;
+use super::{Anchors, output::Partial};
 use crate::{
     event::{
-        Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId, StepStatus, Stream,
+        Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId,
+        StepStatus, Stream,
     },
     port::Sink,
     text::{one_line, printable},
@@ -47,6 +48,7 @@ pub struct Lines {
     titles: HashMap<StepId, String>,
     /// The runbook's own title.
     heading: Option<String>,
+    anchors: Option<Anchors>,
     state: RefCell<State>,
 }
 
@@ -55,6 +57,8 @@ struct State {
     out: Option<Box<dyn Write>>,
     run: Option<RunId>,
     running: Vec<StepId>,
+    /// Those that ran beside another: what they write stands in their name, to the end.
+    beside: Vec<StepId>,
     partial: IndexMap<(StepId, u8), Partial>,
     /// A line that will be written anew is on the screen.
     live: bool,
@@ -62,6 +66,10 @@ struct State {
     looking: Vec<StepId>,
     /// The last answer of each wait, so that the same one is not told again.
     answers: HashMap<StepId, String>,
+    /// What the line that is written anew says of each wait.
+    waits: IndexMap<StepId, String>,
+    /// What steps left running.
+    daemons: Vec<Daemon>,
     /// Lines that wait for an answer, and how many more there were.
     held: Option<(Vec<String>, u64)>,
     /// A step that has the terminal to itself, and what it wrote last.
@@ -81,19 +89,28 @@ impl Lines {
             out: Some(out),
             run: None,
             running: Vec::new(),
+            beside: Vec::new(),
             partial: IndexMap::new(),
             live: false,
             looking: Vec::new(),
             answers: HashMap::new(),
+            waits: IndexMap::new(),
+            daemons: Vec::new(),
             held: None,
             talking: None,
         };
-        Lines { options, titles, heading: None, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
     }
 
     /// Also tells what the runbook is called.
     pub fn headed(mut self, title: impl Into<String>) -> Lines {
         self.heading = Some(title.into());
+        self
+    }
+
+    /// Also tells the hashes of some records, each on a line of its own, however little is to be said.
+    pub fn anchored(mut self, anchors: Anchors) -> Lines {
+        self.anchors = Some(anchors);
         self
     }
 
@@ -118,8 +135,10 @@ impl Lines {
         for (what, steps) in over.into_iter().filter(|(_, steps)| !steps.is_empty()) {
             lines.push(format!("  {what}: {steps}"));
         }
-        lines.push(String::new());
         let mut state = self.state.borrow_mut();
+        state.daemons.clone_from(&before.daemons);
+        lines.extend(state.still_running());
+        lines.push(String::new());
         state.run = Some(started.run.clone());
         if !self.options.quiet {
             state.write(lines);
@@ -219,6 +238,7 @@ impl Lines {
                 withheld,
                 error,
                 notes,
+                left_running,
                 ..
             } => {
                 let how = match (exit, signal, http_status) {
@@ -233,6 +253,7 @@ impl Lines {
                         let note = printable(note).into_owned();
                         note.lines().map(|line| self.yellow(&format!("  ! {line}"))).collect::<Vec<_>>()
                     }))
+                    .chain((!left_running.is_empty()).then(|| format!("  left running: {}", named(left_running))))
                     .chain(
                         captures
                             .iter()
@@ -246,6 +267,16 @@ impl Lines {
                             .map(|name| self.dim(&format!("  {} = (not on record)", one_line(name)))),
                     )
                     .collect()
+            }
+            Event::DaemonEnded { step, processes, how, .. } => {
+                let (step, named) = (id(step), named(processes));
+                vec![match how {
+                    DaemonEnd::Ended => format!("■ ended what {step} had left running: {named}"),
+                    DaemonEnd::Gone => self.dim(&format!("– gone, left running by {step}: {named}")),
+                    DaemonEnd::StillThere => {
+                        self.red(&format!("! still running, and not ours to end, left by {step}: {named}"))
+                    }
+                }]
             }
             Event::StepSkipped { step, cause, reason } => {
                 let by = match cause {
@@ -274,7 +305,7 @@ impl Lines {
             Event::Sample { probe, value, .. } if verbose => {
                 vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
             }
-            Event::Recovered { cut_bytes, saved_as } => vec![self.yellow(&format!(
+            Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
@@ -296,6 +327,7 @@ impl Lines {
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
+                lines.extend(state.still_running());
                 lines.extend(self.resume(state));
                 lines
             }
@@ -353,6 +385,7 @@ impl Lines {
         };
         let mut lines = vec![format!("{said} {}", self.dim(&seconds(elapsed_ms)))];
         lines.extend(rest.map(|line| format!("  {line}")));
+        lines.extend(state.still_running());
         if !outcome.closes() {
             lines.extend(self.resume(state));
         }
@@ -366,10 +399,13 @@ impl Lines {
     /// Whether an event is shown even when little is to be said.
     fn matters(event: &Event) -> bool {
         match event {
-            Event::StepFinished { status, notes, .. } => {
-                matches!(status, StepStatus::Failed | StepStatus::Unknown) || !notes.is_empty()
+            Event::StepFinished { status, notes, left_running, .. } => {
+                matches!(status, StepStatus::Failed | StepStatus::Unknown)
+                    || !notes.is_empty()
+                    || !left_running.is_empty()
             }
             Event::QuestionAsked { .. }
+            | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
             | Event::PlanReplaced(_)
             | Event::FilesNoted { .. }
@@ -381,8 +417,8 @@ impl Lines {
     }
 
     fn gutter(&self, state: &State, step: &StepId) -> String {
-        // Who says it is plain while only one step runs.
-        let name = if state.running.len() > 1 { format!("{} ", one_line(step.as_str())) } else { String::new() };
+        // Who says it is plain of a step that runs alone.
+        let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
@@ -428,9 +464,14 @@ impl Lines {
             if state.held.is_none() {
                 // A pause looks at nothing.
                 let line = match polls {
-                    0 => format!("  ⧖ {name}  {elapsed}{of}"),
-                    _ => format!("  ⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
+                    0 => format!("⧖ {name}  {elapsed}{of}"),
+                    _ => format!("⧖ {name}  {elapsed}{of}, look {polls}: {answer}"),
                 };
+                state.waits.insert(step.clone(), line);
+                // Several waits have one line between them.
+                let room = self.options.width / state.waits.len().max(1);
+                let lines: Vec<String> = state.waits.values().map(|line| fit(line, room.saturating_sub(3))).collect();
+                let line = format!("  {}", lines.join("  "));
                 state.live(&self.dim(&fit(&line, self.options.width.saturating_sub(1))));
             }
         } else if state.answers.get(step) != Some(&answer) {
@@ -449,15 +490,27 @@ impl Sink for Lines {
             Event::RunStarted(started) => state.run = Some(started.run.clone()),
             Event::StepStarted { step, kind, .. } => {
                 state.running.push(step.clone());
+                if state.running.len() > 1 {
+                    state.beside.clone_from(&state.running);
+                }
                 if kind == "wait" {
                     state.looking.push(step.clone());
                 }
             }
-            Event::StepFinished { step, .. } => {
+            Event::StepFinished { step, attempt, left_running, .. } => {
                 self.finish_output(state, step);
+                if !left_running.is_empty() {
+                    let (step, attempt, processes) = (step.clone(), *attempt, left_running.clone());
+                    state.daemons.push(Daemon { step, attempt, processes });
+                }
                 state.looking.retain(|looking| looking != step);
                 state.running.retain(|running| running != step);
+                state.beside.retain(|beside| beside != step);
                 state.answers.remove(step);
+                state.waits.shift_remove(step);
+            }
+            Event::DaemonEnded { step, attempt, how, .. } if *how != DaemonEnd::StillThere => {
+                state.daemons.retain(|daemon| (&daemon.step, daemon.attempt) != (step, *attempt));
             }
             // Whatever the answer was, or that there was none: the question is over.
             Event::QuestionAnswered { .. } | Event::RunPaused { .. } | Event::RunFinished { .. } => state.release(),
@@ -466,6 +519,9 @@ impl Sink for Lines {
         if !self.options.quiet || Lines::matters(&record.event) {
             let lines = self.event(state, record);
             state.write(lines);
+        }
+        if let Some(anchor) = self.anchors.as_ref().and_then(|anchors| anchors.of(record)) {
+            state.must_write(anchor.to_string());
         }
         if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
             state.clear();
@@ -511,6 +567,14 @@ impl State {
         self.put(&text);
     }
 
+    /// Writes a line that may wait, and may not be left out.
+    fn must_write(&mut self, line: String) {
+        match &mut self.held {
+            Some((held, _)) => held.push(line),
+            None => self.write(vec![line]),
+        }
+    }
+
     fn talk(&mut self, bytes: &[u8]) {
         let Some(last) = bytes.last() else { return };
         self.clear();
@@ -539,6 +603,12 @@ impl State {
         }
     }
 
+    fn still_running(&self) -> Vec<String> {
+        let line =
+            |of: &Daemon| format!("  still running: step {}: {}", one_line(of.step.as_str()), named(&of.processes));
+        self.daemons.iter().map(line).collect()
+    }
+
     fn release(&mut self) {
         if let Some((mut lines, more)) = self.held.take() {
             if more > 0 {
@@ -560,6 +630,10 @@ impl State {
             self.out = None;
         }
     }
+}
+
+fn named(processes: &[String]) -> String {
+    one_line(&processes.join(", ")).into_owned()
 }
 
 /// A value of a record on one line.

@@ -256,7 +256,7 @@ fn files_that_no_record_names_are_nobodys() {
     std::fs::create_dir(run.join("runbook@2")).unwrap();
     std::fs::write(run.join("runbook@2/x.yaml"), "rubbish").unwrap();
     std::fs::write(run.join("plan@2.json"), "rubbish").unwrap();
-    bed.run(&["verify", "last"]).end().code(0).stdout_has("plan@2.json: no record names it");
+    bed.run(&["verify", "last"]).end().code(0).stdout_has("plan@2.json: no record tells of it");
     let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
     seat.answers("press", "d").sees("step one").answers("press", "t").answers("reason:", "a fix\r");
     seat.answers("yes or no:", "yes\r");

@@ -120,6 +120,13 @@ impl<'b> Seat<'b> {
         rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
+    /// Sends the program a signal.
+    pub fn signals(&mut self, number: i32) -> &mut Self {
+        // SAFETY: our own child, which has not been waited for.
+        assert_eq!(unsafe { libc::kill(self.pid().as_raw_nonzero().get(), number) }, 0);
+        self
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub fn ends(mut self, code: i32) -> String {

@@ -39,7 +39,7 @@ impl<'a> Desk<'a> {
             step: question.step.clone(),
             about: question.kind.about().to_owned(),
             message: question.message.clone(),
-            choices: question.choices.iter().map(|choice| choice.name.to_owned()).collect(),
+            choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
         });
         let answer = match self.person.operator().ask(&question).await {
             Reply::Answer(answer) => answer,
@@ -47,7 +47,7 @@ impl<'a> Desk<'a> {
                 let reason = format!("{undecided}: {why}");
                 return Err(RunEnd { outcome: Outcome::Unknown, code: code::UNKNOWN, reason: Some(reason) });
             }
-            Reply::Closed { why } => return Err(paused(why)),
+            Reply::Closed { why, .. } => return Err(paused(why)),
             Reply::Unasked => return Err(paused("the question was not put to anyone".into())),
         };
         self.events.push(Event::QuestionAnswered {
@@ -70,7 +70,7 @@ fn paused(why: String) -> RunEnd {
 }
 
 pub fn choice(key: char, name: &'static str, consequence: &str, needs_reason: bool) -> Choice {
-    Choice { key, name, consequence: consequence.into(), needs_reason }
+    Choice { key, name: name.into(), consequence: consequence.into(), needs_reason }
 }
 
 pub fn pause() -> Choice {

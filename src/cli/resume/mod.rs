@@ -17,6 +17,7 @@ use super::{
     error::code,
     files, inputs, outcome, print, say, session,
     session::{Person, Session},
+    sign::Signing,
 };
 use crate::{
     engine::Decision,
@@ -43,6 +44,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     if let Some((outcome, code)) = open.state.finished
         && outcome.closes()
     {
+        let world = RealWorld::new(RealWorld::own_program());
+        if let Some(signing) = Signing::choose(&world, flags.sign.as_ref()).await? {
+            signing.go_on(context, &open).await?;
+        }
         // A program that was killed right after the end was on record left what the run held.
         if let Err(error) = open.close() {
             say(context, &format!("runsheet: could not {error}\n"));
@@ -57,7 +62,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     }
     let frozen = store.frozen(&id)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
-    let world = RealWorld::new(RealWorld::own_program());
+    let world = RealWorld::new(RealWorld::own_program()).adopting();
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
     inputs::mask_variables(&basis.plan, &world, &context.redactor);
@@ -107,6 +112,13 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
             Ok(files) => noted = files,
             Err(end) => left = Some(end),
         }
+    }
+    let signing = match left {
+        None => Signing::choose(&world, flags.sign.as_ref()).await?,
+        Some(_) => None,
+    };
+    if let Some(signing) = &signing {
+        signing.go_on(context, &open).await?;
     }
     if left.is_none() {
         let mut locks = inputs::locks(&basis.plan, &context.redactor);
@@ -165,7 +177,9 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         operator: header.operator.clone(),
         cwd,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
+        jobs: usize::from(flags.jobs.get()),
         json: flags.json,
+        anchor: flags.anchor,
         secrets,
         decisions,
     };
@@ -173,7 +187,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         None => session.go(&[], resumed).await,
         Some(end) => session.leave(resumed, end).await,
     };
-    outcome::finish(context, open, &end)
+    outcome::finish(context, open, &end, signing.as_ref()).await
 }
 
 /// The names that what is left of the run uses: of a secret that only finished steps used, nothing is wanted any more.

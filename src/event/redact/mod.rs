@@ -187,7 +187,7 @@ impl Redactor {
     }
 
     fn event(&self, event: &mut Map<String, Json>) {
-        const OURS: [&str; 12] = [
+        const OURS: [&str; 13] = [
             "event",
             "kind",
             "status",
@@ -195,6 +195,7 @@ impl Redactor {
             "cause",
             "outcome",
             "about",
+            "how",
             "output_sha256",
             "sha256",
             "saved_as",

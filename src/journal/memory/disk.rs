@@ -26,6 +26,8 @@ pub(super) struct Disk {
     pub(super) halt_after: Option<u64>,
     pub(super) halted: bool,
     pub(super) trace: Vec<(Op, PathBuf)>,
+    /// Why its locks do not hold.
+    pub(super) shared: Option<String>,
 }
 
 #[derive(Clone)]
@@ -98,6 +100,7 @@ impl Disk {
             halt_after: None,
             halted: false,
             trace: Vec::new(),
+            shared: None,
         }
     }
 

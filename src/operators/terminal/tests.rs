@@ -76,7 +76,12 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn question(kind: QuestionKind) -> Question {
-    let choice = |key, name, needs_reason| Choice { key, name, consequence: format!("to {name}"), needs_reason };
+    let choice = |key, name: &'static str, needs_reason| Choice {
+        key,
+        name: name.into(),
+        consequence: format!("to {name}"),
+        needs_reason,
+    };
     let choices = match &kind {
         QuestionKind::Confirm { .. } | QuestionKind::Withheld { .. } => Vec::new(),
         QuestionKind::Manual { .. } => vec![choice('s', "skip", true), choice('p', "pause", false)],
@@ -100,7 +105,7 @@ fn show(reply: Reply) -> String {
             let secret = answer.secret.map(|secret| format!(" {}", secret.expose())).unwrap_or_default();
             format!("{}{}{reason}{secret}", answer.word, values.concat())
         }
-        Reply::Closed { why } => format!("closed: {why}"),
+        Reply::Closed { why, .. } => format!("closed: {why}"),
         Reply::Nobody { .. } | Reply::Unasked => "nobody".into(),
     }
 }

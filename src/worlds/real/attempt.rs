@@ -29,6 +29,8 @@ pub enum AttemptState {
     Running,
     /// Its supervisor wrote down how its last process ended.
     Ended(ExecRecord),
+    /// That is on record, and what it left running, as it may, still runs under its supervisor.
+    Daemon(ExecRecord),
     /// Neither: it never started anything, or it was killed together with its engine.
     Gone,
 }
@@ -45,19 +47,22 @@ struct Holder {
 /// Looks at what a dead engine's attempt left behind.
 pub fn attempt_state(record_dir: &Path, step: &StepId, attempt: u32) -> io::Result<AttemptState> {
     let name = name(step, attempt);
+    let record = || match std::fs::read(record_dir.join(format!("{name}.exit"))) {
+        // A record that a crash of the machine cut short says nothing.
+        Ok(bytes) => Ok(serde_json::from_slice::<ExecRecord>(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
     if !free(&record_dir.join(format!("{name}.lock")))? {
-        return Ok(AttemptState::Running);
+        // Whoever leaves nothing has its record for a moment before its lock is free.
+        let record = record()?.filter(|record| !record.left.is_empty());
+        return Ok(record.map_or(AttemptState::Running, AttemptState::Daemon));
     }
     // Looked at after the lock: a supervisor writes the record first and frees the lock last.
-    match std::fs::read(record_dir.join(format!("{name}.exit"))) {
-        // A record that a crash of the machine cut short says nothing.
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).map_or(AttemptState::Gone, AttemptState::Ended)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(AttemptState::Gone),
-        Err(error) => Err(error),
-    }
+    Ok(record()?.map_or(AttemptState::Gone, AttemptState::Ended))
 }
 
-/// Waits until no supervisor of this attempt lives, or `cancel` is raised; then [`attempt_state`].
+/// Waits until the main process of this attempt has ended, or `cancel` is raised; then [`attempt_state`].
 pub async fn wait_attempt(record_dir: &Path, step: &StepId, attempt: u32, cancel: &Cancel) -> io::Result<AttemptState> {
     let mut pause = Duration::from_millis(5);
     loop {
@@ -101,7 +106,7 @@ pub async fn kill_attempt(
     let mut urged = false;
     loop {
         let state = attempt_state(record_dir, step, attempt).map_err(unreadable)?;
-        if state != AttemptState::Running {
+        if !matches!(state, AttemptState::Running | AttemptState::Daemon(_)) {
             return Ok(state);
         }
         if cancel.level() >= 2 && !urged {
@@ -262,6 +267,7 @@ mod tests {
             duration_ms: 5,
             lost_bytes: 0,
             swept: vec![],
+            left: Vec::new(),
         };
         record.write(&end, true).unwrap();
         assert_eq!(state(), AttemptState::Running);

@@ -22,6 +22,8 @@ pub(super) struct Relay {
     to: Option<OwnedFd>,
     buffer: Vec<u8>,
     pending: std::ops::Range<usize>,
+    /// What is at hand is still for the engine, all that follows for nobody.
+    parting: bool,
     pub lost: u64,
 }
 
@@ -29,7 +31,7 @@ impl Relay {
     pub fn new(from: OwnedFd, to: OwnedFd) -> io::Result<Relay> {
         nonblocking(&from)?;
         nonblocking(&to)?;
-        Ok(Relay { from: Some(from), to: Some(to), buffer: vec![0; CHUNK], pending: 0..0, lost: 0 })
+        Ok(Relay { from: Some(from), to: Some(to), buffer: vec![0; CHUNK], pending: 0..0, parting: false, lost: 0 })
     }
 
     /// What to wait for: more bytes, or room for those at hand.
@@ -44,12 +46,25 @@ impl Relay {
         self.from.is_none() && self.pending.is_empty()
     }
 
+    /// From here on whatever comes is taken and counted, and passed on to nobody.
+    pub fn part(&mut self) {
+        self.parting = true;
+    }
+
+    /// Everything that was at hand is with the engine, which can see that no more comes.
+    pub fn parted(&self) -> bool {
+        self.to.is_none()
+    }
+
     /// Carries what can be carried now; tells whether any bytes came.
     pub fn pump(&mut self) -> bool {
         let mut came = false;
         for _ in 0..TURN {
             if !self.flush() {
                 return came;
+            }
+            if self.parting {
+                self.to = None;
             }
             let Some(from) = &self.from else { return came };
             match rustix::io::read(from, &mut self.buffer[..]) {

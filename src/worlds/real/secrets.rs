@@ -65,6 +65,7 @@ async fn from_command(world: &RealWorld, argv: &[String]) -> Result<Secret, Worl
             .collect(),
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         tty: false,
+        daemon: false,
         timeout: Some(COMMAND_LIMIT),
         kill_grace: Duration::from_secs(2),
         record_dir: None,

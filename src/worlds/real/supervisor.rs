@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -76,7 +76,7 @@ fn supervise() -> io::Result<()> {
     // No folder is kept busy by us.
     rustix::process::chdir("/")?;
     super::relay::nonblocking(&control)?;
-    let mut control = Control { socket: control, frames: Frames::default(), alive: true };
+    let mut control = Control { socket: control.into(), frames: Frames::default(), alive: true };
 
     let Some((tag::ORDER, body)) = control.wait()? else { return Ok(()) };
     let order: Order = serde_json::from_slice(&body)?;
@@ -134,7 +134,7 @@ fn sweep_now() {
 
 /// The engine's end of the line.
 struct Control {
-    socket: OwnedFd,
+    socket: UnixStream,
     frames: Frames,
     alive: bool,
 }
@@ -175,6 +175,13 @@ impl Control {
         }
     }
 
+    /// Nothing more is to be said on either side.
+    fn hang_up(&mut self) {
+        // One that the other side has closed already is closed as well.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.alive = false;
+    }
+
     /// A dead engine is no error: there is nobody to tell.
     fn send(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
         let bytes = frame(tag, body);
@@ -199,6 +206,10 @@ enum Phase {
         until: Instant,
         limit: Instant,
     },
+    /// They may go on. The engine gets the rest of what was written up to here, ...
+    Parting,
+    /// ... has been told, and is not listened to any more.
+    Left,
     /// They have got a polite signal.
     Asked {
         signal: Signal,
@@ -219,6 +230,10 @@ struct Watch {
     control: Control,
     signals: OwnedFd,
     record: Option<Record>,
+    /// What is left may go on.
+    daemon: bool,
+    /// What the engine was told that goes on.
+    left: Option<Vec<String>>,
     main: Pid,
     status: Option<WaitStatus>,
     phase: Phase,
@@ -228,6 +243,8 @@ struct Watch {
     /// When nobody types at the terminal: the next end-of-file key.
     next_eof: Option<Instant>,
     began: Instant,
+    /// How long it took until it was left alone.
+    lasted: Option<Duration>,
     deadline: Option<Instant>,
     grace: Duration,
     timed_out: bool,
@@ -260,6 +277,8 @@ impl Watch {
             control,
             signals,
             record,
+            daemon: order.daemon,
+            left: None,
             main: started.pid,
             status: None,
             phase: Phase::Running,
@@ -268,6 +287,7 @@ impl Watch {
             terminal: started.terminal,
             next_eof: (tty && !order.attended).then_some(began),
             began,
+            lasted: None,
             // A limit too far away to be expressed is none.
             deadline: order.timeout.and_then(|timeout| began.checked_add(timeout)),
             grace: order.grace,
@@ -316,6 +336,9 @@ impl Watch {
                 continue;
             }
             self.advance(came);
+            if matches!(self.phase, Phase::Parting) && self.relays.iter().all(Relay::parted) {
+                self.leave()?;
+            }
         }
     }
 
@@ -329,6 +352,7 @@ impl Watch {
         fds.extend(self.feeder.as_ref().and_then(Feeder::interest));
         let next = match &self.phase {
             Phase::Running => self.deadline,
+            Phase::Parting | Phase::Left => None,
             Phase::Draining { until, .. } => Some(*until),
             Phase::Asked { until, look, .. } => Some(*until.min(look)),
             Phase::Killing { .. } => Some(Instant::now() + Duration::from_millis(5)),
@@ -410,8 +434,7 @@ impl Watch {
                     *until = (now + DRAIN).min(*limit);
                 }
                 if *until <= now {
-                    self.swept = family::descendants(me());
-                    self.ask(Signal::TERM);
+                    self.settle_rest();
                 }
             }
             Phase::Asked { signal, told, until, look } => {
@@ -429,8 +452,47 @@ impl Watch {
                 }
             }
             Phase::Killing { .. } => self.kill_again(),
-            Phase::Over { .. } => {}
+            Phase::Parting | Phase::Left | Phase::Over { .. } => {}
         }
+    }
+
+    /// The main process is gone and others are still there: they go on where they may, and are ended otherwise.
+    fn settle_rest(&mut self) {
+        let exited = self.status.and_then(WaitStatus::exit_status).is_some();
+        if self.daemon && exited && !self.timed_out && !self.cancelled {
+            // Not yet told that it goes on, because the engine may be slow to take what was written.
+            for relay in &mut self.relays {
+                relay.part();
+                relay.pump();
+            }
+            self.phase = Phase::Parting;
+        } else {
+            self.sweep();
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.swept = family::descendants(me());
+        self.ask(Signal::TERM);
+    }
+
+    /// Tells how the main process ended and what goes on. From here on nobody is there but whoever holds our number.
+    fn leave(&mut self) -> io::Result<()> {
+        let mut left: Vec<String> = family::descendants(me()).iter().map(Living::called).collect();
+        if left.len() > MOST_SWEPT {
+            let more = left.len() - MOST_SWEPT;
+            left.truncate(MOST_SWEPT);
+            left.push(format!("and {more} more"));
+        }
+        self.left = Some(left);
+        self.lasted = Some(self.began.elapsed());
+        self.phase = Phase::Left;
+        // Durable in any case: for as long as it runs, this is how somebody else knows that the step itself is over.
+        let written = self.write(true);
+        self.control.send(tag::END, &serde_json::to_vec(&self.end())?)?;
+        let told = self.control.alive;
+        self.control.hang_up();
+        if told { Ok(()) } else { written }
     }
 
     /// On request, politely; the second time at once.
@@ -440,7 +502,7 @@ impl Watch {
                 self.cancelled = true;
                 self.ask(signal);
             }
-            Phase::Draining { .. } => self.ask(Signal::TERM),
+            Phase::Draining { .. } | Phase::Parting | Phase::Left => self.sweep(),
             Phase::Asked { .. } if signal == Signal::TERM => self.kill(),
             _ => {}
         }
@@ -519,49 +581,55 @@ impl Watch {
     }
 
     fn finish(mut self) -> io::Result<()> {
-        let lost = self.relays.iter().map(|relay| relay.lost).sum();
-        let exit = self.status.and_then(WaitStatus::exit_status);
-        let signal = self.status.and_then(WaitStatus::terminating_signal);
-        let duration = self.began.elapsed();
+        if self.left.is_some() {
+            return self.write(true);
+        }
+        // Written in any case: an engine can still die before its journal has the end. While it lives, the record need
+        // not be synced, because only the machine itself could lose it.
+        let was_alive = self.control.alive;
+        let written = self.write(!was_alive);
+        self.control.send(tag::END, &serde_json::to_vec(&self.end())?)?;
+        if was_alive && !self.control.alive {
+            self.write(true)?;
+        }
+        // With an engine that has the end, a record that could not be written is no loss.
+        if self.control.alive { Ok(()) } else { written }
+    }
+
+    /// How it ended, as far as it has.
+    fn end(&self) -> End {
         let mut swept: Vec<String> = self.swept.iter().take(MOST_SWEPT).map(Living::label).collect();
         let more = self.more_swept + self.swept.len().saturating_sub(MOST_SWEPT);
         if more > 0 {
             swept.push(format!("and {more} more"));
         }
         swept.extend(self.out_of_reach.iter().map(|left| format!("{} (still there: not ours to end)", left.label())));
-        // Written in any case: an engine can still die before its journal has the end. While it lives, the record need
-        // not be synced, because only the machine itself could lose it.
-        let write = |durable: bool| -> io::Result<()> {
-            let Some(record) = &self.record else { return Ok(()) };
-            let end = ExecRecord {
-                exit,
-                signal,
-                timed_out: self.timed_out,
-                cancelled: self.cancelled,
-                duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-                lost_bytes: lost,
-                swept: swept.clone(),
-            };
-            record.write(&end, durable)
-        };
-        let was_alive = self.control.alive;
-        let written = write(!was_alive);
-        let end = End {
-            exit,
-            signal,
+        End {
+            exit: self.status.and_then(WaitStatus::exit_status),
+            signal: self.status.and_then(WaitStatus::terminating_signal),
             timed_out: self.timed_out,
             cancelled: self.cancelled,
-            duration,
-            swept: swept.clone(),
-            dropped_bytes: lost,
-        };
-        let body = serde_json::to_vec(&end)?;
-        self.control.send(tag::END, &body)?;
-        if was_alive && !self.control.alive {
-            write(true)?;
+            duration: self.lasted.unwrap_or_else(|| self.began.elapsed()),
+            swept,
+            left: self.left.clone().unwrap_or_default(),
+            dropped_bytes: self.relays.iter().map(|relay| relay.lost).sum(),
         }
-        // With an engine that has the end, a record that could not be written is no loss.
-        if self.control.alive { Ok(()) } else { written }
+    }
+
+    fn write(&self, durable: bool) -> io::Result<()> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let end = self.end();
+        let record_of_end = ExecRecord {
+            exit: end.exit,
+            signal: end.signal,
+            timed_out: end.timed_out,
+            cancelled: end.cancelled,
+            duration_ms: u64::try_from(end.duration.as_millis()).unwrap_or(u64::MAX),
+            lost_bytes: end.dropped_bytes,
+            swept: end.swept,
+            left: end.left,
+        };
+        record.write(&record_of_end, durable)
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Order {
     /// The bytes of the path, which need not be UTF-8.
     pub cwd: Vec<u8>,
     pub tty: bool,
+    /// What is left when the main process exits goes on, and so does the supervisor.
+    pub daemon: bool,
     /// Somebody sits at the terminal and types.
     pub attended: bool,
     pub rows: u16,
@@ -72,6 +74,7 @@ pub(super) struct End {
     pub cancelled: bool,
     pub duration: Duration,
     pub swept: Vec<String>,
+    pub left: Vec<String>,
     pub dropped_bytes: u64,
 }
 

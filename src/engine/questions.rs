@@ -1,0 +1,128 @@
+//! One question at a time: masked, on record before and after, closed when nothing may go on. Knows no answers.
+
+use serde_json::Map;
+
+use super::Engine;
+use crate::{
+    event::{Event, StepId},
+    model::Step,
+    port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
+};
+
+impl Engine<'_> {
+    /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
+    pub(crate) async fn ask(&self, question: Question) -> Result<Reply, StepError> {
+        self.ask_else(question, None).await
+    }
+
+    /// As [`Engine::ask`], for a question that has an answer for the case that nobody is there: that is put on record
+    /// before anybody else can ask.
+    pub(super) async fn ask_else(&self, mut question: Question, nobody: Option<&str>) -> Result<Reply, StepError> {
+        let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
+        if self.plan.runbook.all_steps().any(critical) {
+            question.choices.retain(|choice| choice.name != "skip");
+        }
+        let redactor = self.publisher.redactor();
+        question.title = redactor.text(&question.title).into_owned();
+        question.message = redactor.text(&question.message).into_owned();
+        for line in &mut question.context {
+            *line = redactor.text(line).into_owned();
+        }
+        for choice in &mut question.choices {
+            choice.consequence = redactor.text(&choice.consequence).into_owned();
+        }
+        match &mut question.kind {
+            QuestionKind::Manual { open, evidence } => {
+                if let Some(open) = open {
+                    *open = redactor.text(open).into_owned();
+                }
+                for evidence in evidence {
+                    evidence.prompt = redactor.text(&evidence.prompt).into_owned();
+                }
+            }
+            // Masked, nobody could type it; as it is, everybody would see it.
+            QuestionKind::Confirm { type_back: Some(text), .. } if redactor.holds(text) => {
+                let why = format!("the text to be typed for {} holds a secret, so it cannot be shown", question.title);
+                return Err(StepError::Paused(why));
+            }
+            _ => {}
+        }
+        // Others may ask as well: nothing starts, and each waits for its turn.
+        let _asking = self.signals.asking(question.step.as_ref());
+        let after_no = matches!(question.kind, QuestionKind::Unknown);
+        let closed = || async { if after_no { self.signals.closed().await } else { self.signals.stopped().await } };
+        let _turn = tokio::select! {
+            biased;
+            why = closed() => return Ok(Reply::Closed { why, how: Closing::Ended }),
+            turn = self.signals.seat.lock() => turn,
+        };
+        let number = self.put(&question).await?;
+        let reply = tokio::select! {
+            biased;
+            why = closed() => Reply::Closed { why, how: Closing::Ended },
+            reply = self.operator.ask(&question) => reply,
+        };
+        // At a question Ctrl-C is a key, and no signal.
+        if let Reply::Closed { how: Closing::Interrupted, why } = &reply {
+            self.signals.request_stop(why);
+            self.signals.typed_interrupt();
+        }
+        let (answer, reason, values) = match &reply {
+            Reply::Answer(Answer { word, reason, values, .. }) => {
+                let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                (word.clone(), reason.clone(), values)
+            }
+            Reply::Nobody { why } if nobody.is_some() => {
+                (nobody.unwrap_or_default().to_owned(), Some(why.clone()), Map::new())
+            }
+            // The question stays open in the journal: it is asked again.
+            Reply::Nobody { .. } | Reply::Closed { .. } => return Ok(reply),
+            Reply::Unasked => ("not asked".to_owned(), None, Map::new()),
+        };
+        self.publisher
+            .publish(Event::QuestionAnswered {
+                question: number,
+                step: question.step.clone(),
+                answer,
+                reason,
+                by: self.operator.name(),
+                values,
+            })
+            .await?;
+        Ok(reply)
+    }
+
+    /// Puts a question on record that is not put to the operator in the common way. The caller has the seat.
+    pub(super) async fn put(&self, question: &Question) -> Result<u32, StepError> {
+        let number = self.state().questions + 1;
+        let asked = Event::QuestionAsked {
+            question: number,
+            step: question.step.clone(),
+            about: question.kind.about().to_owned(),
+            message: question.message.clone(),
+            choices: question.choices.iter().map(|choice| choice.name.to_string()).collect(),
+        };
+        self.give_up_open_question().await?;
+        self.publisher.publish(asked).await.map(|()| number)
+    }
+
+    /// A question that was closed without an answer, by a limit or a lost terminal, makes room for another one.
+    pub(super) async fn give_up_open_question(&self) -> Result<(), StepError> {
+        let open = self.state().question.as_ref().map(|open| (open.question, open.step.clone()));
+        let Some((question, step)) = open else { return Ok(()) };
+        let reason = Some("it was closed before an answer was given".to_owned());
+        self.answered(question, step, "closed", reason, "runsheet".into()).await
+    }
+
+    pub(super) async fn answered(
+        &self,
+        question: u32,
+        step: Option<StepId>,
+        answer: &str,
+        reason: Option<String>,
+        by: String,
+    ) -> Result<(), StepError> {
+        let answer = answer.to_owned();
+        self.publisher.publish(Event::QuestionAnswered { question, step, answer, reason, by, values: Map::new() }).await
+    }
+}

@@ -1,0 +1,226 @@
+//! Which steps of a list may start, and what runs beside what. Knows no kind of step and no condition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::{Engine, Standing, signals::Winding};
+use crate::{
+    event::{StepPhase, StepStatus},
+    model::{Graph, OnFailure, Step},
+    port::StepError,
+};
+
+/// How far a list of steps came.
+pub(super) struct ListEnd {
+    pub failed: Vec<String>,
+    pub unknown: Vec<String>,
+    /// Steps whose needs never came true.
+    pub waiting: Vec<String>,
+}
+
+/// Steps that may start, in file order, and how many needs the others still have.
+struct Queue {
+    ready: BTreeSet<usize>,
+    open: Vec<usize>,
+    /// Those that are over or were given out; none comes twice.
+    begun: Vec<bool>,
+    /// The steps that wait for each.
+    after: Vec<Vec<usize>>,
+}
+
+impl Queue {
+    fn of(graph: &Graph, standing: &BTreeMap<usize, Standing>, last: bool) -> Queue {
+        let count = graph.edges.len();
+        let mut queue = Queue {
+            ready: BTreeSet::new(),
+            open: vec![0; count],
+            begun: vec![false; count],
+            after: vec![Vec::new(); count],
+        };
+        for (index, edges) in graph.edges.iter().enumerate() {
+            queue.open[index] = edges.len();
+            for on in edges.keys() {
+                queue.after[*on].push(index);
+            }
+        }
+        queue.ready.extend((0..count).filter(|index| queue.open[*index] == 0));
+        for index in standing.keys() {
+            queue.begun[*index] = true;
+            queue.ready.remove(index);
+        }
+        for (index, standing) in standing {
+            queue.over(*index, *standing, last);
+        }
+        queue
+    }
+
+    /// The next one in file order, and of those that were begun before the first.
+    fn next(&mut self, begun_before: &BTreeSet<usize>) -> Option<usize> {
+        let next = *self.ready.intersection(begun_before).next().or(self.ready.first())?;
+        self.ready.remove(&next);
+        self.begun[next] = true;
+        Some(next)
+    }
+
+    /// In `finally` each step is tried, so there a failure satisfies as well.
+    fn over(&mut self, index: usize, standing: Standing, last: bool) {
+        if standing == Standing::Blocks && !last {
+            return;
+        }
+        for after in &self.after[index] {
+            self.open[*after] -= 1;
+            if self.open[*after] == 0 && !self.begun[*after] {
+                self.ready.insert(*after);
+            }
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// What failed, what is unknown and what never ran.
+    pub(super) fn ends(&self, steps: &[Step], is_over: impl Fn(usize) -> bool) -> ListEnd {
+        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
+        let state = self.publisher.state();
+        for (index, step) in steps.iter().enumerate() {
+            let name = step.path.to_string();
+            match state.steps.get(&step.path).and_then(|s| s.status()) {
+                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
+                Some(StepStatus::Failed) => end.failed.push(name),
+                Some(StepStatus::Unknown) => end.unknown.push(name),
+                None if !is_over(index) => end.waiting.push(name),
+                _ => {}
+            }
+        }
+        end
+    }
+
+    /// Runs a list, each step once everything it needs is over, side by side as far as `jobs` goes, and in file order where
+    /// there is a choice. What an earlier session had begun comes before anything new.
+    ///
+    /// Whatever ends the run, it ends when the steps that run have ended: none is dropped.
+    pub(super) async fn list(&self, steps: &[Step], graph: &Graph, last: bool) -> Result<ListEnd, StepError> {
+        let mut standing: BTreeMap<usize, Standing> = BTreeMap::new();
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(known) = self.standing_of(step) {
+                standing.insert(index, known);
+            }
+        }
+        let mut begun: BTreeSet<usize> =
+            (0..steps.len()).filter(|index| !standing.contains_key(index) && self.was_begun(&steps[*index])).collect();
+        let mut queue = Queue::of(graph, &standing, last);
+        let mut running = FuturesUnordered::new();
+        let mut going_on = BTreeSet::new();
+        let jobs = self.options.jobs.max(1);
+        let mut stopped = false;
+        let mut broken: Option<StepError> = None;
+        loop {
+            let first = queue.ready.intersection(&begun).next().is_some();
+            // While one of those is open, it is not known what a new step would build on.
+            let waits = !first && !going_on.is_empty();
+            let may_start = broken.is_none() && !waits && running.len() < jobs;
+            tokio::select! {
+                biased;
+                Some((index, result)) = running.next(), if !running.is_empty() => {
+                    begun.remove(&index);
+                    going_on.remove(&index);
+                    match result {
+                        Ok(result) => {
+                            stopped |= result == Standing::Blocks;
+                            standing.insert(index, result);
+                            queue.over(index, result, last);
+                        }
+                        Err(error) => {
+                            self.signals.wind_down(winding(&error));
+                            broken = Some(worse(broken, error));
+                        }
+                    }
+                }
+                may = self.signals.may_start(), if may_start && (running.is_empty() || !queue.ready.is_empty()) => {
+                    if let Err(why) = may {
+                        broken = Some(StepError::Paused(why));
+                        continue;
+                    }
+                    if stopped && !last {
+                        queue.ready.clear();
+                    }
+                    // Together, so that their first records share a sync.
+                    while running.len() < jobs {
+                        let begun_is_ready = queue.ready.intersection(&begun).next().is_some();
+                        if !begun_is_ready && !going_on.is_empty() {
+                            break;
+                        }
+                        let Some(index) = queue.next(&begun) else { break };
+                        if begun.contains(&index) {
+                            going_on.insert(index);
+                        }
+                        running.push(async move { (index, self.step(&steps[index], last).await) });
+                    }
+                    if running.is_empty() {
+                        break;
+                    }
+                }
+                else => break,
+            }
+        }
+        match broken {
+            Some(error) => Err(error),
+            None => Ok(self.ends(steps, |index| standing.contains_key(&index))),
+        }
+    }
+
+    /// Whether an earlier session started a step and did not see it through.
+    fn was_begun(&self, step: &Step) -> bool {
+        let state = self.publisher.state();
+        state.steps.get(&step.path).is_some_and(|of| match of.phase {
+            StepPhase::Running => true,
+            StepPhase::Finished { status, .. } => matches!(status, StepStatus::Failed | StepStatus::Unknown),
+            _ => false,
+        })
+    }
+
+    /// What a step that is over already means for those after it.
+    fn standing_of(&self, step: &Step) -> Option<Standing> {
+        let state = self.publisher.state();
+        let state = state.steps.get(&step.path)?;
+        match &state.phase {
+            StepPhase::Finished { withheld, .. }
+                if !withheld.is_empty() && state.idempotent && self.needs_again(step, withheld) =>
+            {
+                None
+            }
+            StepPhase::Finished { status: StepStatus::Failed, .. } if step.on_failure == OnFailure::Continue => {
+                Some(Standing::Satisfied)
+            }
+            // Failed and unknown steps of an earlier session are decided anew.
+            StepPhase::Finished { status: StepStatus::Failed | StepStatus::Unknown, .. } => None,
+            // Its intent could not be put on record, so that nothing was done.
+            StepPhase::Finished { status: StepStatus::NotRun, .. } => None,
+            StepPhase::Finished { .. } | StepPhase::Skipped { .. } => Some(Standing::Satisfied),
+            StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
+        }
+    }
+}
+
+/// What an error of one step means for those beside it.
+fn winding(error: &StepError) -> Winding {
+    match error {
+        StepError::Declined(why) => Winding::Declined(why.clone()),
+        other => Winding::Pausing(other.to_string()),
+    }
+}
+
+/// Of two errors of steps that ran side by side, the one that says more about the run.
+fn worse(before: Option<StepError>, now: StepError) -> StepError {
+    let weight = |error: &StepError| match error {
+        StepError::Journal(_) => 4,
+        StepError::Fault(_) => 3,
+        StepError::Declined(_) => 2,
+        StepError::Undecided(_) => 1,
+        StepError::Paused(_) => 0,
+    };
+    match before {
+        Some(before) if weight(&before) >= weight(&now) => before,
+        _ => now,
+    }
+}
