@@ -163,6 +163,15 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.engine.publisher.progress(&Progress::Output { step: self.step.clone(), stream, bytes: bytes.to_vec() });
     }
 
+    /// What was shown is in the log as well, even if this program is killed: whoever resumes the run decides by it.
+    fn hand_over(&self) {
+        if let Some(log) = self.log.borrow_mut().as_mut()
+            && let Err(error) = log.hand_over()
+        {
+            self.engine.publisher.poison(error);
+        }
+    }
+
     /// A person looks at what it writes: the beginning of what might become a secret is not held back for ever.
     async fn watched<T>(&self, running: impl Future<Output = T>, keeper: &Keeper<'_, '_, '_>) -> T {
         let mut running = std::pin::pin!(running);
@@ -441,6 +450,7 @@ impl Output for Keeper<'_, '_, '_> {
                 self.attempt.write(&kept.masked, stream);
             }
         }
+        self.attempt.hand_over();
     }
 }
 

@@ -264,6 +264,21 @@ impl Lines {
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
+            Event::PlanReplaced(plan) => {
+                let what = match plan.cause.as_str() {
+                    "runbook" => "the run follows the runbook as it is now",
+                    _ => "the run follows the plan of this version of runsheet",
+                };
+                vec![self.yellow(&format!("! {what} (plan {}), accepted by {}", plan.number, one_line(&plan.by)))]
+            }
+            Event::FilesNoted { files, by } => {
+                let names: Vec<&str> = files.keys().map(String::as_str).collect();
+                vec![self.yellow(&format!(
+                    "! accepted as they are now, by {}: {}",
+                    one_line(by),
+                    one_line(&names.join(", "))
+                ))]
+            }
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
@@ -347,6 +362,8 @@ impl Lines {
             Event::QuestionAsked { .. }
             | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
+            | Event::PlanReplaced(_)
+            | Event::FilesNoted { .. }
             | Event::UndoStarted {}
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => true,
