@@ -48,7 +48,7 @@ struct Node {
     works: Works,
     /// Of the steps before it; none for the one right before it.
     needs: Option<Vec<prop::sample::Index>>,
-    /// Only if that step succeeded.
+    /// Only if that step is done.
     when: Option<prop::sample::Index>,
     verify: bool,
     on_failure: &'static str,
@@ -145,7 +145,8 @@ impl Node {
             text.push_str(&format!("    needs: [{}]\n", needs.join(", ")));
         }
         if let Some(when) = &self.when {
-            text.push_str(&format!("    when: steps['{}'].status == 'succeeded'\n", when.get(before)));
+            let step = when.get(before);
+            text.push_str(&format!("    when: steps['{step}'].status in ['succeeded', 'done_by_hand']\n"));
         }
     }
 }
