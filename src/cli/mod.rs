@@ -17,6 +17,7 @@ mod run;
 mod session;
 mod sign;
 mod source;
+mod suspend;
 mod verify;
 
 use std::io::Write;

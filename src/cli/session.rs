@@ -269,6 +269,7 @@ pub fn width() -> usize {
 /// Signals of this process, as the engine understands them.
 pub fn signals() -> tokio::sync::mpsc::UnboundedReceiver<Signal> {
     use tokio::signal::unix::{SignalKind, signal};
+    super::suspend::watch();
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let kinds = [
         (SignalKind::interrupt(), Signal::Interrupt),

@@ -375,6 +375,12 @@ impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
 }
 
 impl Output for Keeper<'_, '_, '_> {
+    fn escaped<'b>(&'b self) -> Local<'b, ()> {
+        // As the first Ctrl-C to a step that has no terminal.
+        self.attempt.cancel.raise(1);
+        Box::pin(async {})
+    }
+
     fn chunk(&self, stream: Stream, bytes: &[u8]) {
         let mut kept = self.inner.borrow_mut();
         let kept = &mut *kept;

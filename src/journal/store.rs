@@ -318,11 +318,13 @@ impl RunStore {
 
     pub(super) fn guard_run(&self, run: &RunId) -> Result<(), StoreError> {
         let dir = self.run_dir(run);
+        let gone = || StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display()));
         if !self.storage.exists(&dir) {
-            return Err(StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display())));
+            return Err(gone());
         }
         self.guard(&self.runs_dir())?;
-        self.guard(&dir)
+        // It may be taken away meanwhile.
+        self.guard(&dir).map_err(|error| if self.storage.exists(&dir) { error } else { gone() })
     }
 
     pub(super) fn guard(&self, dir: &Path) -> Result<(), StoreError> {
@@ -480,6 +482,9 @@ impl OpenRun {
             // Only spares the next one a second look: nobody holds it any more.
             let _ = self.lock.blank();
             return Ok(());
+        }
+        if self.locks.is_empty() && self.state.header.as_ref().is_some_and(|header| header.lock.is_some()) {
+            self.store.give_up(&self.id)?;
         }
         for lock in self.locks.drain(..) {
             lock.release()?;
