@@ -278,7 +278,7 @@ fn chance() -> impl Strategy<Value = Chance> {
 #[test]
 fn whatever_chance_makes_survives() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let cases = number("SIMULATED_CASES").unwrap_or(300);
+    let cases = number("SIMULATED_CASES").unwrap_or(200);
     let config = Config { cases: cases as u32, failure_persistence: None, max_shrink_iters: 2000, ..Config::default() };
     let mut seed = [7; 32];
     seed[..8].copy_from_slice(&number("SIMULATED_SEED").unwrap_or(1).to_le_bytes());
