@@ -439,13 +439,18 @@ impl Check<'_> {
             let mut proven = 0;
             // Behind its head, an output that became too long is written anew: an earlier commit is no beginning of it.
             let head = self.store.limits.head();
-            for (length, digest) in promise.commits.iter().filter(|(length, _)| *length <= head) {
+            for (length, digest) in &promise.commits {
                 match parts.get(length) {
                     Some(part) if part == digest => proven = proven.max(*length),
+                    _ if *length > head => {}
                     _ => self.problem(&place, format!("its first {length} bytes are not those its record names")),
                 }
             }
-            if total > proven {
+            let cut = promise.commits.iter().any(|(length, _)| *length > head);
+            if total > proven && replay.closed() && !cut {
+                // What a crash leaves is on record since the run went on; nothing is written behind it.
+                self.problem(place, format!("no record tells of what stands behind its first {proven} bytes"));
+            } else if total > proven {
                 self.unproven
                     .push(format!("{place} behind its first {proven} bytes: no record says what should be there"));
             }
