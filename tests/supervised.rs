@@ -1,5 +1,6 @@
 //! Steps as processes, through the real binary: their ends, their signals, their output, their surroundings.
 
+mod clock;
 mod daemons;
 mod ends;
 mod hostile;

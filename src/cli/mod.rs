@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod env;
 mod error;
+mod files;
 mod history;
 mod inputs;
 mod list;
@@ -17,6 +18,7 @@ mod run;
 mod session;
 mod sign;
 mod source;
+mod suspend;
 mod verify;
 
 use std::io::Write;

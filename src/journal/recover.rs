@@ -103,7 +103,10 @@ impl RunStore {
             if !torn.is_empty() {
                 self.save_torn(&dir, &torn)?;
             }
-            self.put_in_place(&dir, &path, &good)?;
+            self.replace(&path, &dir.join("journal.jsonl.new"), |store, fresh| {
+                store.write_file(fresh, &good).map(drop)
+            })?;
+            self.sync_dir(&dir)?;
             if kept_bytes.len() as u64 != reserve::RESERVE_BYTES || kept_bytes.iter().any(|b| *b != 0) {
                 self.replace(&spare, &dir.join("reserve.new"), |store, fresh| {
                     reserve::make(&*store.storage, fresh).map_err(StoreError::write(fresh))
@@ -115,6 +118,8 @@ impl RunStore {
                 }
             }
             self.sync_dir(&dir)?;
+            // Whoever made the run may have died between giving it its name and making that durable.
+            self.make_folder(&dir)?;
             if !closed {
                 recovered = self.unreported(&dir, &replay)?;
                 recovered.extend(self.left_outputs(&dir, &replay)?);
@@ -143,14 +148,6 @@ impl RunStore {
             holder,
             locks: Vec::new(),
         })
-    }
-
-    /// The good lines of a journal, durable under a name that is durable: whoever made the run may have died between
-    /// giving it its name and seeing to that.
-    fn put_in_place(&self, dir: &Path, journal: &Path, good: &[u8]) -> Result<(), StoreError> {
-        self.replace(journal, &dir.join("journal.jsonl.new"), |store, fresh| store.write_file(fresh, good).map(drop))?;
-        self.sync_dir(dir)?;
-        self.make_folder(dir)
     }
 
     /// Makes a file anew and puts it in the place of an old one, whole or not at all.

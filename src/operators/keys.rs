@@ -10,7 +10,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -18,7 +18,12 @@ use rustix::{
     process::{Signal, kill_current_process_group},
     termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr},
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::Notify,
+};
+
+const CTRL_Z: u8 = 0x1a;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
@@ -43,6 +48,8 @@ pub(super) struct Keys<'t> {
     fd: AsyncFd<BorrowedFd<'t>>,
     pending: VecDeque<u8>,
     raw: RawMode,
+    /// Stops that are known of.
+    stops: u64,
 }
 
 impl<'t> Keys<'t> {
@@ -51,14 +58,22 @@ impl<'t> Keys<'t> {
         let raw = RawMode::enter(tty)?;
         // SAFETY: the descriptor is borrowed from a file that outlives this value, so that it is open and the same until then.
         let fd = unsafe { AsyncFd::register_with_interest(tty.as_fd(), Interest::READABLE) }?;
-        let keys = Keys { fd, pending: VecDeque::new(), raw };
+        let keys = Keys { fd, pending: VecDeque::new(), raw, stops: STOPS.load(Ordering::Relaxed) };
         tcflush(tty, QueueSelector::IFlush)?;
         Ok(keys)
     }
 
     /// The next key. An error means that the terminal is gone.
     pub async fn key(&mut self) -> Result<Key, String> {
-        let byte = self.byte().await?;
+        let byte = loop {
+            let Some(byte) = self.byte().await? else { return Ok(Key::Redraw) };
+            if byte != CTRL_Z {
+                break byte;
+            }
+            if self.suspend()? {
+                return Ok(Key::Redraw);
+            }
+        };
         Ok(match byte {
             b'\r' | b'\n' => Key::Enter,
             0x03 => Key::Interrupt,
@@ -66,10 +81,6 @@ impl<'t> Keys<'t> {
             0x08 | 0x7f => Key::Erase,
             0x15 => Key::EraseLine,
             0x17 => Key::EraseWord,
-            0x1a => {
-                self.suspend()?;
-                Key::Redraw
-            }
             0x1b => self.escape(),
             b if b < 0x20 => Key::Other,
             b => self.char(b).await?,
@@ -83,12 +94,25 @@ impl<'t> Keys<'t> {
         Ok(if more && !matches!(key, Key::Interrupt | Key::Redraw) { Key::Other } else { key })
     }
 
-    async fn byte(&mut self) -> Result<u8, String> {
+    /// None: the process was stopped, and what was typed meanwhile was not meant for it.
+    async fn byte(&mut self) -> Result<Option<u8>, String> {
         loop {
             if let Some(byte) = self.pending.pop_front() {
-                return Ok(byte);
+                return Ok(Some(byte));
             }
-            self.read().await?;
+            let resumed = GOES_ON.notified();
+            tokio::select! {
+                biased;
+                () = resumed => {}
+                read = self.read() => read?,
+            }
+            let stops = STOPS.load(Ordering::Relaxed);
+            if stops != self.stops {
+                self.stops = stops;
+                self.pending.clear();
+                let _ = tcflush(self.fd.get_ref(), QueueSelector::IFlush);
+                return Ok(None);
+            }
         }
     }
 
@@ -137,26 +161,45 @@ impl<'t> Keys<'t> {
         };
         let mut bytes = vec![first];
         while bytes.len() < length {
-            bytes.push(self.byte().await?);
+            let Some(byte) = self.byte().await? else { return Ok(Key::Redraw) };
+            bytes.push(byte);
         }
         let c = std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next());
         Ok(c.map_or(Key::Other, Key::Char))
     }
 
-    /// Ctrl-Z: the terminal is the shell's until we go on.
-    fn suspend(&mut self) -> Result<(), String> {
+    /// Ctrl-Z: the terminal is the shell's until we go on. False where somebody else sees to that, and says when.
+    fn suspend(&mut self) -> Result<bool, String> {
+        self.pending.clear();
+        if STOPS_ARE_HANDLED.load(Ordering::Relaxed) {
+            // A group that cannot be signalled is not stopped, and that is all.
+            let _ = kill_current_process_group(Signal::TSTP);
+            return Ok(false);
+        }
         let tty = *self.fd.get_ref();
         self.raw.leave();
         let result =
             kill_current_process_group(Signal::TSTP).map_err(io::Error::from).and_then(|()| RawMode::enter(tty));
         self.raw = result.map_err(|why| format!("the terminal is gone: {why}"))?;
-        self.pending.clear();
-        Ok(())
+        Ok(true)
     }
 }
 
 /// What terminals were before somebody took them, so that a panic anywhere can put them back.
-static TAKEN: Mutex<Vec<(u64, OwnedFd, Termios)>> = Mutex::new(Vec::new());
+static TAKEN: Mutex<Vec<Taken>> = Mutex::new(Vec::new());
+/// How often this process was stopped and went on.
+static STOPS: AtomicU64 = AtomicU64::new(0);
+static GOES_ON: Notify = Notify::const_new();
+/// Somebody puts the terminals back before a stop, and takes them again after it.
+static STOPS_ARE_HANDLED: AtomicBool = AtomicBool::new(false);
+
+struct Taken {
+    id: u64,
+    tty: OwnedFd,
+    before: Termios,
+    raw: Termios,
+}
+
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 struct RawMode(u64);
@@ -174,7 +217,12 @@ impl RawMode {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let copy = tty.as_fd().try_clone_to_owned()?;
         // On record before the change, so that no moment is left in which nobody would restore it.
-        TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((id, copy, before));
+        TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Taken {
+            id,
+            tty: copy,
+            before,
+            raw: raw.clone(),
+        });
         let mode = RawMode(id);
         tcsetattr(&tty, OptionalActions::Flush, &raw)?;
         Ok(mode)
@@ -182,8 +230,8 @@ impl RawMode {
 
     fn leave(&self) {
         let mut taken = TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(index) = taken.iter().position(|(id, ..)| *id == self.0) {
-            let (_, tty, before) = taken.remove(index);
+        if let Some(index) = taken.iter().position(|taken| taken.id == self.0) {
+            let Taken { tty, before, .. } = taken.remove(index);
             // A terminal that is gone needs no restoring.
             let _ = tcsetattr(&tty, OptionalActions::Now, &before);
         }
@@ -200,8 +248,33 @@ impl Drop for RawMode {
 pub fn restore_terminal() {
     // A lock that is held belongs to somebody who restores, too, perhaps to the very thread that panics: never wait.
     if let Ok(mut taken) = TAKEN.try_lock() {
-        for (_, tty, before) in taken.drain(..) {
+        for Taken { tty, before, .. } in taken.drain(..) {
             let _ = tcsetattr(&tty, OptionalActions::Now, &before);
         }
     }
+}
+
+/// The process was stopped and goes on. To be called by the handler of that signal, ahead of everything: it only counts.
+pub fn was_stopped() {
+    STOPS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// From here on somebody calls [`before_stop`], [`was_stopped`] and [`after_stop`], also where Ctrl-Z was typed.
+pub fn stops_are_handled() {
+    STOPS_ARE_HANDLED.store(true, Ordering::Relaxed);
+}
+
+/// Before the process is stopped: terminals are as they were, for the shell.
+pub fn before_stop() {
+    for taken in TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).iter() {
+        let _ = tcsetattr(&taken.tty, OptionalActions::Now, &taken.before);
+    }
+}
+
+/// After a stop: an open question has its terminal again. Whoever reads the keys throws away those of the time between.
+pub fn after_stop() {
+    for taken in TAKEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).iter() {
+        let _ = tcsetattr(&taken.tty, OptionalActions::Now, &taken.raw);
+    }
+    GOES_ON.notify_waiters();
 }

@@ -8,7 +8,7 @@ mod terminal;
 mod unattended;
 
 pub use draw::draw_question;
-pub use keys::restore_terminal;
+pub use keys::{after_stop, before_stop, restore_terminal, stops_are_handled, was_stopped};
 pub use prompts::{ParamPrompt, PromptError, ask_param, ask_secret, ask_yes};
 pub use scripted::Scripted;
 pub use terminal::Terminal;

@@ -82,6 +82,13 @@ pub enum LeftBehind {
 /// Takes what a process writes, as it comes. Called from the engine's thread.
 pub trait Output {
     fn chunk(&self, stream: Stream, bytes: &[u8]);
+
+    /// The operator typed the escape key of a step that has the terminal. Until this resolves the terminal is the
+    /// operator's, and what the step writes still comes to [`Output::chunk`], which must not show it. Dropped when the
+    /// process ends first.
+    fn escaped<'a>(&'a self) -> Local<'a, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// Says, once, that something running should end. Cheap to clone; waiting on it is possible.

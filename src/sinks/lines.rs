@@ -4,23 +4,22 @@
 use std::{cell::RefCell, collections::HashMap, io::Write, time::Duration};
 
 use anstyle::{AnsiColor, Style};
-use indexmap::IndexMap;
 use serde_json::Value as Json;
 use unicode_width::UnicodeWidthChar;
 
-use super::{Anchors, output::Partial};
+use super::{
+    Anchors,
+    screen::{Screen, named},
+};
 use crate::{
     event::{
-        Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunId, RunStarted, RunState, SkipCause, StepId,
+        Daemon, DaemonEnd, Effect, Event, Outcome, Progress, Record, RunStarted, RunState, SkipCause, StepId,
         StepStatus, Stream,
     },
     port::Sink,
     text::{one_line, printable},
     value::show_duration,
 };
-
-/// While a question is open, so many lines wait to be shown; the log has all.
-const WAITING: usize = 500;
 
 #[derive(Clone, Copy, Debug)]
 pub struct LineOptions {
@@ -49,56 +48,12 @@ pub struct Lines {
     /// The runbook's own title.
     heading: Option<String>,
     anchors: Option<Anchors>,
-    state: RefCell<State>,
-}
-
-struct State {
-    /// None after a failed write.
-    out: Option<Box<dyn Write>>,
-    run: Option<RunId>,
-    running: Vec<StepId>,
-    /// Those that ran beside another: what they write stands in their name, to the end.
-    beside: Vec<StepId>,
-    partial: IndexMap<(StepId, u8), Partial>,
-    /// A line that will be written anew is on the screen.
-    live: bool,
-    /// Steps that only look: their answer is told by one line, and what each look wrote is in the log.
-    looking: Vec<StepId>,
-    /// The last answer of each wait, so that the same one is not told again.
-    answers: HashMap<StepId, String>,
-    /// What the line that is written anew says of each wait.
-    waits: IndexMap<StepId, String>,
-    /// What steps left running.
-    daemons: Vec<Daemon>,
-    /// Lines that wait for an answer, and how many more there were.
-    held: Option<(Vec<String>, u64)>,
-    /// A step that has the terminal to itself, and what it wrote last.
-    talking: Option<Talking>,
-}
-
-struct Talking {
-    /// The cursor is not at the beginning of a line.
-    midway: bool,
-    /// It used escapes, so that colours of its own may still be on.
-    escapes: bool,
+    state: RefCell<Screen>,
 }
 
 impl Lines {
     pub fn new(out: Box<dyn Write>, options: LineOptions, titles: HashMap<StepId, String>) -> Lines {
-        let state = State {
-            out: Some(out),
-            run: None,
-            running: Vec::new(),
-            beside: Vec::new(),
-            partial: IndexMap::new(),
-            live: false,
-            looking: Vec::new(),
-            answers: HashMap::new(),
-            waits: IndexMap::new(),
-            daemons: Vec::new(),
-            held: None,
-            talking: None,
-        };
+        let state = Screen::on(out);
         Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
     }
 
@@ -197,7 +152,7 @@ impl Lines {
     }
 
     /// The lines of an event. `quiet` is the caller's.
-    fn event(&self, state: &State, record: &Record) -> Vec<String> {
+    fn event(&self, state: &Screen, record: &Record) -> Vec<String> {
         let id = |step: &StepId| one_line(step.as_str()).into_owned();
         let verbose = self.options.verbose;
         match &record.event {
@@ -309,6 +264,21 @@ impl Lines {
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
+            Event::PlanReplaced(plan) => {
+                let what = match plan.cause.as_str() {
+                    "runbook" => "the run follows the runbook as it is now",
+                    _ => "the run follows the plan of this version of runsheet",
+                };
+                vec![self.yellow(&format!("! {what} (plan {}), accepted by {}", plan.number, one_line(&plan.by)))]
+            }
+            Event::FilesNoted { files, by } => {
+                let names: Vec<&str> = files.keys().map(String::as_str).collect();
+                vec![self.yellow(&format!(
+                    "! accepted as they are now, by {}: {}",
+                    one_line(by),
+                    one_line(&names.join(", "))
+                ))]
+            }
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
@@ -355,7 +325,7 @@ impl Lines {
         lines
     }
 
-    fn outcome(&self, state: &State, outcome: Outcome, reason: Option<&str>, elapsed_ms: u64) -> Vec<String> {
+    fn outcome(&self, state: &Screen, outcome: Outcome, reason: Option<&str>, elapsed_ms: u64) -> Vec<String> {
         let reason = reason.map(|reason| printable(reason).into_owned()).unwrap_or_default();
         let mut rest = reason.lines();
         let why = rest.next().map(|why| format!(": {why}")).unwrap_or_default();
@@ -377,7 +347,7 @@ impl Lines {
         lines
     }
 
-    fn resume(&self, state: &State) -> Option<String> {
+    fn resume(&self, state: &Screen) -> Option<String> {
         state.run.as_ref().map(|run| format!("  go on with: {}", self.bold(&format!("runsheet resume {run}"))))
     }
 
@@ -392,6 +362,8 @@ impl Lines {
             Event::QuestionAsked { .. }
             | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
+            | Event::PlanReplaced(_)
+            | Event::FilesNoted { .. }
             | Event::UndoStarted {}
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => true,
@@ -399,13 +371,13 @@ impl Lines {
         }
     }
 
-    fn gutter(&self, state: &State, step: &StepId) -> String {
+    fn gutter(&self, state: &Screen, step: &StepId) -> String {
         // Who says it is plain of a step that runs alone.
         let name = if state.beside.contains(step) { format!("{} ", one_line(step.as_str())) } else { String::new() };
         self.dim(&format!("  {name}│ "))
     }
 
-    fn output(&self, state: &mut State, step: &StepId, stream: Stream, bytes: &[u8]) {
+    fn output(&self, state: &mut Screen, step: &StepId, stream: Stream, bytes: &[u8]) {
         if stream == Stream::Terminal && self.options.terminal && self.options.interactive {
             // It asked for the terminal: a prompt without a line feed must be seen, and its escapes are its own.
             state.talk(bytes);
@@ -421,7 +393,7 @@ impl Lines {
     }
 
     /// Shows what steps have written without a line feed at its end.
-    fn finish_output(&self, state: &mut State, of: &StepId) {
+    fn finish_output(&self, state: &mut Screen, of: &StepId) {
         state.silence();
         let gutter = self.gutter(state, of);
         let mut lines = Vec::new();
@@ -434,7 +406,7 @@ impl Lines {
         state.write(lines);
     }
 
-    fn poll(&self, state: &mut State, step: &StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: &str) {
+    fn poll(&self, state: &mut Screen, step: &StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: &str) {
         let answer = one_line(answer.lines().next().unwrap_or_default()).into_owned();
         let of = if limit_ms > 0 {
             format!(" of {}", show_duration(Duration::from_millis(limit_ms)))
@@ -507,14 +479,15 @@ impl Sink for Lines {
             state.must_write(anchor.to_string());
         }
         if self.options.interactive && matches!(record.event, Event::QuestionAsked { .. }) {
-            state.clear();
-            state.held.get_or_insert_default();
+            state.hold();
         }
     }
 
     fn progress(&self, progress: &Progress) {
         let mut state = self.state.borrow_mut();
         match progress {
+            Progress::Seat { step } if self.options.interactive => state.seat(step.is_some()),
+            Progress::Seat { .. } => {}
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { .. } if self.options.quiet => {}
@@ -531,92 +504,6 @@ impl Drop for Lines {
         state.clear();
         state.release();
     }
-}
-
-impl State {
-    fn write(&mut self, lines: Vec<String>) {
-        if lines.is_empty() {
-            return;
-        }
-        if let Some((held, more)) = &mut self.held {
-            let room = WAITING.saturating_sub(held.len());
-            *more += lines.len().saturating_sub(room) as u64;
-            held.extend(lines.into_iter().take(room));
-            return;
-        }
-        self.clear();
-        let mut text = lines.join("\n");
-        text.push('\n');
-        self.put(&text);
-    }
-
-    /// Writes a line that may wait, and may not be left out.
-    fn must_write(&mut self, line: String) {
-        match &mut self.held {
-            Some((held, _)) => held.push(line),
-            None => self.write(vec![line]),
-        }
-    }
-
-    fn talk(&mut self, bytes: &[u8]) {
-        let Some(last) = bytes.last() else { return };
-        self.clear();
-        let talking = self.talking.get_or_insert(Talking { midway: false, escapes: false });
-        talking.midway = *last != b'\n';
-        talking.escapes |= bytes.contains(&0x1b);
-        self.put_bytes(bytes);
-    }
-
-    /// The terminal is ours again.
-    fn silence(&mut self) {
-        let Some(Talking { midway, escapes }) = self.talking.take() else { return };
-        let reset = if escapes { "\x1b[0m" } else { "" };
-        let newline = if midway { "\r\n" } else { "" };
-        self.put(&format!("{reset}{newline}"));
-    }
-
-    fn live(&mut self, line: &str) {
-        self.put(&format!("\r\x1b[2K{line}"));
-        self.live = true;
-    }
-
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.live) {
-            self.put("\r\x1b[2K");
-        }
-    }
-
-    fn still_running(&self) -> Vec<String> {
-        let line =
-            |of: &Daemon| format!("  still running: step {}: {}", one_line(of.step.as_str()), named(&of.processes));
-        self.daemons.iter().map(line).collect()
-    }
-
-    fn release(&mut self) {
-        if let Some((mut lines, more)) = self.held.take() {
-            if more > 0 {
-                lines.push(format!("  … {more} more lines are in the log"));
-            }
-            self.write(lines);
-        }
-    }
-
-    fn put(&mut self, text: &str) {
-        self.put_bytes(text.as_bytes());
-    }
-
-    fn put_bytes(&mut self, bytes: &[u8]) {
-        if let Some(out) = &mut self.out
-            && out.write_all(bytes).and_then(|()| out.flush()).is_err()
-        {
-            // Nobody reads any more; that is no reason to stop a run.
-            self.out = None;
-        }
-    }
-}
-
-fn named(processes: &[String]) -> String {
-    one_line(&processes.join(", ")).into_owned()
 }
 
 /// A value of a record on one line.

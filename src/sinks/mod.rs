@@ -4,6 +4,7 @@ mod anchors;
 mod json;
 mod lines;
 mod output;
+mod screen;
 
 pub use anchors::{Anchors, HashOf};
 pub use json::JsonLines;

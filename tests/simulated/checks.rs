@@ -55,8 +55,8 @@ pub struct End {
     pub outcome: Outcome,
     pub code: u8,
     pub statuses: BTreeMap<String, &'static str>,
-    /// How often each effect took place.
-    pub effects: BTreeMap<String, usize>,
+    /// How often each effect of each step took place.
+    pub effects: BTreeMap<(String, String), usize>,
 }
 
 /// After any crash, before anybody puts anything right.
@@ -116,6 +116,7 @@ fn kept(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
 fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
     let mut started = BTreeSet::new();
     let mut intended = BTreeMap::new();
+    let mut void = BTreeSet::new();
     for record in records {
         match &record.event {
             Event::StepStarted { step, attempt, .. } => {
@@ -123,6 +124,9 @@ fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
             }
             Event::EffectIntended { step, attempt, number, .. } => {
                 *intended.entry((step.as_str(), *attempt, *number)).or_insert(0) += 1;
+            }
+            Event::StepFinished { step, attempt, status: StepStatus::NotRun, .. } => {
+                void.insert((step.as_str(), *attempt));
             }
             _ => {}
         }
@@ -133,6 +137,9 @@ fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
         if *attempt == 0 {
             *requests.entry(step).or_default() += 1;
             continue;
+        }
+        if void.contains(&(step.as_str(), *attempt)) {
+            return broken(Rule::Announced, format!("attempt {attempt} of {step} is said not to have run"));
         }
         if !started.contains(&(step.as_str(), *attempt)) {
             return broken(Rule::Announced, format!("attempt {attempt} of {step} has no start on record"));
@@ -176,6 +183,8 @@ fn once(case: &Case, records: &[Record]) -> Result<(), Broken> {
                     latest = Some(*attempt);
                     (reason, looked) = (false, false);
                 }
+                // Nothing was done: the world is asked whether that is true.
+                Event::StepFinished { status: StepStatus::NotRun, .. } => reason = true,
                 // A look that came to something.
                 Event::StepFinished { status: StepStatus::Failed | StepStatus::Unknown, .. } => reason |= looked,
                 Event::StepRetried { .. } => reason = true,
@@ -241,7 +250,7 @@ fn end_of(case: &Case, machine: &Machine, state: &RunState) -> Result<End, Broke
     };
     let mut effects = BTreeMap::new();
     for done in &machine.facts.ledger {
-        let times = effects.entry(done.name.clone()).or_insert(0);
+        let times = effects.entry((done.step.clone(), done.name.clone())).or_insert(0);
         // What may happen twice is there or not.
         *times = if again(&done.step) { 1 } else { *times + 1 };
     }
@@ -282,22 +291,25 @@ pub fn over(case: &Case, machine: &Machine, whole: Option<&End>) -> Result<End, 
 
 /// Unattended, nobody is asked about what runs last: a run is not kept open for it, and does not count as a success.
 fn same(case: &Case, whole: &End, end: &End) -> bool {
-    let mut end = end.clone();
-    let last = |name: &str| case.runbook.finally.iter().any(|step| step.path.as_str() == name);
-    let unknown: Vec<String> = end
-        .statuses
-        .iter()
-        .filter(|(name, status)| last(name) && **status == "unknown")
-        .map(|(n, _)| n.clone())
-        .collect();
-    if !case.attended && !unknown.is_empty() && end.outcome == Outcome::Failed {
-        (end.outcome, end.code) = (whole.outcome, whole.code);
-        for name in unknown {
-            end.statuses.insert(name, "done");
-        }
-        end.effects.clone_from(&whole.effects);
+    if case.attended {
+        return end == whole;
     }
-    end == *whole
+    let (mut end, mut whole) = (end.clone(), whole.clone());
+    let last = case.runbook.finally.iter().map(|step| step.path.to_string());
+    let is_open = |of: &End, step: &str| of.statuses.get(step).is_some_and(|status| *status == "unknown");
+    let open: Vec<String> = last.filter(|step| is_open(&end, step) || is_open(&whole, step)).collect();
+    for step in &open {
+        for end in [&mut end, &mut whole] {
+            end.statuses.remove(step);
+            end.effects.retain(|(of, _), _| of != step);
+        }
+    }
+    // What is open there makes a failure of a success; decided by a later session, it does not.
+    let either = |of: &End| matches!(of.outcome, Outcome::Succeeded | Outcome::Failed);
+    if !open.is_empty() && either(&end) && either(&whole) {
+        (end.outcome, end.code) = (whole.outcome, whole.code);
+    }
+    end == whole
 }
 
 /// Effects follow those of the steps that theirs need.

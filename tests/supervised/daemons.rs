@@ -7,7 +7,7 @@ use crate::lab::{Lab, processes_of, until};
 /// Leaves a process that says when it is told to end; the step waits until that is ready.
 const SERVE: &str = r#"
         setsid bash -c 'trap "echo ended >> \"$HOME/order\"; exit" TERM; echo $$ > "$HOME/pid.new"
-          mv "$HOME/pid.new" "$HOME/pid"; while :; do read -r -t 60 _ <> "$HOME/never" || true; done' > /dev/null 2>&1 &
+          mv "$HOME/pid.new" "$HOME/pid"; for _ in 1 2 3 4; do read -r -t 60 _ <> "$HOME/never" || true; done' > /dev/null 2>&1 &
         until [ -e "$HOME/pid" ]; do sleep 0.01; done
         echo started"#;
 

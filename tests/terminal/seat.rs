@@ -29,6 +29,8 @@ pub struct Seat<'b> {
     _bed: &'b Bed,
     child: Child,
     keyboard: Option<File>,
+    /// The program's side of the terminal.
+    slave: std::ffi::CString,
     screen: vt100::Parser,
     /// Everything that was shown, without escape sequences.
     said: String,
@@ -69,7 +71,7 @@ impl<'b> Seat<'b> {
         let keyboard = File::from(keyboard);
         let size = |length| NonZeroU16::new(length).unwrap();
         let screen = vt100::Parser::new(size(ROWS), size(COLUMNS), 0);
-        Seat { _bed: bed, child, keyboard: Some(keyboard), screen, said: String::new(), seen: 0 }
+        Seat { _bed: bed, child, keyboard: Some(keyboard), slave: name, screen, said: String::new(), seen: 0 }
     }
 
     /// Waits until this is shown, after whatever was waited for before.
@@ -110,7 +112,38 @@ impl<'b> Seat<'b> {
         self.wait()
     }
 
-    fn pid(&self) -> rustix::process::Pid {
+    /// KILL, as a machine that runs out of memory does it.
+    pub fn killed(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Changes the size of the window.
+    pub fn resizes(&mut self, rows: u16, columns: u16) -> &mut Self {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(self.keyboard.as_ref().unwrap(), size).unwrap();
+        self
+    }
+
+    /// Types, and waits until the keys are where the program would read them.
+    pub fn types_ahead(&mut self, keys: &str) -> &mut Self {
+        self.types(keys);
+        let until = Instant::now() + LIMIT;
+        // Not kept open: the end of the program is the end of the last one who has it.
+        let slave = rustix::fs::open(&*self.slave, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        while rustix::io::ioctl_fionread(&slave).unwrap() < keys.len() as u64 {
+            assert!(Instant::now() < until, "the keys did not arrive");
+            std::thread::yield_now();
+        }
+        self
+    }
+
+    pub fn signal(&mut self, signal: rustix::process::Signal) -> &mut Self {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+        self
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
         rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 

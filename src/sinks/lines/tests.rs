@@ -34,7 +34,7 @@ fn header() -> Event {
     Event::RunStarted(Box::new(RunStarted {
         journal: 1,
         format: 1,
-        run: RunId::parse("20261120-201304-k7f3qa").unwrap(),
+        run: crate::event::RunId::parse("20261120-201304-k7f3qa").unwrap(),
         runbook: "balrog/tag".into(),
         origin: "runbooks/balrog/tag.yaml".into(),
         digest: "d".into(),
@@ -47,6 +47,7 @@ fn header() -> Event {
         cwd: "/work".into(),
         attended: true,
         lock: None,
+        files: Default::default(),
     }))
 }
 
@@ -319,5 +320,5 @@ fn colours_are_asked_for_and_a_closed_pipe_is_no_panic() {
     }
     let lines = Lines::new(Box::new(Closed), color, HashMap::new());
     lines.progress(&Progress::Output { step: step("a"), stream: Stream::Stdout, bytes: b"x\ny\n".to_vec() });
-    assert!(lines.state.borrow().out.is_none());
+    assert!(lines.state.borrow().is_silent());
 }

@@ -8,6 +8,7 @@ use std::{
         unix::{ffi::OsStrExt, process::CommandExt},
     },
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -17,15 +18,17 @@ use tokio::{
 
 use super::{
     RealWorld, attempt, child, orphans,
-    terminal::{ESCAPE, Keyboard, RawMode, Resized, operator_present, operator_size},
+    terminal::{ESCAPE, Keyboard, RawMode, Resized, WentOn, operator_present, operator_size},
     wire::{End, Frames, Order, RecordAt, frame, tag},
 };
 use crate::{
     event::Stream,
-    port::{Cancel, Output, ProcessEnd, ProcessRequest, Stdin, WorldError},
+    port::{Cancel, Local, Output, ProcessEnd, ProcessRequest, Stdin, WorldError},
 };
 
 const CHUNK: usize = 64 * 1024;
+/// Between two changes of a window's size, so that a program sees both.
+const REDRAW: Duration = Duration::from_millis(50);
 
 /// What becomes of the process when nobody waits for its end any more.
 #[derive(Clone, Copy, PartialEq)]
@@ -280,8 +283,12 @@ async fn follow(
     let mut seen = 0;
     let mut end = None;
     let mut control_open = true;
+    let mut went_on = WentOn::new();
     let mut raw = None;
     let mut keyboard = None;
+    // While the operator looks at something else, and until the step has shown its screen again.
+    let mut menu: Option<Local<'_, ()>> = None;
+    let mut redraw: Option<Local<'_, ()>> = None;
     let mut resized = if attended { Resized::new() } else { None };
     while control_open || helper.stdout.open || helper.stderr.open {
         // Taken apart so that each branch borrows only what it needs.
@@ -292,6 +299,9 @@ async fn follow(
             Level(u8),
             Keys(Option<Vec<u8>>),
             Resized,
+            WentOn,
+            Back,
+            Redraw,
         }
         let mut heard = [0u8; 4096];
         let event = tokio::select! {
@@ -313,19 +323,20 @@ async fn follow(
             level = cancel.above(seen), if control_open => Event::Level(level),
             keys = Keyboard::read(&mut keyboard) => Event::Keys(keys),
             () = Resized::wait(&mut resized) => Event::Resized,
+            () = went_on.wait(), if raw.is_some() => Event::WentOn,
+            () = at(&mut menu) => Event::Back,
+            () = at(&mut redraw) => Event::Redraw,
         };
         match event {
             Event::Out => {}
             Event::Heard(Ok(count @ 1..)) => {
                 frames.push(&heard[..count]);
+                let mut begun = false;
                 while let Ok(Some((tag, body))) = frames.next() {
                     match tag {
                         tag::STARTED => {
                             *pid = std::str::from_utf8(&body).ok().and_then(|text| text.parse().ok());
-                            if attended {
-                                raw = RawMode::enter();
-                                keyboard = raw.is_some().then(Keyboard::new).flatten();
-                            }
+                            begun = attended;
                         }
                         tag::FAILED => {
                             return Err(not_started(&String::from_utf8_lossy(&body)));
@@ -333,6 +344,9 @@ async fn follow(
                         tag::END => end = serde_json::from_slice::<End>(&body).ok(),
                         _ => {}
                     }
+                }
+                if begun {
+                    (raw, keyboard) = take_terminal(helper).await;
                 }
             }
             Event::Heard(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -342,25 +356,70 @@ async fn follow(
                 // If it is gone, that is noticed at the other end of this loop.
                 let _ = helper.send(tag::CANCEL, &[level]).await;
             }
-            Event::Keys(None) => keyboard = None,
+            Event::Keys(None) => {
+                keyboard = None;
+                no_keys(helper).await;
+            }
             Event::Keys(Some(keys)) => {
                 let escape = keys.iter().position(|key| *key == ESCAPE);
                 let _ = helper.send(tag::KEYS, &keys[..escape.unwrap_or(keys.len())]).await;
                 if escape.is_some() {
-                    cancel.raise(1);
+                    keyboard = None;
+                    raw = None;
+                    menu = Some(output.escaped());
                 }
             }
-            Event::Resized => {
+            Event::Resized => resize(helper, operator_size()).await,
+            event @ (Event::Back | Event::WentOn) => {
+                if let (Event::WentOn, Some(keyboard)) = (event, &mut keyboard) {
+                    keyboard.forget_typed();
+                }
+                if menu.take().is_some() {
+                    (raw, keyboard) = take_terminal(helper).await;
+                }
+                // Only a window that changes makes programs draw their screen anew.
                 let (rows, columns) = operator_size();
-                let mut body = rows.to_le_bytes().to_vec();
-                body.extend(columns.to_le_bytes());
-                let _ = helper.send(tag::SIZE, &body).await;
+                resize(helper, (if rows > 1 { rows - 1 } else { rows + 1 }, columns)).await;
+                redraw = Some(Box::pin(tokio::time::sleep(REDRAW)));
+            }
+            Event::Redraw => {
+                redraw = None;
+                resize(helper, operator_size()).await;
             }
         }
     }
     drop(keyboard);
     drop(raw);
     Ok(end)
+}
+
+/// The terminal for the step, with the keys that are typed there.
+async fn take_terminal(helper: &mut Helper) -> (Option<RawMode>, Option<Keyboard>) {
+    let raw = RawMode::enter();
+    let keyboard = raw.is_some().then(Keyboard::new).flatten();
+    if keyboard.is_none() {
+        no_keys(helper).await;
+    }
+    (raw, keyboard)
+}
+
+/// The terminal is gone: whoever reads it gets its end, and not silence for ever.
+async fn no_keys(helper: &mut Helper) {
+    let _ = helper.send(tag::NO_KEYS, b"").await;
+}
+
+async fn resize(helper: &mut Helper, (rows, columns): (u16, u16)) {
+    let mut body = rows.to_le_bytes().to_vec();
+    body.extend(columns.to_le_bytes());
+    let _ = helper.send(tag::SIZE, &body).await;
+}
+
+/// Never resolves where there is nothing to wait for.
+async fn at(what: &mut Option<Local<'_, ()>>) {
+    match what {
+        Some(what) => what.await,
+        None => std::future::pending().await,
+    }
 }
 
 fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<Vec<u8>, WorldError> {

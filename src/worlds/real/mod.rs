@@ -2,6 +2,7 @@
 
 mod attempt;
 mod child;
+mod control;
 mod family;
 mod http;
 mod launch;
@@ -26,7 +27,7 @@ use std::{
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
-pub use terminal::{ESCAPE, restore_terminal};
+pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
 
 use crate::{
     event::StepId,

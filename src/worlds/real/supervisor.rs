@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::fd::OwnedFd,
     path::Path,
     time::{Duration, Instant},
 };
@@ -20,10 +20,11 @@ use rustix::{
 use super::{
     attempt::Record,
     child::{self, Started, Terminal},
+    control::Control,
     family::{self, Living},
     relay::{Feeder, Relay, poll, watch},
     signals,
-    wire::{End, Frames, Order, frame, tag},
+    wire::{End, Order, tag},
 };
 use crate::port::ExecRecord;
 
@@ -76,7 +77,7 @@ fn supervise() -> io::Result<()> {
     // No folder is kept busy by us.
     rustix::process::chdir("/")?;
     super::relay::nonblocking(&control)?;
-    let mut control = Control { socket: control.into(), frames: Frames::default(), alive: true };
+    let mut control = Control::on(control);
 
     let Some((tag::ORDER, body)) = control.wait()? else { return Ok(()) };
     let order: Order = serde_json::from_slice(&body)?;
@@ -129,72 +130,6 @@ fn sweep_now() {
         }
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The engine's end of the line.
-struct Control {
-    socket: UnixStream,
-    frames: Frames,
-    alive: bool,
-}
-
-impl Control {
-    /// The next frame; none when the engine is gone.
-    fn wait(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
-        loop {
-            if let Some(frame) = self.next()? {
-                return Ok(Some(frame));
-            }
-            if !self.alive {
-                return Ok(None);
-            }
-            poll(&mut [watch(&self.socket, libc::POLLIN)], None)?;
-            self.receive();
-        }
-    }
-
-    fn next(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
-        self.frames.next().map_err(io::Error::other)
-    }
-
-    fn receive(&mut self) {
-        let mut buffer = [0u8; 16 * 1024];
-        loop {
-            match rustix::io::read(&self.socket, &mut buffer) {
-                Ok(0) => self.alive = false,
-                Ok(count) => {
-                    self.frames.push(&buffer[..count]);
-                    continue;
-                }
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => {}
-                Err(_) => self.alive = false,
-            }
-            return;
-        }
-    }
-
-    /// Nothing more is to be said on either side.
-    fn hang_up(&mut self) {
-        // One that the other side has closed already is closed as well.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        self.alive = false;
-    }
-
-    /// A dead engine is no error: there is nobody to tell.
-    fn send(&mut self, tag: u8, body: &[u8]) -> io::Result<()> {
-        let bytes = frame(tag, body);
-        let mut rest = &bytes[..];
-        while !rest.is_empty() && self.alive {
-            match rustix::io::write(&self.socket, rest) {
-                Ok(count) => rest = &rest[count..],
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => poll(&mut [watch(&self.socket, libc::POLLOUT)], None)?,
-                Err(_) => self.alive = false,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -377,6 +312,7 @@ impl Watch {
                     terminal.resize(u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d]));
                 }
             }
+            (tag::NO_KEYS, _) if self.terminal.is_some() => self.next_eof = Some(Instant::now()),
             (tag::KEYS, keys) => {
                 if let (Some(feeder), Some(_)) = (&mut self.feeder, &self.terminal) {
                     feeder.push(keys);

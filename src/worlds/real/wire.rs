@@ -21,6 +21,8 @@ pub(super) mod tag {
     pub const SIZE: u8 = b'W';
     /// Engine: keys for the pseudo-terminal.
     pub const KEYS: u8 = b'K';
+    /// Engine: nobody types any more.
+    pub const NO_KEYS: u8 = b'N';
     /// Supervisor: the lock is held, everything is checked.
     pub const READY: u8 = b'R';
     /// Supervisor: it was not started; the body says why, for people.
