@@ -145,10 +145,8 @@ impl Action for Wait {
     }
 
     fn gives(&self) -> Vec<crate::text::Spanned<String>> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.captures.iter().map(|capture| capture.name.clone()).collect(),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.captures.iter().map(|capture| capture.name.clone()).collect()
     }
 
     fn outputs(&self) -> &'static [&'static str] {
@@ -163,17 +161,13 @@ impl Action for Wait {
     }
 
     fn origins(&self) -> Vec<String> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.action.origins(),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.action.origins()
     }
 
     fn files(&self, scope: &Scope) -> Vec<FileUse> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.files(scope),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.files(scope)
     }
 
     fn default_effect(&self) -> Effect {
