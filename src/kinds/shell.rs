@@ -27,7 +27,7 @@ pub const KIND: Kind = Kind {
         FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
         FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
         FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
-        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's" },
+        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it" },
         FieldDoc {
             name: "daemon",
             summary: "what it leaves running, such as a port forward, goes on until the end of the run",

@@ -268,6 +268,7 @@ mod tests {
             lost_bytes: 0,
             swept: vec![],
             left: Vec::new(),
+            left_ended: false,
         };
         record.write(&end, true).unwrap();
         assert_eq!(state(), AttemptState::Running);
