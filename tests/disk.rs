@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use crate::lab::{Ended, Lab, Running, finish, until};
+use crate::lab::{Ended, Gate, Lab, Running, finish, until};
 
 const BOOK: &str = r#"
 title: Three changes
@@ -339,4 +339,57 @@ steps:
             assert_eq!(lab.marks("marks"), ["one", "two"], "{part}");
         }
     }
+}
+
+/// Three run side by side when the disk is full, under a live run and for real: all three go to their ends, all three
+/// ends are kept, nothing else starts, and it goes on where there is room again.
+#[test]
+fn a_disk_that_fills_up_beside_three_steps_keeps_their_ends() {
+    let step = |id: &str| {
+        format!(
+            "  - id: {id}\n    needs: []\n    shell: |\n      echo begin {id} >> \"$HOME/marks\"\n      read -r _ < \"$HOME/gate-{id}\"\n      echo end {id} >> \"$HOME/marks\"\n"
+        )
+    };
+    let last = "  - {id: after-a, needs: [a], shell: 'echo after-a >> \"$HOME/marks\"'}\n  - {id: last, needs: [a, b, c], shell: 'echo last >> \"$HOME/marks\"'}\n";
+    for (order, asks) in [(["a", "b", "c"], false), (["c", "b", "a"], false), (["b", "a", "c"], true)] {
+        let lab = Lab::new();
+        let question = if asks { "  - {id: sure, needs: [b], confirm: Go?}\n" } else { "" };
+        lab.book(&format!("title: t\nsteps:\n{}{}{}{question}{last}", step("a"), step("b"), step("c")));
+        let gates = order.map(|id| lab.gate(&format!("gate-{id}")));
+        let run = lab.start(&["run", "./book.yaml", "--yes", "--quiet"]);
+        let open = gates.each_ref().map(Gate::reached);
+        // Not a byte more than the journal has; of the reserve, which is there already, so much may be used.
+        let full = std::fs::metadata(lab.run_dir().join("journal.jsonl")).unwrap().len();
+        limit(run.pid(), full);
+        for (number, (open, id)) in open.into_iter().zip(order).enumerate() {
+            open.pass();
+            let mark = format!("end {id}");
+            until("its end", || lab.marks("marks").contains(&mark));
+            // The disk is full for the first of them already; the others go on all the same.
+            if number == 0 {
+                until("the end in the reserve", || {
+                    let kept = std::fs::read(lab.run_dir().join("reserve")).unwrap();
+                    String::from_utf8_lossy(&kept).contains(r#""event":"step_finished""#)
+                });
+            }
+        }
+        let ended = run.end().expect(9);
+        assert!(ended.err.contains("File too large"), "{ended:#?}");
+        let done = lab.marks("marks");
+        assert_eq!(done.iter().filter(|mark| mark.starts_with("end ")).count(), 3, "{done:?}");
+        assert_eq!(done.len(), 6, "{done:?}");
+        let resumed = lab.call(&["resume", "last", "--yes"]).expect(0);
+        assert!(!resumed.err.contains("unknown"), "{resumed:#?}");
+        let mut after = lab.marks("marks").split_off(6);
+        after.sort();
+        assert_eq!(after, ["after-a", "last"]);
+        lab.sound();
+    }
+}
+
+/// From now on this program writes to no file beyond so many bytes; a write that would is cut short there, and the next
+/// is refused (setrlimit(2), RLIMIT_FSIZE). What it has started already is not limited.
+fn limit(pid: i32, bytes: u64) {
+    let limit = rustix::process::Rlimit { current: Some(bytes), maximum: None };
+    rustix::process::prlimit(rustix::process::Pid::from_raw(pid), rustix::process::Resource::Fsize, limit).unwrap();
 }

@@ -94,6 +94,7 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             withheld: Vec::new(),
             error: None,
             interrupted: false,
+            no_effect: false,
             output_lost: false,
             notes: Vec::new(),
             left_running: Vec::new(),

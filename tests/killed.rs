@@ -3,4 +3,9 @@
 
 mod everywhere;
 mod moments;
+mod place;
+mod recovery;
+mod situations;
+mod supervisor;
+mod tracer;
 mod unknown;

@@ -313,6 +313,27 @@ fn hostile_names_in_a_refusal_are_harmless() {
     check(call(&["resume", "last"]));
 }
 
+/// Killed between its end on record and the end of its lock: it keeps nobody out, and a resume clears up.
+#[test]
+fn a_run_that_was_killed_right_after_its_end_gives_its_lock_up_at_resume() {
+    let lab = Lab::new();
+    lab.book("title: t\nlock: one\nsteps:\n  - {id: go, shell: 'echo go >> \"$HOME/marks\"'}\n");
+    let owners = || {
+        let names = std::fs::read_dir(lab.state.join("runsheet/locks")).unwrap();
+        names.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|e| e == "owner")).count()
+    };
+    let killed = finish(lab.traced(&["-e", "inject=unlink:signal=KILL"], &["run", "./book.yaml", "--yes"]));
+    assert_eq!((killed.code, owners()), (None, 1), "{killed:#?}");
+    assert_eq!(lab.outcomes(), ["succeeded"]);
+    lab.call(&["resume", "last"]).expect(0);
+    assert_eq!(owners(), 0);
+    lab.sound();
+    // And where nobody resumes it, the next one takes it.
+    finish(lab.traced(&["-e", "inject=unlink:signal=KILL"], &["run", "./book.yaml", "--yes"]));
+    lab.call(&["run", "./book.yaml", "--yes"]).expect(0);
+    assert_eq!((owners(), lab.marks("marks").len()), (0, 3));
+}
+
 /// A run that can never go on does not keep its lock for ever: what frees it is told.
 #[test]
 fn a_lock_whose_run_cannot_be_resumed_says_how_it_is_freed() {

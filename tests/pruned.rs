@@ -262,6 +262,24 @@ fn killed_anywhere_it_leaves_whole_runs_and_rubbish_that_the_next_one_removes() 
 }
 
 #[test]
+fn its_new_name_is_durable_before_anything_of_it_is_removed() {
+    let lab = Lab::new();
+    lab.book(BOOK);
+    run(&lab, &["--yes"], 0);
+    let traced = lab.traced(
+        &["-e", "trace=rename,renameat,renameat2,fsync,unlink,unlinkat,rmdir"],
+        &["prune", "--older-than", "0s", "--yes"],
+    );
+    finish(traced).expect(0);
+    // Names only: the program lets nobody but root look into its memory.
+    let trace = lab.read("trace");
+    let calls: Vec<&str> = trace.lines().map(|line| line.split('(').next().unwrap()).collect();
+    assert!(calls[0].starts_with("rename") && calls[1] == "fsync" && calls[2].starts_with("unlink"), "{trace}");
+    let more = calls[2..].iter().any(|call| call.starts_with("rename") || *call == "fsync");
+    assert!(!more, "{trace}");
+}
+
+#[test]
 fn the_age_is_that_of_the_end_in_the_words_of_the_language() {
     use runsheet::journal::{DiskStorage, RunStore};
     let lab = Lab::new();

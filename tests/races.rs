@@ -385,7 +385,8 @@ fn a_power_cut_at_any_change_gives_a_lock_to_nobody_twice_and_keeps_it_from_nobo
 /// A run whose record is broken can never be resumed: a person is told how its lock is freed.
 #[test]
 fn a_lock_whose_run_is_lost_tells_how_it_is_freed() {
-    let spoil: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Spoil = (&'static str, fn(&mut Vec<u8>));
+    let spoil: [Spoil; 4] = [
         ("runs/20261120-000001-aaaaaa/journal.jsonl", |bytes| bytes[10] ^= 1),
         ("runs/20261120-000001-aaaaaa/plan.json", |bytes| bytes.push(b' ')),
         ("runs/20261120-000001-aaaaaa/runbook/book.yaml", Vec::clear),

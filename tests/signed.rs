@@ -99,8 +99,9 @@ pub fn forge(dir: &Path, change: impl Fn(usize, &str) -> Option<String>) {
         forged.push('\n');
     }
     std::fs::write(dir.join("journal.jsonl"), forged).unwrap();
-    let noted = std::fs::read_to_string(dir.join("run.lock")).unwrap();
-    let mut noted: serde_json::Value = serde_json::from_str(&noted).unwrap();
+    // That of a run that is not over holds nothing while nobody holds it.
+    let noted = std::fs::read(dir.join("run.lock")).unwrap();
+    let mut noted: serde_json::Value = serde_json::from_slice(&noted).unwrap_or_default();
     if noted.get("closed_head").is_some() {
         noted["closed_head"] = head.into();
         std::fs::write(dir.join("run.lock"), noted.to_string()).unwrap();
@@ -379,6 +380,62 @@ fn a_signature_that_fails_at_the_end_changes_nothing_and_can_be_made_later() {
     lab.call(&["resume", "last", &sign]).expect(0);
     let found = lab.call(&["verify", "last", "--allowed-signers", &allowed]).expect(0);
     assert!(found.out.contains(&format!("signed: record {last} by ada@example.org")), "{found:#?}");
+}
+
+/// An agent that takes every call and never answers.
+struct Mute(std::os::unix::net::UnixListener, PathBuf);
+
+impl Mute {
+    fn start(lab: &Lab, name: &str) -> Mute {
+        let path = lab.path(name);
+        let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        Mute(socket, path)
+    }
+}
+
+#[test]
+fn an_agent_that_never_answers_can_be_interrupted() {
+    let lab = Lab::new();
+    lab.book("title: t\nsteps:\n  - {id: a, shell: 'echo a >> \"$HOME/marks\"; read -r _ < \"$HOME/gate\" || true'}\n");
+    let sign = format!("--sign={}", key(&lab, "ada", ""));
+    let gate = lab.gate("gate");
+    let start = |socket: &Path| {
+        let mut command = lab.command(&["run", "./book.yaml", "--yes", &sign]);
+        command.env("SSH_AUTH_SOCK", socket);
+        crate::lab::Running::of(command)
+    };
+    let mute = Mute::start(&lab, "mute");
+    let run = start(&mute.1);
+    let _call = mute.0.accept().unwrap();
+    run.signal(libc::SIGINT);
+    let ended = run.end().expect(5);
+    assert!(ended.err.contains("stopped while it was being signed"), "{ended:#?}");
+    assert!(lab.marks("marks").is_empty());
+    assert_eq!(std::fs::read_dir(lab.runs_dir()).unwrap().count(), 0);
+    // At the end: what happened stays as it is.
+    let run = start(&lab.path("later"));
+    let at_gate = gate.reached();
+    let mute = Mute::start(&lab, "later");
+    at_gate.pass();
+    let _call = mute.0.accept().unwrap();
+    run.signal(libc::SIGTERM);
+    let ended = run.end().expect(0);
+    assert!(ended.err.contains("is not signed: stopped while it was being signed"), "{ended:#?}");
+    assert_eq!((lab.outcomes(), lab.marks("marks")), (vec!["succeeded".to_owned()], vec!["a".to_owned()]));
+    lab.sound();
+}
+
+#[test]
+fn a_signature_that_nobody_can_look_at_proves_nothing() {
+    let (lab, allowed) = signed();
+    let verify = |args: &[&str]| {
+        let mut command = lab.command(&[&["verify", "last"], args].concat());
+        command.env("PATH", lab.path("nowhere"));
+        finish(command)
+    };
+    let found = verify(&[]).expect(0);
+    assert!(found.out.contains("it was not checked: there is no `ssh-keygen`"), "{found:#?}");
+    assert!(verify(&["--allowed-signers", &allowed]).expect(4).err.contains("openssh-client"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod render;
 mod shared_disk;
 mod side_by_side;
 mod signed;
+mod simulated;
 mod standins;
 mod supervised;
 mod support;

@@ -105,7 +105,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         .map_err(|problems| CliError::invalid(&source, &problems, context.style()))?;
     session::check_answers(&plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
-    let world = RealWorld::new(RealWorld::own_program());
+    let world = RealWorld::new(RealWorld::own_program()).adopting();
     let used = still_used(&plan, &open.state);
     let missing = inputs::requirements(&plan, &world, &|name| used.contains(name));
     if !missing.is_empty() {

@@ -35,13 +35,12 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     session::check_answers(&plan, flags.answers.as_deref())?;
-    let world = RealWorld::new(RealWorld::own_program());
+    let world = RealWorld::new(RealWorld::own_program()).adopting();
     let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
     let cwd = inputs::working_folder(&plan)?;
-    let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
     let secrets = inputs::ask_secrets(&ready.runbook, person.attended(), &context.redactor)?;
 
     let store = context.store()?;
@@ -50,6 +49,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     inputs::mask_variables(&plan, &world, &context.redactor);
     inputs::check_folder(&plan, &context.redactor)?;
     let (plan_json, digest) = plan.recorded(&context.redactor);
+    let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
     let locks = inputs::locks(&plan, &context.redactor);
     let held = store.acquire(&locks, &id, &ready.runbook.name, &who)?;
     let began = world.wall();

@@ -25,24 +25,23 @@ impl<'a> Signing<'a> {
 
     /// Signs the first record of a run that nobody has seen yet: a key that cannot sign is found here.
     pub async fn begin(&self, context: &Context, run: &NewRun) -> Result<(), CliError> {
+        self.tell(context, true);
         let statement = run.statement(self.world.wall());
         let signature = self.sign(&statement).await?.map_err(refused)?;
-        run.keep_signature(&statement, &signature)?;
-        self.tell(context);
-        Ok(())
+        Ok(run.keep_signature(&statement, &signature)?)
     }
 
     /// Signs the record of a run as it is found, before it goes on.
     pub async fn go_on(&self, context: &Context, run: &OpenRun) -> Result<(), CliError> {
+        self.tell(context, true);
         let statement = run.statement(self.world.wall());
         let signature = self.sign(&statement).await?.map_err(refused)?;
-        run.keep_signature(&statement, &signature)?;
-        self.tell(context);
-        Ok(())
+        Ok(run.keep_signature(&statement, &signature)?)
     }
 
     /// Signs what there is at a pause or at the end. Where that fails, what happened has happened, and it is told.
     pub async fn end(&self, context: &Context, run: &OpenRun) {
+        self.tell(context, false);
         let statement = run.statement(self.world.wall());
         let failed = match self.sign(&statement).await {
             Ok(Ok(signature)) => run.keep_signature(&statement, &signature).err().map(|why| format!("could not {why}")),
@@ -58,9 +57,11 @@ impl<'a> Signing<'a> {
         }
     }
 
-    fn tell(&self, context: &Context) {
-        if !context.global.quiet {
-            say(context, &format!("signed with {}\n", self.key.shown()));
+    /// Said before, because a key may wait for its owner; the second time only of one that does.
+    fn tell(&self, context: &Context, first: bool) {
+        let touch = if self.key.wants_touch() { "; touch it if it waits for that" } else { "" };
+        if !touch.is_empty() || (first && !context.global.quiet) {
+            say(context, &format!("signing with {}{touch}\n", self.key.shown()));
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Attempt<'e, 'a> {
     tail: RefCell<Tail>,
     /// Output that waits until the secret in it is known.
     held: RefCell<Option<Held>>,
+    /// Nobody saw its end, and `verify` found that it had no effect.
+    no_effect: Cell<bool>,
 }
 
 /// Output of a step that captures a secret from it: until then nobody knows what to mask.
@@ -75,6 +77,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
             held: RefCell::new(None),
+            no_effect: Cell::new(false),
         }
     }
 
@@ -119,6 +122,15 @@ impl<'e, 'a> Attempt<'e, 'a> {
     /// Whether anything may have been done.
     pub fn begun(&self) -> bool {
         self.begun.get()
+    }
+
+    /// To be told when its end is put on record.
+    pub fn had_no_effect(&self) {
+        self.no_effect.set(true);
+    }
+
+    pub fn is_without_effect(&self) -> bool {
+        self.no_effect.get()
     }
 
     /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the

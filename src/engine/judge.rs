@@ -200,6 +200,7 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
                 left_running,
@@ -257,13 +258,14 @@ impl Engine<'_> {
         self.publisher.publish(event).await
     }
 
-    /// For a resume: judges an end that a supervisor wrote down.
+    /// For a resume: judges an end that a supervisor wrote down, or one that nobody saw.
     pub(super) async fn adopt(
         &self,
         step: &Step,
         attempt: u32,
         mut report: StepReport,
         look: bool,
+        unseen: bool,
     ) -> Result<Ended, StepError> {
         let began = self.world.now();
         let cx = self.context(step, attempt);
@@ -282,6 +284,9 @@ impl Engine<'_> {
                     report.failure = Some(Failure::plain(format!("verified: not in place ({found})")));
                     status = StepStatus::Failed;
                     not_in_place = true;
+                    if unseen {
+                        cx.had_no_effect();
+                    }
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }

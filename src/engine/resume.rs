@@ -134,8 +134,13 @@ impl Engine<'_> {
             Some(StepPhase::Finished {
                 status: status @ (StepStatus::Failed | StepStatus::Unknown), error, ..
             }) => {
-                let interrupted = self.state().steps.get(&step.path).is_some_and(|state| state.interrupted);
-                if step.idempotent && (status == StepStatus::Unknown || interrupted) && !self.is_decided(step) {
+                let (interrupted, no_effect) = {
+                    let state = self.state();
+                    let of = state.steps.get(&step.path);
+                    (of.is_some_and(|of| of.interrupted), of.is_some_and(|of| of.no_effect))
+                };
+                let again = no_effect || step.idempotent && (status == StepStatus::Unknown || interrupted);
+                if again && !self.is_decided(step) {
                     return Ok(None);
                 }
                 Ended {
@@ -277,7 +282,7 @@ impl Engine<'_> {
         let mut report = StepReport::of(StepStatus::Unknown);
         report.failure =
             Some(Failure::plain("the run ended while this step was running, and how it ended is not on record"));
-        let ended = self.adopt(step, attempt, report, !decided).await?;
+        let ended = self.adopt(step, attempt, report, !decided, true).await?;
         // It had no end, and what was looked for is not there: it runs, as the first time.
         Ok((!ended.not_in_place).then_some(ended))
     }
@@ -308,7 +313,7 @@ impl Engine<'_> {
                 _ => "it was killed",
             };
             report.failure = Some(Failure::plain(how));
-            return self.adopt(step, attempt, report, true).await.map(Some);
+            return self.adopt(step, attempt, report, true, false).await.map(Some);
         };
         let says_more = step.body.expect.entries.iter().any(|entry| {
             entry.references().iter().any(|r| r.name == "result" && r.path.first().is_none_or(|field| field != "exit"))
@@ -316,7 +321,7 @@ impl Engine<'_> {
         if step.body.expect.default_in_force() == DefaultExpect::ExitZero && exit != 0 {
             report.status = StepStatus::Failed;
             report.failure = Some(Failure::plain(format!("it exited with {exit}")));
-            return self.adopt(step, attempt, report, false).await.map(Some);
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
         if !says_more && step.body.captures.is_empty() {
             let result = Value::map([("exit".to_owned(), Value::Int(i64::from(exit)))].into_iter().collect());
@@ -332,7 +337,7 @@ impl Engine<'_> {
                 }
                 crate::model::Verdict::Deferred(_) => {}
             }
-            return self.adopt(step, attempt, report, false).await.map(Some);
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
         if step.idempotent && !self.is_decided(step) {
             return Ok(None);
@@ -341,7 +346,7 @@ impl Engine<'_> {
             "it exited with {exit} after the run had been interrupted, so what it wrote, and with it {}, is lost",
             what_is_lost(step)
         )));
-        self.adopt(step, attempt, report, true).await.map(Some)
+        self.adopt(step, attempt, report, true, false).await.map(Some)
     }
 }
 

@@ -141,8 +141,9 @@ impl Engine<'_> {
                         broken = Some(StepError::Paused(why));
                         continue;
                     }
+                    // What was begun beside a failure that stops the run is still to be decided, or the run never ends.
                     if stopped && !last {
-                        queue.ready.clear();
+                        queue.ready.retain(|index| begun.contains(index));
                     }
                     // Together, so that their first records share a sync.
                     while running.len() < jobs {

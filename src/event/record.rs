@@ -71,6 +71,9 @@ pub enum Event {
         /// It was cut short by a signal or by the operator, so that how it ended says nothing about what it does.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
+        /// Nobody saw its end, and `verify` found that it had no effect: a resume runs it as if for the first time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_effect: bool,
         /// Processes that were left over and ended by us, and what else a reader should know.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         notes: Vec<String>,

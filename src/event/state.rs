@@ -56,6 +56,8 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
+    pub no_effect: bool,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
 }
@@ -89,6 +91,7 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            no_effect: false,
             answers: Vec::new(),
         }
     }
@@ -154,6 +157,7 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.no_effect = false;
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -177,7 +181,16 @@ impl RunState {
                 }
             }
             Event::StepFinished {
-                step, attempt, status, captures, withheld, error, interrupted, left_running, ..
+                step,
+                attempt,
+                status,
+                captures,
+                withheld,
+                error,
+                interrupted,
+                no_effect,
+                left_running,
+                ..
             } => {
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 let decided = matches!(status, StepStatus::DoneByHand | StepStatus::Succeeded | StepStatus::Failed);
@@ -189,6 +202,7 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.no_effect = *no_effect;
                 state.phase = StepPhase::Finished {
                     status: *status,
                     captures: captures.clone(),

@@ -20,9 +20,10 @@ fn judge(stat: &rustix::fs::StatFs, dir: &Path) -> Option<String> {
 }
 
 /// There is no list of names to go by: what the system calls local is local.
-#[cfg(target_vendor = "apple")]
+#[cfg(not(target_os = "linux"))]
 fn judge(stat: &rustix::fs::StatFs, _dir: &Path) -> Option<String> {
-    let local = stat.f_flags & libc::MNT_LOCAL as u32 != 0;
+    // The width of the field differs between the BSDs and macOS.
+    let local = stat.f_flags as u64 & libc::MNT_LOCAL as u64 != 0;
     (!local).then(|| "it is on a file system that the system calls remote, whose locks need not hold".to_owned())
 }
 

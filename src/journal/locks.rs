@@ -274,6 +274,33 @@ impl RunStore {
         Ok(NamedLock { name: name.to_owned(), storage: Rc::clone(&self.storage), owner, kept, lock })
     }
 
+    /// Gives up the named locks of a run that is over and whose program was killed before it could.
+    pub(super) fn give_up(&self, run: &RunId) -> Result<(), StoreError> {
+        let dir = self.root.join("locks");
+        if !self.storage.exists(&dir) {
+            return Ok(());
+        }
+        self.guard(&dir)?;
+        for file in self.storage.list(&dir).map_err(StoreError::read(&dir))? {
+            let Some(stem) = file.strip_suffix(".owner") else { continue };
+            let owner = dir.join(&file);
+            let theirs = || self.described(&owner).filter(|holder| holder.run == *run);
+            if theirs().is_none() {
+                continue;
+            }
+            let path = dir.join(format!("{stem}.lock"));
+            let taken = self.storage.lock(&path, LockKind::Exclusive).map_err(StoreError::lock(&path))?;
+            // Where somebody is just taking it, it is no longer this run's.
+            if let Some(lock) = taken
+                && let Some(holder) = theirs()
+            {
+                let name = holder.lock.unwrap_or(file);
+                NamedLock { name, storage: Rc::clone(&self.storage), owner, kept: true, lock }.release()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a run is over, or never began; an error says why it is not over and never will be.
     fn is_over(&self, run: &RunId) -> Result<bool, StoreError> {
         match self.replay(run) {

@@ -26,7 +26,8 @@ use crate::{
 const TORN: &str = "journal.torn.";
 
 impl RunStore {
-    /// Opens a run to go on with it. A run that is over is opened as well, unchanged: its end is in the state.
+    /// Opens a run to go on with it. A run that is over is opened as well, unchanged once its end is known to be
+    /// durable: its end is in the state.
     pub fn open(&self, run: &RunId, who: &Who) -> Result<OpenRun, StoreError> {
         self.guard_run(run)?;
         let dir = self.run_dir(run);
@@ -111,10 +112,14 @@ impl RunStore {
                     reserve::make(&*store.storage, fresh).map_err(StoreError::write(fresh))
                 })?;
             }
-            for name in ["out", "steps", "scratch"] {
-                self.make_folder(&dir.join(name))?;
+            for name in ["out", "steps", "scratch"].map(|name| dir.join(name)) {
+                if !self.storage.exists(&name) {
+                    self.create_dir(&name)?;
+                }
             }
             self.sync_dir(&dir)?;
+            // Whoever made the run may have died between giving it its name and making that durable.
+            self.make_folder(&dir)?;
             if !closed {
                 recovered = self.unreported(&dir, &replay)?;
                 recovered.extend(self.left_outputs(&dir, &replay)?);
@@ -198,6 +203,9 @@ impl RunStore {
             if bytes > committed {
                 commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
             }
+        }
+        if !commits.is_empty() {
+            self.sync_dir(&dir.join("out"))?;
         }
         Ok(commits)
     }

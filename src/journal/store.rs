@@ -1,6 +1,8 @@
 //! The folders of runs below one state folder: making them and finding one's way in them. Knows nothing of recovery.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     ffi::OsString,
     path::{Component, Path, PathBuf},
     rc::Rc,
@@ -56,6 +58,8 @@ pub struct RunStore {
     pub(super) root: PathBuf,
     pub(super) limits: OutputLimits,
     pub(super) last_resort: LastResort,
+    /// Folders whose names this program knows to be durable.
+    named: Rc<RefCell<BTreeSet<PathBuf>>>,
 }
 
 /// A run that is locked by this program and can be written.
@@ -116,6 +120,7 @@ impl RunStore {
             root: state_dir.into(),
             limits: OutputLimits::default(),
             last_resort: Rc::new(print_to_stderr),
+            named: Rc::default(),
         }
     }
 
@@ -313,11 +318,13 @@ impl RunStore {
 
     pub(super) fn guard_run(&self, run: &RunId) -> Result<(), StoreError> {
         let dir = self.run_dir(run);
+        let gone = || StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display()));
         if !self.storage.exists(&dir) {
-            return Err(StoreError::NoSuchRun(format!("there is no {run} in {}", self.runs_dir().display())));
+            return Err(gone());
         }
         self.guard(&self.runs_dir())?;
-        self.guard(&dir)
+        // It may be taken away meanwhile.
+        self.guard(&dir).map_err(|error| if self.storage.exists(&dir) { error } else { gone() })
     }
 
     pub(super) fn guard(&self, dir: &Path) -> Result<(), StoreError> {
@@ -340,18 +347,36 @@ impl RunStore {
         }
     }
 
-    /// Makes a folder and those above it, each durable before the next.
+    /// Makes a folder and those above it, each name durable before the next.
+    ///
+    /// That of a folder which is there already may not be: a program that made it may have died before it could see to
+    /// that. So each name is made durable once by every program that builds on it.
     pub(super) fn make_folder(&self, path: &Path) -> Result<(), StoreError> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|p| !self.storage.exists(p)).collect();
-        for folder in missing.into_iter().rev() {
-            match self.storage.create_dir(folder) {
-                // Another run may be the first one at the same time.
-                Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
-                made => made.map_err(StoreError::write(folder))?,
+        let mut folders: Vec<&Path> = path.ancestors().collect();
+        folders.reverse();
+        for folder in folders {
+            let Some(above) = folder.parent() else { continue };
+            let there = self.storage.exists(folder);
+            if there && self.named.borrow().contains(folder) {
+                continue;
             }
-            if let Some(above) = folder.parent() {
-                self.sync_dir(above)?;
+            if !there {
+                match self.storage.create_dir(folder) {
+                    // Another run may be the first one at the same time.
+                    Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {}
+                    made => made.map_err(StoreError::write(folder))?,
+                }
             }
+            use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+            match self.storage.sync_dir(above) {
+                // Where we may not look, or nothing can be synced, no program of ours has made anything either.
+                Err(why)
+                    if there
+                        && matches!(why.kind(), PermissionDenied | InvalidInput | ReadOnlyFilesystem | Unsupported) => {
+                }
+                synced => synced.map_err(StoreError::write(above))?,
+            }
+            self.named.borrow_mut().insert(folder.to_owned());
         }
         Ok(())
     }
@@ -457,6 +482,9 @@ impl OpenRun {
             // Only spares the next one a second look: nobody holds it any more.
             let _ = self.lock.blank();
             return Ok(());
+        }
+        if self.locks.is_empty() && self.state.header.as_ref().is_some_and(|header| header.lock.is_some()) {
+            self.store.give_up(&self.id)?;
         }
         for lock in self.locks.drain(..) {
             lock.release()?;

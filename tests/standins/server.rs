@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
@@ -142,6 +142,7 @@ type Requests = Arc<Mutex<Vec<Recorded>>>;
 pub struct Server {
     address: SocketAddr,
     requests: Requests,
+    connections: Arc<Connections>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -150,15 +151,17 @@ impl Server {
     /// Starts a server on a free loopback port. `answer` sees one request at a time.
     pub fn start(answer: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Server {
         let requests = Requests::default();
+        let connections = Arc::<Connections>::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         listener.set_nonblocking(true).expect("a new socket can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let kept = requests.clone();
+        let (kept, counted) = (requests.clone(), connections.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime starts");
             runtime.block_on(async move {
-                let door = Door(TcpListener::from_std(listener).expect("the socket is non-blocking"));
+                let listener = TcpListener::from_std(listener).expect("the socket is non-blocking");
+                let door = Door { listener, connections: counted };
                 let answer = Arc::new(answer);
                 let service = axum::Router::new()
                     .fallback(move |ConnectInfo(cut): ConnectInfo<Cut>, request: Request| {
@@ -176,7 +179,17 @@ impl Server {
                 }
             });
         });
-        Server { address, requests, stop: Some(stop), thread: Some(thread) }
+        Server { address, requests, connections, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Resolves when everybody who has connected so far is gone and served: what a dead client had sent has been seen.
+    pub fn quiet(&self) {
+        let before = self.connections.ever.load(Ordering::SeqCst);
+        // Connections are taken in their order, so that all earlier ones have been when this one has.
+        let ours = std::net::TcpStream::connect(self.address).expect("the server takes connections");
+        crate::lab::until("a connection to be taken", || self.connections.ever.load(Ordering::SeqCst) > before);
+        drop(ours);
+        crate::lab::until("a server without clients", || self.connections.open.load(Ordering::SeqCst) == 0);
     }
 
     /// `http://127.0.0.1:PORT`, without a slash at its end.
@@ -281,7 +294,17 @@ impl Connected<IncomingStream<'_, Door>> for Cut {
     }
 }
 
-struct Door(TcpListener);
+/// How many there are, and were.
+#[derive(Debug, Default)]
+struct Connections {
+    open: AtomicUsize,
+    ever: AtomicUsize,
+}
+
+struct Door {
+    listener: TcpListener,
+    connections: Arc<Connections>,
+}
 
 impl Listener for Door {
     type Io = Wire;
@@ -289,9 +312,11 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Wire, Cut) {
         loop {
-            if let Ok((stream, _)) = self.0.accept().await {
+            if let Ok((stream, _)) = self.listener.accept().await {
                 let cut = Cut::default();
-                return (Wire { stream, cut: cut.clone() }, cut);
+                self.connections.open.fetch_add(1, Ordering::SeqCst);
+                self.connections.ever.fetch_add(1, Ordering::SeqCst);
+                return (Wire { stream, cut: cut.clone(), connections: self.connections.clone() }, cut);
             }
         }
     }
@@ -304,6 +329,13 @@ impl Listener for Door {
 struct Wire {
     stream: TcpStream,
     cut: Cut,
+    connections: Arc<Connections>,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.connections.open.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl AsyncRead for Wire {

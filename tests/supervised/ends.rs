@@ -130,11 +130,12 @@ steps:
     lab.sound();
 }
 
-/// The supervisor gone: the engine cannot tell, and says so.
+/// The supervisor gone: the engine cannot tell, and says so. What it left is ended, or it would go on behind the back of
+/// whoever looks what is there.
 #[test]
 fn without_its_supervisor_the_end_of_a_step_is_unknown() {
     let lab = Lab::new();
-    lab.book("title: t\nsteps:\n  - id: deploy\n    shell: read -r _ < \"$HOME/gate\"\n");
+    lab.book("title: t\nsteps:\n  - id: deploy\n    shell: 'setsid sleep 1000 & read -r _ < \"$HOME/gate\"'\n");
     let gate = lab.gate("gate");
     let run = lab.start(&["run", "./book.yaml", "--yes"]);
     let open = gate.reached();
@@ -144,7 +145,8 @@ fn without_its_supervisor_the_end_of_a_step_is_unknown() {
     // SAFETY: the supervisor of this test's step.
     assert_eq!(unsafe { libc::kill(supervisor, libc::SIGKILL) }, 0);
     let ended = run.end().expect(7);
-    assert!(ended.err.contains("may still be running"), "{ended:#?}");
+    assert!(ended.err.contains("what was left of it was ended: "), "{ended:#?}");
+    assert!(ended.err.contains(" bash") && ended.err.contains(" sleep"), "{ended:#?}");
     drop(open);
     lab.call(&["resume", "last", "--yes"]).expect(7);
     lab.sound();

@@ -28,7 +28,15 @@ struct Stat {
     name: String,
     state: u8,
     parent: i32,
+    session: i32,
     start: u64,
+}
+
+/// What tells whether a process is looked for.
+pub(super) struct Seen {
+    pub pid: i32,
+    pub parent: i32,
+    pub session: i32,
 }
 
 /// When a process started, in ticks since boot; none if there is no such process, or it is dead already.
@@ -49,29 +57,36 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let mut rest = text.get(close + 1..)?.split_ascii_whitespace();
     let state = *rest.next()?.as_bytes().first()?;
     let parent = rest.next()?.parse().ok()?;
-    let start = rest.nth(17)?.parse().ok()?;
-    Some(Stat { name, state, parent, start })
+    let session = rest.nth(1)?.parse().ok()?;
+    let start = rest.nth(15)?.parse().ok()?;
+    Some(Stat { name, state, parent, session, start })
 }
 
 /// Everything alive below `root`. One look at moving things: whoever needs certainty looks again until nothing is left.
 pub(super) fn descendants(root: i32) -> Vec<Living> {
+    below(|seen| seen.parent == root)
+}
+
+/// Everything alive of which something is true, or that descends from it.
+pub(super) fn below(is: impl Fn(&Seen) -> bool) -> Vec<Living> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     // By parent, because a step that runs wild has thousands of processes and must be outrun.
     let mut children: HashMap<i32, Vec<(i32, Stat)>> = HashMap::new();
+    let mut next = Vec::new();
     for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok()) {
-        if let Some(stat) = stat(pid) {
+        let Some(stat) = stat(pid) else { continue };
+        if is(&Seen { pid, parent: stat.parent, session: stat.session }) {
+            next.push((pid, stat));
+        } else {
             children.entry(stat.parent).or_default().push((pid, stat));
         }
     }
-    let mut parents = vec![root];
     let mut found = Vec::new();
     // Each list is taken out once, so that this ends whatever a torn view of the processes looks like.
-    while let Some(parent) = parents.pop() {
-        for (pid, stat) in children.remove(&parent).unwrap_or_default() {
-            parents.push(pid);
-            if !matches!(stat.state, b'Z' | b'X') {
-                found.push(Living { pid, start: stat.start, name: stat.name });
-            }
+    while let Some((pid, stat)) = next.pop() {
+        next.extend(children.remove(&pid).unwrap_or_default());
+        if !matches!(stat.state, b'Z' | b'X') {
+            found.push(Living { pid, start: stat.start, name: stat.name });
         }
     }
     found
@@ -104,9 +119,10 @@ mod tests {
 
     #[test]
     fn reads_a_line_with_a_nasty_name() {
-        let line = "42 (a) R (b c) S 7 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 1";
+        let line = "42 (a) R (b c) S 7 42 43 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 1";
         let stat = parse_stat(line).unwrap();
-        assert_eq!((stat.name.as_str(), stat.state, stat.parent, stat.start), ("a) R (b c", b'S', 7, 123456));
+        assert_eq!((stat.name.as_str(), stat.state, stat.parent), ("a) R (b c", b'S', 7));
+        assert_eq!((stat.session, stat.start), (43, 123456));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use std::{
         fd::OwnedFd,
         unix::{ffi::OsStrExt, process::CommandExt},
     },
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    RealWorld, attempt, child,
+    RealWorld, attempt, child, orphans,
     terminal::{ESCAPE, Keyboard, RawMode, Resized, WentOn, operator_present, operator_size},
     wire::{End, Frames, Order, RecordAt, frame, tag},
 };
@@ -49,12 +48,12 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub fn start(program: &Path) -> io::Result<Helper> {
+    pub fn start(world: &RealWorld) -> io::Result<Helper> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         super::relay::enlarge(&stdout);
-        let handle = duct::cmd(program, ["__supervise"])
+        let handle = duct::cmd(&world.helper, ["__supervise"])
             // Nothing of our own environment: the step gets its own, in the order.
             .full_env(std::iter::empty::<(String, String)>())
             .before_spawn(|command| {
@@ -67,6 +66,7 @@ impl Helper {
             .unchecked()
             .start()?;
         ours.set_nonblocking(true)?;
+        world.supervisors.borrow_mut().extend(numbers(&handle));
         Ok(Helper {
             handle: Arc::new(handle),
             control: UnixStream::from_std(ours)?,
@@ -99,7 +99,13 @@ impl Helper {
     }
 
     /// Collects the supervisor itself. One that still waits for an order learns from the closed line that none comes.
-    async fn reap(self) {
+    async fn reap(self, world: &RealWorld) {
+        let numbers: Vec<i32> = numbers(&self.handle).collect();
+        self.collect().await;
+        world.supervisors.borrow_mut().retain(|number| !numbers.contains(number));
+    }
+
+    async fn collect(self) {
         let Helper { handle, control, stdout, stderr, .. } = self;
         drop((control, stdout, stderr));
         if !matches!(handle.try_wait(), Ok(None)) {
@@ -107,6 +113,10 @@ impl Helper {
         }
         let _ = tokio::task::spawn_blocking(move || drop(handle.wait())).await;
     }
+}
+
+fn numbers(handle: &duct::Handle) -> impl Iterator<Item = i32> {
+    handle.pids().into_iter().filter_map(|pid| i32::try_from(pid).ok())
 }
 
 /// One stream of output, read as it comes.
@@ -177,7 +187,7 @@ pub(super) async fn run(
         let mut candidate = match spare {
             Some(spare) => spare,
             None if early => continue,
-            None => Helper::start(&world.helper).map_err(|error| {
+            None => Helper::start(world).map_err(|error| {
                 let helper = world.helper.display();
                 not_started(&format!("its supervisor ({helper}) did not start: {}", child::plain(&error)))
             })?,
@@ -190,7 +200,7 @@ pub(super) async fn run(
             Err(Refused::Silent) if early => {}
             Err(Refused::Silent) => return Err(not_started("its supervisor ended before it could start it")),
             Err(Refused::Says(why)) => {
-                candidate.reap().await;
+                candidate.reap(world).await;
                 return Err(not_started(&why));
             }
         }
@@ -204,15 +214,21 @@ pub(super) async fn run(
     let mut running = Running { helper: Some(helper), dropped };
     // While the step starts and runs, the helper of the next one can get ready.
     if world.spare.borrow().is_none() {
-        *world.spare.borrow_mut() = Helper::start(&world.helper).ok();
+        *world.spare.borrow_mut() = Helper::start(world).ok();
     }
-    let ended = follow(&mut running, request, output, cancel, attended).await;
+    let mut pid = None;
+    let ended = follow(&mut running, &mut pid, output, cancel, request.tty, attended).await;
+    let ended = match (ended, &running.helper) {
+        (Ok(None), Some(helper)) => Err(lost(world, request, helper, pid).await),
+        (ended, _) => ended,
+    };
     // One that watches over what was left running is not waited for.
-    let stays = ended.as_ref().is_ok_and(|end| !end.left.is_empty());
+    let stays = matches!(&ended, Ok(Some(end)) if !end.left.is_empty());
     if let Some(helper) = running.helper.take().filter(|_| !stays) {
-        helper.reap().await;
+        helper.reap(world).await;
     }
-    let end = ended?;
+    // What said nothing has become an error.
+    let Some(end) = ended? else { return Err(not_started("it has no supervisor")) };
     Ok(ProcessEnd {
         exit: end.exit,
         signal: end.signal,
@@ -252,18 +268,18 @@ async fn ready(helper: &mut Helper, order: &[u8], request: &ProcessRequest, canc
     }
 }
 
-/// Passes everything on until the end is known and no output can follow.
+/// Passes everything on until the end is known and no output can follow; none if the supervisor went without a word.
 async fn follow(
     running: &mut Running,
-    request: &ProcessRequest,
+    pid: &mut Option<i32>,
     output: &dyn Output,
     cancel: &Cancel,
+    tty: bool,
     attended: bool,
-) -> Result<End, WorldError> {
+) -> Result<Option<End>, WorldError> {
     // `run` has put it there, and takes it only after this.
-    let Some(helper) = running.helper.as_mut() else { return Err(lost(request, None)) };
-    let out = if request.tty { Stream::Terminal } else { Stream::Stdout };
-    let mut pid = None;
+    let Some(helper) = running.helper.as_mut() else { return Ok(None) };
+    let out = if tty { Stream::Terminal } else { Stream::Stdout };
     let mut seen = 0;
     let mut end = None;
     let mut control_open = true;
@@ -319,7 +335,7 @@ async fn follow(
                 while let Ok(Some((tag, body))) = frames.next() {
                     match tag {
                         tag::STARTED => {
-                            pid = String::from_utf8(body).ok();
+                            *pid = std::str::from_utf8(&body).ok().and_then(|text| text.parse().ok());
                             begun = attended;
                         }
                         tag::FAILED => {
@@ -374,7 +390,7 @@ async fn follow(
     }
     drop(keyboard);
     drop(raw);
-    end.ok_or_else(|| lost(request, pid))
+    Ok(end)
 }
 
 /// The terminal for the step, with the keys that are typed there.
@@ -444,12 +460,26 @@ fn not_started(why: &str) -> WorldError {
     WorldError::NotStarted(why.to_owned())
 }
 
-fn lost(request: &ProcessRequest, pid: Option<String>) -> WorldError {
+/// A supervisor is gone without a word, killed most likely. Whatever runs on is watched by nobody and would act behind
+/// the back of whoever decides next.
+async fn lost(world: &RealWorld, request: &ProcessRequest, helper: &Helper, pid: Option<i32>) -> WorldError {
     let program = request.argv.first().map_or("", String::as_str);
-    let pid = pid.map_or(String::new(), |pid| format!("; look for process {pid}"));
-    WorldError::Lost(format!(
-        "the supervisor of {} ended without telling how it went: {} may still be running{pid}",
-        request.step,
-        crate::text::one_line(program)
-    ))
+    // On a terminal the main process leads a session of its own; elsewhere there is no session of this number.
+    let sessions: Vec<i32> = numbers(&helper.handle).chain(pid).collect();
+    let orphans = {
+        let supervisors = world.adopts.get().then(|| world.supervisors.borrow().clone());
+        orphans::end(&sessions, supervisors.as_ref()).await
+    };
+    let mut why = format!("the supervisor of {} ended without telling how it went", request.step);
+    if !orphans.ended.is_empty() {
+        why.push_str(&format!("; what was left of it was ended: {}", orphans.ended.join(", ")));
+    }
+    if !orphans.left.is_empty() {
+        why.push_str(&format!("; still running, and not ours to end: {}", orphans.left.join(", ")));
+    }
+    if !cfg!(target_os = "linux") {
+        let look = pid.map_or(String::new(), |pid| format!("; look for process {pid}"));
+        why.push_str(&format!("; {} may still be running{look}", crate::text::one_line(program)));
+    }
+    WorldError::Lost(why)
 }

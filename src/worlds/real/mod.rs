@@ -7,6 +7,7 @@ mod family;
 mod http;
 mod launch;
 pub(crate) mod lookup;
+mod orphans;
 mod relay;
 mod secrets;
 mod signals;
@@ -16,7 +17,8 @@ mod terminal;
 mod wire;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
+    collections::HashSet,
     hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -43,6 +45,10 @@ pub struct RealWorld {
     helper: PathBuf,
     /// A supervisor that was started early and waits for its order. It ends with us.
     spare: RefCell<Option<launch::Helper>>,
+    /// The numbers of the supervisors that were started and not collected.
+    supervisors: RefCell<HashSet<i32>>,
+    /// What loses its parent becomes our child.
+    adopts: Cell<bool>,
     /// Tells our supervisors from those of another engine.
     token: String,
     clients: http::Clients,
@@ -55,9 +61,19 @@ impl RealWorld {
             began: Instant::now(),
             helper,
             spare: RefCell::new(None),
+            supervisors: RefCell::default(),
+            adopts: Cell::new(false),
             token: format!("{:016x}", random()),
             clients: http::Clients::default(),
         }
+    }
+
+    /// Makes this program the parent of whatever a killed supervisor leaves, so that nothing of a step escapes. Only for
+    /// a program that starts nothing but supervisors: every other child it has is ended together with such a step.
+    pub fn adopting(self) -> RealWorld {
+        #[cfg(target_os = "linux")]
+        self.adopts.set(rustix::process::set_child_subreaper(Some(rustix::process::getpid())).is_ok());
+        self
     }
 
     /// The running program itself, even if its file was replaced since it started.

@@ -24,6 +24,8 @@ use crate::{
 
 /// Longer than a person needs to touch a key, and short enough not to be stuck.
 const LIMIT: Duration = Duration::from_secs(60);
+/// For what nobody has to be asked for.
+const SHORT: Duration = Duration::from_secs(10);
 /// More than any of these programs has to say.
 const MOST: usize = 1 << 20;
 
@@ -91,6 +93,11 @@ impl SshKey {
     /// Its type, fingerprint and comment, or its file.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Whether it is on a token, which signs when it is touched.
+    pub fn wants_touch(&self) -> bool {
+        self.shown.split(' ').next().is_some_and(|kind| kind.ends_with("-SK"))
     }
 
     /// An armoured signature over these bytes.
@@ -217,15 +224,16 @@ fn fingerprint(said: &[u8]) -> String {
 /// How a program ended and what it said.
 struct Said {
     exit: Option<i32>,
-    timed_out: bool,
+    /// The limit that it went over.
+    timed_out: Option<Duration>,
     out: Vec<u8>,
     err: Vec<u8>,
 }
 
 impl Said {
     fn why(&self) -> String {
-        if self.timed_out {
-            return format!("it gave no answer within {}s", LIMIT.as_secs());
+        if let Some(limit) = self.timed_out {
+            return format!("there was no answer within {}s", limit.as_secs());
         }
         let all = [&self.err[..], b"\n", &self.out[..]].concat();
         let text = String::from_utf8_lossy(&all).into_owned();
@@ -244,6 +252,7 @@ async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, Si
         })
         .collect();
     env.push(("SSH_ASKPASS_REQUIRE".into(), "never".into()));
+    let limit = if argv.contains(&"sign") { LIMIT } else { SHORT };
     let request = ProcessRequest {
         step: StepId::new("signature"),
         attempt: 1,
@@ -254,7 +263,7 @@ async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, Si
         cwd: std::env::current_dir().unwrap_or_else(|_| "/".into()),
         tty: false,
         daemon: false,
-        timeout: Some(LIMIT),
+        timeout: Some(limit),
         kill_grace: Duration::from_secs(2),
         record_dir: None,
     };
@@ -264,7 +273,7 @@ async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, Si
         SignatureError { why: format!("`{}` could not be run: {error}", argv.first().unwrap_or(&"")), no_tool: true }
     })?;
     let (out, err) = heard.0.into_inner();
-    Ok(Said { exit: end.exit.filter(|_| !end.timed_out), timed_out: end.timed_out, out, err })
+    Ok(Said { exit: end.exit.filter(|_| !end.timed_out), timed_out: end.timed_out.then_some(limit), out, err })
 }
 
 #[derive(Default)]

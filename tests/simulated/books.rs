@@ -1,0 +1,198 @@
+//! Small runbooks, each for some of what a run can meet. Their scripts are those of simulated processes.
+
+use super::{drive::Case, person::Manner};
+
+/// Changes in a row, with output, and one that is left out.
+const LINEAR: &str = r#"
+title: Three changes in a row
+params: {version: {type: string, default: v3.20}}
+steps:
+  - {id: tag, shell: do tag-$version print tagged $version}
+  - {id: notes, when: "version == 'v4'", shell: do notes}
+  - {id: build, shell: do build first for 30s print built}
+  - {id: ship, shell: do ship for 5s}
+"#;
+
+/// Every way in which a resume can learn what became of a step, and values that must survive.
+const MIXED: &str = r#"
+title: Looks, repeatable steps and such that can be looked at
+steps:
+  - {id: see, effect: read, shell: print c0ffee, capture: {seen: result.stdout}}
+  - {id: cache, idempotent: true, shell: do cache print 37, capture: {warmth: result.stdout|int}}
+  - id: deploy
+    shell: do deploy-$seen print $seen-$warmth
+    capture: {url: result.stdout}
+    verify: {shell: look deploy-$seen; print $seen-$warmth, capture: {url: result.stdout}}
+  - {id: announce, shell: do announce-$url}
+  - {id: tell, when: "url == 'c0ffee-37'", shell: do tell}
+"#;
+
+/// Secrets from everywhere: declared, captured, printed by accident, and of a step that may not run again.
+const SECRET: &str = r#"
+title: Secrets
+secrets: {token: {env: SIM_TOKEN}}
+steps:
+  - {id: look, effect: read, shell: tell hidden, capture: {hidden: {value: result.stdout, secret: true}}}
+  - {id: use, shell: do use print with $token and $hidden}
+  - {id: echo, idempotent: true, shell: do echo print $token, capture: {echoed: "'x' ~ result.stdout"}}
+  - id: make
+    shell: do make; tell made
+    capture: {made: {value: result.stdout, secret: true}}
+    verify: {shell: look make; tell made, capture: {made: {value: result.stdout, secret: true}}}
+  - {id: last, shell: do last print $made $echoed $hidden}
+"#;
+
+const RETRIED: &str = r#"
+title: What fails at first
+steps:
+  - {id: flaky, shell: fails 2 do flaky, retry: {attempts: 4, interval: 10s, backoff: 2}}
+  - {id: asked, shell: fails 1 do asked}
+  - {id: safe, idempotent: true, shell: fails 1 do safe, retry: {attempts: 3, interval: 1s}}
+  - {id: end, shell: do end}
+"#;
+
+const GOES_ON: &str = r#"
+title: Failures that do not matter
+steps:
+  - {id: nice, on_failure: continue, shell: exit 3, capture: {gone: result.stdout}}
+  - {id: after, shell: do after}
+  - {id: hint, when: "steps['nice'].status == 'failed' and gone is not defined", shell: do hint}
+"#;
+
+const STOPS: &str = r#"
+title: A failure that stops the run
+steps:
+  - {id: first, shell: do first}
+  - {id: bad, on_failure: stop, shell: print it does not work; exit 2}
+  - {id: never, shell: do never}
+finally:
+  - {id: tidy, idempotent: true, shell: do tidy}
+"#;
+
+const PEOPLE: &str = r#"
+title: Questions
+steps:
+  - {id: before, shell: do before}
+  - {id: sure, confirm: Go on?}
+  - {id: by-hand, manual: Do it by hand.}
+  - {id: after, shell: do after}
+"#;
+
+const EVIDENCE: &str = r#"
+title: Questions that only a person can answer
+steps:
+  - id: build
+    manual: {message: Start the build., evidence: {number: {type: integer}}}
+  - {id: drop, effect: destroy, confirm: {message: Really?, type_back: production}}
+  - {id: use, shell: do use-$number}
+"#;
+
+const WAITS: &str = r#"
+title: Waits
+steps:
+  - {id: start, shell: do start}
+  - {id: pause, wait: 90s}
+  - id: ready
+    wait: {shell: since start 2m print $url, interval: 20s, timeout: 10m, capture: {url: result.stdout}}
+    env: {url: "https://ready.example"}
+  - {id: go, when: "url == 'https://ready.example'", shell: do go}
+"#;
+
+const LAST: &str = r#"
+title: A lock, and what runs last
+lock: release
+steps:
+  - {id: borrow, shell: do borrow}
+  - {id: work, shell: do work print done}
+finally:
+  - {id: give-back, shell: do give-back}
+  - {id: sweep, idempotent: true, shell: do sweep}
+"#;
+
+/// A request takes effect over there whatever becomes of us.
+const WEB: &str = r#"
+title: Requests
+steps:
+  - id: post
+    http: {method: POST, url: "https://sim.example/do/post/first/for/2s/print/thanks", headers: {x-step: post}}
+  - id: lossy
+    http: {method: POST, url: "https://sim.example/do/lossy/first/lost", headers: {x-step: lossy}}
+    verify: {http: {url: "https://sim.example/look/lossy", headers: {x-step: lossy}}}
+  - id: asked
+    http: {method: POST, url: "https://sim.example/do/asked/first/lost", headers: {x-step: asked}}
+  - id: get
+    http: {url: "https://sim.example/look/post", headers: {x-step: get}}
+    capture: {code: result.status}
+  - {id: end, when: code == 200, shell: do end}
+"#;
+
+/// Ends that say nothing.
+const UNKNOWN: &str = r#"
+title: Ends that say nothing
+steps:
+  - {id: slow, timeout: 20s, shell: do slow for 5s; hang}
+  - {id: late, timeout: 20s, shell: do late for 30s, verify: {shell: look late}, on_failure: continue}
+  - {id: killed, shell: do killed die 9}
+  - {id: lost, shell: do half; do rest lost}
+  - {id: again, idempotent: true, timeout: 3s, shell: do again for 1s}
+  - {id: end, shell: do end}
+"#;
+
+/// Steps that do not need each other, and one that needs them all.
+const WIDE: &str = r#"
+title: Independent steps
+steps:
+  - {id: one, needs: [], shell: do one for 8s print one}
+  - {id: two, needs: [], shell: do two first for 3s print two, verify: {shell: look two}}
+  - {id: three, needs: [], effect: read, shell: sleep 2s print 3, capture: {three: result.stdout}}
+  - {id: four, needs: [three], shell: do four-$three for 4s}
+  - {id: five, needs: [], idempotent: true, shell: do five for 1s}
+  - {id: all, needs: [one, two, four, five], shell: do all}
+"#;
+
+/// One step that `verify` can look for.
+pub const TINY: &str = r#"
+title: One step
+steps:
+  - {id: deploy, on_failure: stop, shell: do deploy, verify: {shell: look deploy}}
+"#;
+
+fn give_up(what: &'static str) -> Manner {
+    Manner { after_failure: what, ..Manner::default() }
+}
+
+/// All of them, as they are run.
+pub fn all() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("linear", LINEAR),
+        case("linear", LINEAR).unattended(),
+        case("linear", LINEAR).step_mode(),
+        case("mixed", MIXED),
+        case("mixed", MIXED).unattended(),
+        case("secret", SECRET),
+        case("retried", RETRIED),
+        case("goes-on", GOES_ON),
+        case("goes-on", GOES_ON).unattended(),
+        case("stops", STOPS),
+        case("stops", STOPS).unattended(),
+        case("people", PEOPLE),
+        case("people", PEOPLE).unattended(),
+        case("evidence", EVIDENCE).manner(Manner { still_running: "end", ..Manner::default() }),
+        case("waits", WAITS),
+        case("last", LAST),
+        case("last", LAST).unattended(),
+        case("web", WEB),
+        case("web", WEB).unattended(),
+        case("unknown", UNKNOWN).manner(give_up("skip")),
+        case("wide", WIDE).jobs(1),
+        case("wide", WIDE).jobs(2),
+        case("wide", WIDE).jobs(4),
+        case("wide", WIDE).jobs(4).unattended(),
+    ]
+}
+
+/// One of them, by its name.
+pub fn book(name: &str) -> Case {
+    all().into_iter().find(|case| case.name == name).unwrap_or_else(|| panic!("there is no book {name}"))
+}

@@ -1,0 +1,64 @@
+//! The real engine, publisher and store on a simulated machine: disk, world, clock and people, all of it deterministic.
+//! Killed and cut off at every change of the disk and every moment of the world, it must come to the same end.
+
+mod books;
+mod checks;
+mod clock;
+mod controls;
+mod drive;
+mod facts;
+mod found;
+mod graphs;
+mod person;
+mod points;
+mod prefixes;
+mod script;
+mod world;
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use drive::Rig;
+use points::{Deep, Tally, explore};
+
+/// Each book with a crash at every point, and some of what can follow; two at a time.
+fn tried(deep: Deep) -> Tally {
+    let (next, all, broken) = (AtomicUsize::new(0), Mutex::new(Tally::default()), Mutex::new(Vec::new()));
+    let work = || {
+        // A case does not leave its thread.
+        let cases = books::all();
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let began = std::time::Instant::now();
+            let mut tally = Tally::default();
+            if let Err(found) = explore(case, &Rig::default(), deep, &mut tally) {
+                broken.lock().unwrap().push(found.what);
+            }
+            let Tally { distinct, .. } = tally;
+            println!("{}: {} points, {distinct} of them distinct, {:?}", case.name, tally.sum(), began.elapsed());
+            all.lock().unwrap().add(tally);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+    });
+    let broken = broken.into_inner().unwrap();
+    assert!(broken.is_empty(), "{} broken:\n{}", broken.len(), broken.join("\n\n"));
+    all.into_inner().unwrap()
+}
+
+/// How often what follows a crash is tried as well. `SIMULATED_STRIDE=1` tries all of it, which takes hours; the default
+/// is for every day.
+fn deep() -> Deep {
+    let stride = std::env::var("SIMULATED_STRIDE").ok().and_then(|text| text.parse().ok());
+    stride.map_or(Deep { second: 397, third: 101 }, |stride| Deep { second: stride, third: stride })
+}
+
+#[test]
+fn every_book_survives_every_crash() {
+    let tally = tried(deep());
+    println!("{}\n{} points, {} of them distinct", tally.lines(), tally.sum(), tally.distinct);
+    assert!(tally.sum() > 500);
+}
