@@ -272,6 +272,11 @@ mod tests {
         };
         record.write(&end, true).unwrap();
         assert_eq!(state(), AttemptState::Running);
+        // Its end is on record, and it has left something that still runs.
+        let daemon = ExecRecord { left: vec!["ssh (7)".into()], ..end.clone() };
+        record.write(&daemon, true).unwrap();
+        assert_eq!(state(), AttemptState::Daemon(daemon));
+        record.write(&end, true).unwrap();
         drop(record);
         assert_eq!(state(), AttemptState::Ended(end));
         // The next process of the attempt makes the record of the one before it void.
