@@ -343,14 +343,22 @@ impl Action for Shell {
     fn outline(&self) -> Outline {
         match &self.what {
             What::Script { text, interpreter } => Outline {
-                verb: if self.tty { "Run, at your terminal".into() } else { "Run".into() },
+                verb: match (self.tty, self.daemon) {
+                    (true, _) => "Run, at your terminal".into(),
+                    (_, true) => "Run, and leave running what it starts".into(),
+                    _ => "Run".into(),
+                },
                 blocks: vec![Block::Code {
                     language: if interpreter == &["bash"] { "bash" } else { "text" },
                     text: text.text.trim_end().to_owned(),
                 }],
             },
             What::Exec(argv) => Outline {
-                verb: "Run, without a shell".into(),
+                verb: if self.daemon {
+                    "Run, without a shell, and leave running what it starts".into()
+                } else {
+                    "Run, without a shell".into()
+                },
                 blocks: vec![Block::Code {
                     language: "text",
                     text: argv.iter().map(|arg| quoted(arg.source())).collect::<Vec<_>>().join(" "),
