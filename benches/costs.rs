@@ -21,13 +21,16 @@ const OUTPUT: u64 = 1 << 30;
 /// What one part may cost at most; above it the bench fails.
 const MOST_VERSION_RATIO: f64 = 4.0;
 const MOST_OUTPUT_MEMORY: u64 = 96 << 20;
+/// Of a step with its record, to what it is made of.
+const MOST_STEP_RATIO: f64 = 1.25;
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut missed = Vec::new();
     println!("load at the start: {}", load());
-    let parts: [(&str, Part); 4] = [("version", version), ("step", one_step), ("check", check), ("output", output)];
+    let parts: [(&str, Part); 5] =
+        [("version", version), ("step", one_step), ("durable", durable), ("check", check), ("output", output)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|word| name.starts_with(word.as_str())) {
             part(folder.path(), &mut missed);
@@ -86,11 +89,14 @@ fn race(rounds: usize, candidates: &[Candidate]) -> Vec<Cost> {
             }
         }
     }
-    let middle = |costs: Vec<Cost>| Cost {
+    costs.into_values().map(middle).collect()
+}
+
+fn middle(costs: Vec<Cost>) -> Cost {
+    Cost {
         wall: median(costs.iter().map(|cost| cost.wall).collect()),
         cpu: median(costs.iter().map(|cost| cost.cpu).collect()),
-    };
-    costs.into_values().map(middle).collect()
+    }
 }
 
 /// Waits for a child, or with `WNOHANG` looks at it; tells what it took of the processors.
@@ -102,8 +108,7 @@ fn wait(id: u32, flags: libc::c_int) -> Option<(ExitStatus, Duration)> {
         let mut usage: libc::rusage = std::mem::zeroed();
         (libc::wait4(id, &raw mut status, flags, &raw mut usage), usage)
     };
-    let time = |time: libc::timeval| Duration::from_micros((time.tv_sec * 1_000_000 + time.tv_usec).unsigned_abs());
-    (found == id).then(|| (ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
+    (found == id).then(|| (ExitStatus::from_raw(status), cpu_of(&usage)))
 }
 
 fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
@@ -115,7 +120,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn show(candidates: &[Candidate], costs: &[Cost]) {
+fn show(candidates: &[&Candidate], costs: &[Cost]) {
     for (candidate, cost) in candidates.iter().zip(costs) {
         let ratio = |of: fn(&Cost) -> Duration| ms(of(cost)) / ms(of(&costs[0]));
         println!(
@@ -137,7 +142,7 @@ fn version(_: &Path, missed: &mut Vec<String>) {
         candidate("runsheet --version", &[PROGRAM, "--version"]),
     ];
     let times = race(400, &candidates);
-    show(&candidates, &times);
+    show(&candidates.each_ref(), &times);
     let ratio = ms(times[2].wall) / ms(times[0].wall);
     if ratio > MOST_VERSION_RATIO {
         missed.push(format!("--version took {ratio:.2} times as long as /bin/true; at most {MOST_VERSION_RATIO}"));
@@ -166,7 +171,110 @@ fn one_step(folder: &Path, _: &mut Vec<String>) {
         candidates.push(candidate("runsheet run, syncs for nothing", &argv));
     }
     let times = race(60, &candidates);
-    show(&candidates, &times);
+    show(&candidates.iter().collect::<Vec<_>>(), &times);
+}
+
+/// Steps of a run, so that what a run costs besides can be taken off.
+const MANY: u32 = 100;
+
+/// What a shell step's process is started as.
+const SHELL: [&str; 7] = ["bash", "--noprofile", "--norc", "-euo", "pipefail", "-c", "true"];
+
+/// One step of a run that has many, beside what it cannot do without: a helper process, the step's process with its
+/// pipes, and syncs of one line each.
+///
+/// The floor does one thing after the other. Its helper is this same program, which finds at once that nobody needs it;
+/// a run starts the helper of the next step while one is running, and may gain by that what its own work costs.
+fn durable(folder: &Path, missed: &mut Vec<String>) {
+    println!("a step of a run, with its record synced");
+    let text = |steps: u32| {
+        let list: String = (0..steps).map(|number| format!("  - {{id: s{number}, shell: \"true\"}}\n")).collect();
+        format!("title: Steps\nsteps:\n{list}")
+    };
+    let many = write(&folder.join("steps.yaml"), &text(MANY + 1));
+    let one = write(&folder.join("step.yaml"), &text(1));
+    let state = folder.join("durable");
+    let run = |runbook: &String| {
+        let argv = [PROGRAM, "--state-dir", state.to_str().unwrap(), "--quiet", "run", runbook, "--yes"];
+        let began = Instant::now();
+        let id = command(&argv.map(str::to_owned)).spawn().unwrap().id();
+        let (status, cpu) = wait(id, 0).unwrap();
+        let cost = Cost { wall: began.elapsed(), cpu };
+        assert!(status.success(), "it ended with {status}");
+        cost
+    };
+    let mut costs: [Vec<Cost>; 3] = Default::default();
+    for round in 0..12 {
+        let (all, single) = (run(&many), run(&one));
+        let less = |a: Duration, b: Duration| a.saturating_sub(b) / MANY;
+        let ours = Cost { wall: less(all.wall, single.wall), cpu: less(all.cpu, single.cpu) };
+        let taken = [ours, floor(folder, 3), floor(folder, 2)];
+        // The first two rounds only fill caches.
+        if round >= 2 {
+            for (costs, cost) in costs.iter_mut().zip(taken) {
+                costs.push(cost);
+            }
+        }
+    }
+    let candidates = ["a step of runsheet run", "helper, process, pipes, 3 syncs", "helper, process, pipes, 2 syncs"]
+        .map(|name| candidate(name, &[]));
+    let costs = costs.map(middle);
+    for floor in 1..candidates.len() {
+        println!("  beside {}", candidates[floor].name);
+        // The floor is what the other is a multiple of.
+        let (names, pair) = ([&candidates[floor], &candidates[0]], [costs[floor], costs[0]]);
+        show(&names, &pair);
+    }
+    let ratio = ms(costs[0].wall) / ms(costs[1].wall);
+    if ratio > MOST_STEP_RATIO {
+        missed.push(format!("a step took {ratio:.2} times as long as what it is made of; at most {MOST_STEP_RATIO}"));
+    }
+}
+
+/// The bare costs of one step, from many of them.
+fn floor(folder: &Path, syncs: u32) -> Cost {
+    use std::io::{Read, Write};
+    let path = folder.join("floor.jsonl");
+    let mut journal = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    // As long as the records of a step are on average.
+    let line = [vec![b'x'; 349], vec![b'\n']].concat();
+    let mut append = || {
+        journal.write_all(&line).unwrap();
+        journal.sync_data().unwrap();
+    };
+    let (began, spent) = (Instant::now(), used());
+    for _ in 0..MANY {
+        (1..syncs).for_each(|_| append());
+        for argv in [&[PROGRAM, "__supervise"][..], &SHELL[..]] {
+            let mut child = Command::new(argv[0]);
+            child.args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = child.spawn().unwrap();
+            let mut said = Vec::new();
+            child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
+            child.stderr.take().unwrap().read_to_end(&mut said).unwrap();
+            child.wait().unwrap();
+        }
+        append();
+    }
+    let cost = Cost { wall: began.elapsed() / MANY, cpu: (used() - spent) / MANY };
+    std::fs::remove_file(&path).unwrap();
+    cost
+}
+
+/// What this process and all children it has collected took of the processors.
+fn used() -> Duration {
+    // SAFETY: an all-zero rusage is a valid one, and the pointers are to locals that outlive the calls.
+    let usage = |whose| unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(whose, &raw mut usage);
+        usage
+    };
+    [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].map(usage).iter().map(cpu_of).sum()
+}
+
+fn cpu_of(usage: &libc::rusage) -> Duration {
+    let time = |time: libc::timeval| Duration::from_micros((time.tv_sec * 1_000_000 + time.tv_usec).unsigned_abs());
+    time(usage.ru_utime) + time(usage.ru_stime)
 }
 
 fn check(folder: &Path, _: &mut Vec<String>) {

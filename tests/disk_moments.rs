@@ -1,6 +1,6 @@
 //! A disk that refuses, at each moment of a run: nothing new starts, what ran is on record, and the run goes on later.
 
-use crate::lab::{Ended, Lab, finish};
+use crate::lab::{Ended, LOOK_INSIDE, Lab, finish};
 
 const BOOK: &str = r#"
 title: All there is to record
@@ -72,12 +72,15 @@ fn call(phase: usize) -> &'static [&'static str] {
 /// A traced program: its calls in order, each with the files it is about.
 fn traced(lab: &Lab, phase: usize, extra: &[&str]) -> (Ended, Vec<String>) {
     let mut options = vec!["-y", "-s", "1000"];
+    options.extend(LOOK_INSIDE);
     if extra.is_empty() {
-        options.extend(["-e", "trace=write,fdatasync,pwrite64"]);
+        options.extend(["-e", "trace=prctl,write,fdatasync,pwrite64"]);
     }
     options.extend(extra);
     let ended = finish(lab.traced(&options, call(phase)));
-    (ended, lab.read("trace").lines().map(|line| line.replace("\\\"", "\"")).collect())
+    let lines = lab.read("trace");
+    let lines = lines.lines().filter(|line| !line.starts_with("prctl(")).map(|line| line.replace("\\\"", "\""));
+    (ended, lines.collect())
 }
 
 /// Whether a line of a trace is that call on that file, with those words in it.
@@ -262,7 +265,7 @@ const CALLS: [(&str, &str); 9] = [
 /// Those of an undisturbed call before its first record that is appended, each by its number.
 fn changes(lab: &Lab, phase: usize) -> Vec<(String, String)> {
     let trace = CALLS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",");
-    let (_, lines) = traced(lab, phase, &["-e", &format!("trace={trace}")]);
+    let (_, lines) = traced(lab, phase, &["-e", &format!("trace=prctl,{trace}")]);
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         if is(line, "write", "/journal.jsonl", &["run_resumed"])
@@ -378,9 +381,12 @@ fn short_and_interrupted_writes() {
     assert!(compiler.status().unwrap().success());
     let preload = format!("LD_PRELOAD={}", library.display());
     for (phase, code) in [(0, 11), (1, 0)] {
-        let (ended, lines) = traced(&lab, phase, &["-E", &preload, "-e", "trace=write,pwrite64"]);
+        let (ended, lines) = traced(&lab, phase, &["-E", &preload, "-e", "trace=prctl,write,pwrite64"]);
         ended.expect(code);
-        let small = lines.iter().filter(|line| line.contains("/journal.jsonl>") && line.ends_with(", 7) = 7")).count();
+        let small = lines
+            .iter()
+            .filter(|line| line.contains("/journal.jsonl>") && line.contains(", 7)") && line.ends_with(" = 7"))
+            .count();
         assert!(small > 100, "only {small} short writes");
     }
     assert_eq!(lab.marks("marks"), MARKS);

@@ -55,6 +55,7 @@ fn started(run: &RunId) -> Record {
         cwd: "/home/ada".into(),
         attended: true,
         lock: Some("balrog".into()),
+        files: Default::default(),
     };
     record(1, Event::RunStarted(Box::new(header)))
 }

@@ -113,3 +113,83 @@ fn an_edit_is_found_after_any_time() {
         }
     }
 }
+
+/// Runs of one runbook that name a file beside it, capture what is not on record, and were left in every way: one that is
+/// over, one at its gate, one killed in `gate` whose supervisor wrote down its end, one whose `gate` killed itself, and one
+/// at its gate that has taken a changed runbook since.
+const WIDER: [(&str, [&str; 5]); 1] = [(
+    "0.1.0-wider",
+    [
+        "20261120-234649-tvg9jz",
+        "20261120-234649-i5iu5w",
+        "20261120-234649-76dkjb",
+        "20261120-234651-mv34ku",
+        "20261120-234651-c8ws45",
+    ],
+)];
+
+/// What the last step said; nothing where this version plans the run differently, which is for a person to see.
+fn gone_on(lab: &Lab, run: &str, args: &[&str]) -> Option<String> {
+    let ended = lab.call(&[&["resume", run, "--json"], args].concat());
+    if ended.code == Some(7) && ended.err.contains("plans the rest of the run differently") {
+        println!("{run}: {}", ended.err);
+        lab.call(&["verify", run]).expect(0);
+        return None;
+    }
+    let ended = ended.expect(0);
+    lab.call(&["verify", run]).expect(0);
+    lab.call(&["report", run]).expect(0);
+    lab.call(&["resume", run, "--yes"]).expect(0);
+    let said = ended.events().into_iter().find(|r| r["event"] == "step_finished" && r["step"] == "last").unwrap();
+    Some(said["captures"]["said"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn runs_that_were_left_in_every_way_are_read() {
+    for (release, runs) in WIDER {
+        let lab = kept(release);
+        let listed: Json = serde_json::from_str(&lab.call(&["history", "--json"]).expect(0).out).unwrap();
+        for (run, outcome) in runs.iter().zip(["succeeded", "paused", "interrupted", "unknown", "paused"]) {
+            let of = listed.as_array().unwrap().iter().find(|of| of["run"] == **run).unwrap();
+            assert_eq!(of["outcome"], outcome, "{release} {run}");
+            lab.call(&["verify", run]).expect(0);
+            let report = lab.call(&["report", run]).expect(0).out;
+            assert!(report.contains("found v") && report.contains("srv/runbooks/wide.yaml"), "{release}: {report}");
+        }
+        let report = lab.call(&["report", runs[4]]).expect(0).out;
+        for said in ["a step was missing", "it was mended", "follows the runbook as it was by then"] {
+            assert!(report.contains(said), "{release}: `{said}` is missing in {report}");
+        }
+        let path = lab.runs_dir().join(runs[4]).join("runbook@2/wide.yaml");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("extra of", "less of")).unwrap();
+        lab.call(&["verify", runs[4]]).expect(10);
+        lab.call(&["resume", runs[4], "--yes"]).expect(10);
+    }
+}
+
+#[test]
+fn runs_that_were_left_in_every_way_are_gone_on_with() {
+    for (release, [closed, paused, interrupted, unknown, taken]) in WIDER {
+        let lab = kept(release);
+        lab.call(&["resume", closed, "--yes"]).expect(0);
+        if let Some(said) = gone_on(&lab, interrupted, &["--yes"]) {
+            assert_eq!(said, "last of found v3.0", "{release}");
+        }
+        let log = std::fs::read_to_string(lab.runs_dir().join(interrupted).join("out/gate.1.log")).unwrap();
+        assert_eq!(log, "passed with found v3.0 and 15 characters\n");
+        lab.call(&["resume", unknown, "--yes"]).expect(7);
+        let decided = ["--yes", "--step", "gate", "--as", "done", "--reason", "it is long ago"];
+        if let Some(said) = gone_on(&lab, unknown, &decided) {
+            assert_eq!(said, "last of found v4.0", "{release}");
+        }
+        // The file that a step names is not there any more.
+        let answers = lab.file("answers.yaml", "note: {answer: go-on, reason: it is long ago}\n");
+        for (run, said) in [(paused, "last of found v2.0"), (taken, "last of found v5.0 and extra of found v5.0")] {
+            lab.call(&["resume", run, "--yes"]).expect(7);
+            if let Some(found) = gone_on(&lab, run, &["--yes", "--answers", &answers]) {
+                assert_eq!(found, said, "{release}");
+                assert!(lab.call(&["report", run]).expect(0).out.contains("srv/runbooks/note.txt"));
+            }
+        }
+    }
+}

@@ -16,6 +16,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_runsheet");
 
+/// Options of `strace` without which only root may look into a program that turns its core dumps off: it believes that it
+/// did. Where `trace=` names calls, `prctl` must be one of them.
+pub const LOOK_INSIDE: [&str; 2] = ["-e", "inject=prctl:retval=0"];
+
 pub struct Lab {
     temp: tempfile::TempDir,
     pub state: PathBuf,

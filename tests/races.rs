@@ -50,6 +50,7 @@ fn create(store: &RunStore, run: &RunId) -> Result<OpenRun, StoreError> {
         cwd: "/".into(),
         attended: false,
         lock: Some("one".into()),
+        files: Default::default(),
     };
     store.create(run, &record(1, Event::RunStarted(Box::new(header))), &[("book.yaml".into(), b"x".to_vec())], PLAN)
 }

@@ -1,6 +1,6 @@
 //! State folders on which locks do not hold: refused before anything runs, with the reason and what to do.
 
-use crate::lab::{Ended, Lab, finish};
+use crate::lab::{Ended, LOOK_INSIDE, Lab, finish};
 
 const BOOK: &str =
     "title: t\nlock: one\nsteps:\n  - {id: sure, confirm: Go?}\n  - {id: go, shell: 'echo go >> \"$HOME/marks\"'}\n";
@@ -12,7 +12,11 @@ fn statfs(magic: u32) -> String {
 }
 
 fn run(lab: &Lab, inject: &str) -> Ended {
-    finish(lab.traced(&["-e", inject], &["run", "./book.yaml", "--yes"]))
+    traced(lab, inject, &["run", "./book.yaml", "--yes"])
+}
+
+fn traced(lab: &Lab, inject: &str, args: &[&str]) -> Ended {
+    finish(lab.traced(&[&LOOK_INSIDE[..], &["-e", inject]].concat(), args))
 }
 
 #[track_caller]
@@ -87,7 +91,7 @@ fn a_run_that_is_there_can_be_read_and_copied_to_where_it_can_go_on() {
     lab.book(BOOK);
     lab.call(&["run", "./book.yaml"]).expect(11);
     for inject in [statfs(0x6969), "inject=flock:error=ENOLCK".into(), "inject=flock:retval=0".into()] {
-        let on = |args: &[&str]| finish(lab.traced(&["-e", &inject], args));
+        let on = |args: &[&str]| traced(&lab, &inject, args);
         let refused = on(&["resume", "last", "--yes"]);
         told(&lab, &refused, &["resume from the copy"]);
         assert!(on(&["history"]).expect(0).out.contains("paused"), "{inject}");

@@ -375,7 +375,7 @@ steps:
     seat.types("\x03").sees("2 steps go on until you decide").sees("press");
     seat.types("\x03").sees("Ctrl-C again");
     until("the signal", || bed.exists("b-told"));
-    seat.types("\x03").sees("? a unknown").sees("? b unknown");
+    seat.types("\x03").sees(" unknown: it was").sees(" unknown: it was");
     seat.ends(11);
     let unknown = bed.journal().into_iter().filter(|record| record["status"] == "unknown").count();
     assert_eq!(unknown, 2);
@@ -394,4 +394,64 @@ fn told_to_end_at_a_question() {
     bed.write("end-long", "");
     seat.ends(11);
     assert_eq!(bed.read("ran"), "other\nlong\n");
+}
+
+const TALK: &str = r#"
+title: A talk
+steps:
+  - id: talk
+    needs: []
+    shell:
+      tty: true
+      script: |
+        echo "talk begins"
+        touch talking
+        read -r word
+        echo "heard $word"
+        echo "$word" >> ran
+  - id: beside
+    needs: []
+    shell: |
+      until test -e talking; do sleep 0.02; done
+      echo "beside speaks"
+      touch spoken
+  - {id: last, needs: [beside], shell: echo last >> ran}
+"#;
+
+/// A step that asks for the terminal has it to itself: what runs beside it is heard later, and nothing starts.
+#[test]
+fn a_step_has_the_terminal_to_itself() {
+    let bed = Bed::with(TALK);
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("talk begins");
+    until("the end of the other", || {
+        bed.journal().iter().any(|record| record["event"] == "step_finished" && record["step"] == "beside")
+    });
+    seat.types("hello\r").sees("heard hello").sees("beside speaks").sees("✔ last");
+    let said = seat.ends(0);
+    assert!(said.find("heard hello") < said.find("beside speaks"), "{said}");
+    assert_eq!(bed.read("ran"), "hello\nlast\n");
+}
+
+/// Its Ctrl-C is its own; the escape key leads to the menu, and from there back.
+#[test]
+fn the_escape_key_of_a_step_with_the_terminal() {
+    let bed = Bed::with(TALK);
+    bed.write("spoken", "");
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("talk begins");
+    until("the end of the other", || {
+        bed.journal().iter().any(|record| record["event"] == "step_finished" && record["step"] == "beside")
+    });
+    seat.types("\x1d").sees("talk goes on until you decide").sees("[k] kill").answers("press", "g");
+    seat.sees("go-on by").types("again\r").sees("heard again");
+    seat.ends(0);
+    assert_eq!(bed.read("ran").lines().next(), Some("again"));
+
+    let bed = Bed::with(TALK);
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("talk begins").types("\x1d").sees("until you decide").answers("press", "k");
+    seat.sees("? talk unknown");
+    seat.ends(11);
+    assert!(processes_of(bed.root()).is_empty());
 }

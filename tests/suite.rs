@@ -24,6 +24,7 @@ mod processes;
 mod pruned;
 mod races;
 mod render;
+mod resumed;
 mod shared_disk;
 mod side_by_side;
 mod signed;

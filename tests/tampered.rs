@@ -305,6 +305,12 @@ fn outputs_are_found_missing_cut_exchanged_put_in_and_replaced_by_what_is_no_fil
     let names = ["first.1.log", "long.1.log", "long.2.log"];
     for name in names {
         let whole = std::fs::read(out(name)).unwrap();
+        std::fs::write(out(name), [&whole[..], b"more"].concat()).unwrap();
+        bad(&format!("out/{name}"));
+        std::fs::write(out(name), whole).unwrap();
+    }
+    for name in names {
+        let whole = std::fs::read(out(name)).unwrap();
         std::fs::remove_file(out(name)).unwrap();
         bad(&format!("out/{name}"));
         // What is there instead is looked at without waiting for it, and without following it.

@@ -17,6 +17,7 @@ pub mod code {
     pub const LOCKED: u8 = 8;
     pub const JOURNAL: u8 = 9;
     pub const NOT_VERIFIED: u8 = 10;
+    pub const PAUSED: u8 = 11;
     pub const FAULT: u8 = 70;
 }
 
@@ -86,6 +87,8 @@ impl From<StoreError> for CliError {
             StoreError::BadLine { .. } | StoreError::Damaged { .. } => {
                 CliError::new(code::NOT_VERIFIED, message).hint("`runsheet verify` says what is wrong with it")
             }
+            StoreError::Newer { .. } => CliError::new(code::REQUIREMENT, message)
+                .hint("`runsheet report` and `runsheet verify` read it; go on with it with the version that wrote it"),
             StoreError::NoStateDir(_) => CliError::usage(message).hint("give one with --state-dir"),
             _ => CliError::new(code::JOURNAL, message),
         }

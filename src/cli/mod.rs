@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod env;
 mod error;
+mod files;
 mod history;
 mod inputs;
 mod list;

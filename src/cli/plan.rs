@@ -9,7 +9,7 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    inputs, print, session, source,
+    files, inputs, print, session, source,
 };
 use crate::{
     engine::{Engine, Options, Publisher},
@@ -55,6 +55,8 @@ struct Seen {
     steps: HashMap<StepId, State>,
     /// With everything that could be computed.
     scope: Scope,
+    /// Files that each step names and that are there.
+    files: HashMap<StepId, Vec<String>>,
 }
 
 impl Seen {
@@ -167,6 +169,7 @@ async fn walk(
 ) -> Result<Seen, CliError> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let here = cwd.clone();
     let first = Record {
         seq: 1,
         time: world.wall(),
@@ -187,6 +190,7 @@ async fn walk(
             cwd: cwd.display().to_string(),
             attended: false,
             lock: None,
+            files: Default::default(),
         })),
     };
     let mut state = RunState::default();
@@ -212,6 +216,7 @@ async fn walk(
     }
     let mut seen = seen.take();
     seen.scope = engine.scope();
+    seen.files = files::by_step(plan, &inputs::working_folder(plan).unwrap_or(here));
     Ok(seen)
 }
 
@@ -280,6 +285,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
                 "detail": shown.detail,
                 "values": shown.values.iter().map(|(name, value)| (name.clone(), Json::from(value.clone()))).collect::<serde_json::Map<_, _>>(),
                 "part": if row.last { "finally" } else { "steps" },
+                "files": seen.files.get(&row.step.path).cloned().unwrap_or_default(),
                 "when": row.step.when.as_ref().map(|when| when.source().trim().to_owned()),
             });
             match &row.state {
@@ -359,6 +365,9 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         }
         for (name, value) in &shown.values {
             text.push_str(&format!("     {name} = {}\n", one_line(value)));
+        }
+        for path in seen.files.get(&row.step.path).into_iter().flatten() {
+            text.push_str(&format!("   with the file {}\n", one_line(path)));
         }
         for entry in &row.step.body.expect.entries {
             text.push_str(&format!("   expects {}\n", one_line(&entry.on_one_line())));

@@ -3,14 +3,17 @@
 use super::{
     CliError, Context,
     args::{Report, ReportFormat},
-    print,
+    print, say,
 };
-use crate::{kinds::registry, model::load, syntax::decode};
+use crate::{journal::later_version, kinds::registry, model::load, syntax::decode};
 
 pub fn report(context: &Context, flags: &Report) -> Result<u8, CliError> {
     let store = context.store()?;
     let id = store.resolve(&flags.run)?;
     let run = store.read(&id)?;
+    if let Some(later) = run.state.header.as_ref().and_then(later_version) {
+        say(context, &format!("runsheet: {later}; what only that version knows is passed over\n"));
+    }
     let text = match flags.format {
         ReportFormat::Json => {
             let records: Vec<serde_json::Value> =

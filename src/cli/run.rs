@@ -6,7 +6,7 @@ use super::{
     CliError, Context,
     args::{Mode, Run},
     error::code,
-    inputs, outcome, session,
+    files, inputs, outcome, session,
     session::{Person, Session},
     sign::Signing,
     source,
@@ -73,6 +73,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
             cwd: cwd.display().to_string(),
             attended: person.attended(),
             lock: plan.lock.clone(),
+            files: files::noted(&plan, &cwd, &context.redactor),
         })),
     };
     let first = context.redactor.record(first);
@@ -101,7 +102,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         secrets,
         decisions: indexmap::IndexMap::new(),
     }
-    .go(std::slice::from_ref(&first), None)
+    .go(std::slice::from_ref(&first), Vec::new())
     .await;
     outcome::finish(context, open, &end, signing.as_ref()).await
 }

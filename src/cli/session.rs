@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
-    event::{Record, RunId, RunState, StepId},
-    journal::{OpenRun, Who},
+    event::{Event, Outcome, Record, RunId, RunState, StepId},
+    journal::{DiskJournal, OpenRun, Who},
     operators::{Given, Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink, StepError},
@@ -177,29 +177,15 @@ pub struct Session<'a> {
     pub decisions: IndexMap<String, Decision>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
     /// Runs to an end or a pause. `first` are records that are durable already and only need to be shown.
-    pub async fn go(self, first: &[Record], resumed: Option<crate::event::Event>) -> RunEnd {
+    /// `resumed` is what goes before everything else where the run was begun earlier.
+    pub async fn go(self, first: &[Record], resumed: Vec<Event>) -> RunEnd {
         let journal = self.open.journal.clone();
-        let hashes: Option<HashOf> = self.anchor.then(|| {
-            let journal = journal.clone();
-            Rc::new(move |seq| journal.hash_of(seq)) as HashOf
-        });
-        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes };
-        let before = resumed.is_some().then_some(&self.open.state);
-        let sinks = sinks(self.context, &shown, before);
-        let publisher =
-            Publisher::new(self.world, journal.as_ref(), sinks, self.context.redactor.clone(), self.open.state.clone());
-        for record in first {
-            publisher.show(record);
-        }
-        for event in self.open.recovered.iter().cloned().chain(resumed) {
-            if let Err(error) = publisher.publish(event).await {
-                // A record that cannot follow the last one is our mistake; anything else is the disk's.
-                let code = if matches!(error, StepError::Fault(_)) { code::FAULT } else { code::JOURNAL };
-                return RunEnd { outcome: crate::event::Outcome::Unknown, code, reason: Some(error.to_string()) };
-            }
-        }
+        let publisher = match self.opened(&journal, first, resumed).await {
+            Ok(publisher) => publisher,
+            Err(end) => return end,
+        };
         let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
@@ -217,6 +203,53 @@ impl Session<'_> {
             }),
         };
         Engine::new(self.plan, self.world, self.person.operator(), journal.as_ref(), publisher, options).run().await
+    }
+
+    /// Puts on record that the run was not gone on with, and why.
+    pub async fn leave(self, mut resumed: Vec<Event>, end: RunEnd) -> RunEnd {
+        let reason = end.reason.clone().unwrap_or_default();
+        resumed.push(match end.outcome {
+            Outcome::Paused => Event::RunPaused { reason },
+            outcome => Event::RunFinished { outcome, code: end.code, reason: end.reason.clone() },
+        });
+        let journal = self.open.journal.clone();
+        match self.opened(&journal, &[], resumed).await {
+            Ok(_) => end,
+            Err(end) => end,
+        }
+    }
+
+    /// What publishes everything of this session, with its first events on record.
+    async fn opened<'j>(
+        &self,
+        journal: &'j Rc<DiskJournal>,
+        first: &[Record],
+        resumed: Vec<Event>,
+    ) -> Result<Publisher<'j>, RunEnd>
+    where
+        'a: 'j,
+    {
+        let world: &'a RealWorld = self.world;
+        let hashes: Option<HashOf> = self.anchor.then(|| {
+            let journal = Rc::clone(journal);
+            Rc::new(move |seq| journal.hash_of(seq)) as HashOf
+        });
+        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes };
+        let before = (!resumed.is_empty()).then_some(&self.open.state);
+        let sinks = sinks(self.context, &shown, before);
+        let (redactor, state) = (self.context.redactor.clone(), self.open.state.clone());
+        let publisher = Publisher::new(world, journal.as_ref(), sinks, redactor, state);
+        for record in first {
+            publisher.show(record);
+        }
+        for event in self.open.recovered.iter().cloned().chain(resumed) {
+            if let Err(error) = publisher.publish(event).await {
+                // A record that cannot follow the last one is our mistake; anything else is the disk's.
+                let code = if matches!(error, StepError::Fault(_)) { code::FAULT } else { code::JOURNAL };
+                return Err(RunEnd { outcome: Outcome::Unknown, code, reason: Some(error.to_string()) });
+            }
+        }
+        Ok(publisher)
     }
 }
 

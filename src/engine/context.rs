@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, publish::millis};
+use super::{Engine, publish::millis, signals::Seat};
 use crate::{
     event::{Effect, Event, Progress, RedactStream, Redactor, StepId, Stream},
     port::{
@@ -163,6 +163,15 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.engine.publisher.progress(&Progress::Output { step: self.step.clone(), stream, bytes: bytes.to_vec() });
     }
 
+    /// What was shown is in the log as well, even if this program is killed: whoever resumes the run decides by it.
+    fn hand_over(&self) {
+        if let Some(log) = self.log.borrow_mut().as_mut()
+            && let Err(error) = log.hand_over()
+        {
+            self.engine.publisher.poison(error);
+        }
+    }
+
     /// A person looks at what it writes: the beginning of what might become a secret is not held back for ever.
     async fn watched<T>(&self, running: impl Future<Output = T>, keeper: &Keeper<'_, '_, '_>) -> T {
         let mut running = std::pin::pin!(running);
@@ -185,6 +194,21 @@ impl<'e, 'a> Attempt<'e, 'a> {
         }
         intents.push(detail.clone());
         shorten(detail)
+    }
+
+    /// A step that asks for the terminal has it to itself: it waits for it as a question does.
+    async fn seat_for(&self, request: &ProcessRequest) -> Result<Option<Seat<'_>>, StepError> {
+        if !request.tty || !self.engine.operator.attended() {
+            return Ok(None);
+        }
+        let signals = &self.engine.signals;
+        let seat = tokio::select! {
+            biased;
+            why = signals.stopped() => return Err(StepError::Paused(why)),
+            seat = signals.take_seat(&self.step) => seat,
+        };
+        self.engine.publisher.progress(&Progress::Seat { step: Some(self.step.clone()) });
+        Ok(Some(seat))
     }
 
     async fn intend(&self, effect: Effect, detail: String) -> Result<u32, StepError> {
@@ -246,11 +270,12 @@ impl StepContext for Attempt<'_, '_> {
         detail: String,
     ) -> Local<'b, Result<Option<Result<ProcessReport, WorldError>>, StepError>> {
         Box::pin(async move {
+            let seat = self.seat_for(&request).await?;
             request.number = self.intend(effect, detail).await?;
             request.step = self.step.clone();
             request.attempt = self.attempt;
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
-            let keeper = Keeper::new(self, max_output);
+            let keeper = Keeper::new(self, max_output, seat);
             let running = self.engine.world.run(&request, &keeper, &self.cancel);
             let ended = if request.tty { self.watched(running, &keeper).await } else { running.await };
             let (stdout, stderr, truncated) = keeper.finish();
@@ -305,8 +330,8 @@ impl StepContext for Attempt<'_, '_> {
                 let answer = self.engine.publisher.redactor().text(&answer).into_owned();
                 Progress::Poll { step, polls, elapsed_ms, limit_ms, answer }
             }
-            // Output comes through `write` alone, which masks it.
-            Progress::Output { .. } => return,
+            // Output comes through `write` alone, which masks it, and the terminal is not the task's to take.
+            Progress::Output { .. } | Progress::Seat { .. } => return,
         };
         self.engine.publisher.progress(&progress);
     }
@@ -325,6 +350,27 @@ struct Keeper<'k, 'e, 'a> {
     attempt: &'k Attempt<'e, 'a>,
     inner: RefCell<Kept>,
     limit: usize,
+    terminal: Seated<'k, 'e, 'a>,
+}
+
+/// The terminal, while a step has it.
+struct Seated<'k, 'e, 'a> {
+    attempt: &'k Attempt<'e, 'a>,
+    seat: RefCell<Option<Seat<'k>>>,
+}
+
+impl Seated<'_, '_, '_> {
+    fn give_back(&self) {
+        if self.seat.take().is_some() {
+            self.attempt.engine.publisher.progress(&Progress::Seat { step: None });
+        }
+    }
+}
+
+impl Drop for Seated<'_, '_, '_> {
+    fn drop(&mut self) {
+        self.give_back();
+    }
 }
 
 struct Kept {
@@ -341,12 +387,14 @@ struct Kept {
 const LULL: Duration = Duration::from_millis(60);
 
 impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
-    fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64) -> Keeper<'k, 'e, 'a> {
+    fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64, seat: Option<Seat<'k>>) -> Keeper<'k, 'e, 'a> {
         let redactor = attempt.engine.publisher.redactor();
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Terminal].map(|stream| (stream, redactor.stream()));
         let inner =
             Kept { stdout: Vec::new(), stderr: Vec::new(), truncated: false, streams, masked: Vec::new(), busy: false };
-        Keeper { attempt, inner: RefCell::new(inner), limit: usize::try_from(max_output).unwrap_or(usize::MAX) }
+        let limit = usize::try_from(max_output).unwrap_or(usize::MAX);
+        let terminal = Seated { attempt, seat: RefCell::new(seat) };
+        Keeper { attempt, inner: RefCell::new(inner), limit, terminal }
     }
 
     /// Called now and then: shows what is held if nothing came since the last time.
@@ -376,9 +424,15 @@ impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
 
 impl Output for Keeper<'_, '_, '_> {
     fn escaped<'b>(&'b self) -> Local<'b, ()> {
-        // As the first Ctrl-C to a step that has no terminal.
-        self.attempt.cancel.raise(1);
-        Box::pin(async {})
+        Box::pin(async {
+            let Attempt { engine, step, .. } = self.attempt;
+            // For as long as the menu is open the terminal is the operator's.
+            self.terminal.give_back();
+            let typed = engine.signals.typed_interrupt();
+            engine.signals.heeded(typed).await;
+            self.terminal.seat.replace(Some(engine.signals.take_seat(step).await));
+            engine.publisher.progress(&Progress::Seat { step: Some(step.clone()) });
+        })
     }
 
     fn chunk(&self, stream: Stream, bytes: &[u8]) {
@@ -396,6 +450,7 @@ impl Output for Keeper<'_, '_, '_> {
                 self.attempt.write(&kept.masked, stream);
             }
         }
+        self.attempt.hand_over();
     }
 }
 

@@ -297,7 +297,7 @@ impl Engine<'_> {
             captures: gathered.values,
             result: None,
             why: why(&report),
-            output: Vec::new(),
+            output: self.journal.output_tail(&step.path, attempt),
             not_in_place,
         })
     }

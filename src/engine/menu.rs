@@ -98,15 +98,17 @@ pub(super) fn unknown(step: &Step, title: String, why: &str, effects: &[String],
 }
 
 /// A supervisor of an earlier session still runs the step.
-pub(super) fn still_running(step: &StepId) -> Question {
+pub(super) fn still_running(step: &StepId, title: String, effects: &[String], output: &[String]) -> Question {
+    let mut context: Vec<String> = effects.iter().map(|effect| format!("on record: {effect}")).collect();
+    context.extend(last(output, 8));
     Question {
         step: Some(step.clone()),
-        title: step.to_string(),
+        title,
         message: "This step was started before and is still running.".into(),
-        context: Vec::new(),
+        context,
         kind: QuestionKind::Run,
         choices: vec![
-            choice('w', "wait", "wait for it to end"),
+            choice('w', "wait", "wait for it to end; Ctrl-C leaves it running and pauses"),
             choice('e', "end", "end it; whether it took effect is then asked"),
             choice('p', "pause", "leave it running and stop here"),
         ],

@@ -143,12 +143,13 @@ impl Engine<'_> {
                 if again && !self.is_decided(step) {
                     return Ok(None);
                 }
+                let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
                 Ended {
                     status,
                     captures: IndexMap::new(),
                     result: None,
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
-                    output: Vec::new(),
+                    output: self.journal.output_tail(&step.path, attempts),
                     not_in_place: false,
                 }
             }
@@ -239,8 +240,10 @@ impl Engine<'_> {
             let end_it = if effect == Effect::Read && step.idempotent {
                 true
             } else {
+                let output = self.journal.output_tail(&step.path, attempt);
+                let question = menu::still_running(&step.path, self.title(step), &effects, &output);
                 // Nobody there: waiting harms nothing, ending might.
-                match self.ask_else(menu::still_running(&step.path), Some("wait")).await? {
+                match self.ask_else(question, Some("wait")).await? {
                     Reply::Answer(answer) if answer.word == "wait" => false,
                     Reply::Answer(answer) if answer.word == "end" => true,
                     Reply::Nobody { .. } => false,
@@ -252,9 +255,18 @@ impl Engine<'_> {
             };
             let cancel = crate::port::Cancel::new();
             let settling = self.world.settle_left_behind(&dir, &step.path, attempt, end_it, &cancel);
-            left = self.guarded(step, &cancel, settling).await;
+            left = if end_it {
+                self.guarded(step, &cancel, settling).await
+            } else {
+                // Nothing of it is ours to interrupt: whoever stops waiting leaves it running.
+                tokio::select! {
+                    left = settling => left,
+                    _ = self.signals.closed() => LeftBehind::Running,
+                }
+            };
             if left == LeftBehind::Running {
-                return Err(StepError::Paused(format!("step {} is still running", step.path)));
+                let stopped = self.signals.stop_reason().map(|why| format!("{why}; ")).unwrap_or_default();
+                return Err(StepError::Paused(format!("{stopped}step {} is still running", step.path)));
             }
         }
         if let LeftBehind::Ended(record) | LeftBehind::Daemon(record) = &left

@@ -6,7 +6,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Engine, Standing, signals::Winding};
 use crate::{
-    event::{StepPhase, StepStatus},
+    event::{StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     port::StepError,
 };
@@ -190,7 +190,9 @@ impl Engine<'_> {
             {
                 None
             }
-            StepPhase::Finished { status: StepStatus::Failed, .. } if step.on_failure == OnFailure::Continue => {
+            StepPhase::Finished { status: StepStatus::Failed, .. }
+                if step.on_failure == OnFailure::Continue && !was_cut_short(step, state) =>
+            {
                 Some(Standing::Satisfied)
             }
             // Failed and unknown steps of an earlier session are decided anew.
@@ -201,6 +203,12 @@ impl Engine<'_> {
             StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => None,
         }
     }
+}
+
+/// Whether a failure on record need not be the step's own: it was interrupted, or stopped before its rule could repeat it.
+fn was_cut_short(step: &Step, state: &StepState) -> bool {
+    let repeated = step.retry.as_ref().is_none_or(|retry| state.attempts >= retry.attempts);
+    !repeated || state.no_effect || step.idempotent && state.interrupted
 }
 
 /// What an error of one step means for those beside it.

@@ -53,8 +53,10 @@ pub(super) struct Signals {
     /// Something below or above changed.
     changed: tokio::sync::Notify,
     interrupts: Cell<u32>,
-    /// Ctrl-C that came as a key and was not heeded yet.
+    /// Ctrl-C and its kin that came as a key: how many came, were taken up, and have been seen to.
     typed: Cell<u32>,
+    taken: Cell<u32>,
+    heeded: Cell<u32>,
     /// After TERM or HUP: until when running steps may end by themselves.
     ending: Cell<Option<Duration>>,
     running: RefCell<IndexMap<u64, Running>>,
@@ -87,6 +89,12 @@ impl Drop for Registered<'_> {
     }
 }
 
+/// While this lives, a step has the terminal to itself.
+pub(super) struct Seat<'s> {
+    _turn: tokio::sync::MutexGuard<'s, ()>,
+    _asking: Asking<'s>,
+}
+
 /// While this lives, a question is open or waits for its turn, and nothing new starts.
 pub(super) struct Asking<'s> {
     signals: &'s Signals,
@@ -110,6 +118,8 @@ impl Signals {
             changed: tokio::sync::Notify::new(),
             interrupts: Cell::new(0),
             typed: Cell::new(0),
+            taken: Cell::new(0),
+            heeded: Cell::new(0),
             ending: Cell::new(None),
             running: RefCell::new(IndexMap::new()),
             registered: Cell::new(0),
@@ -128,6 +138,12 @@ impl Signals {
         self.mark(step, true);
         self.changed.notify_waiters();
         Asking { signals: self, step: step.cloned() }
+    }
+
+    /// The terminal for a step, once nobody else has it.
+    pub async fn take_seat(&self, step: &StepId) -> Seat<'_> {
+        let asking = self.asking(Some(step));
+        Seat { _turn: self.seat.lock().await, _asking: asking }
     }
 
     fn mark(&self, step: Option<&StepId>, asking: bool) {
@@ -183,17 +199,23 @@ impl Signals {
     async fn next(&self) -> Signal {
         tokio::select! {
             signal = self.arrived() => signal,
-            () = self.until(|| (self.typed.get() > 0).then_some(())) => {
-                self.typed.set(self.typed.get() - 1);
+            () = self.until(|| (self.typed.get() > self.taken.get()).then_some(())) => {
+                self.taken.set(self.taken.get() + 1);
                 Signal::Interrupt
             }
         }
     }
 
-    /// Ctrl-C, typed where it is a key like any other.
-    pub fn typed_interrupt(&self) {
+    /// Ctrl-C, typed where it is a key like any other. Its number, for [`Signals::heeded`].
+    pub fn typed_interrupt(&self) -> u32 {
         self.typed.set(self.typed.get() + 1);
         self.changed.notify_waiters();
+        self.typed.get()
+    }
+
+    /// Resolves when that key has been seen to, and what was asked because of it is answered.
+    pub async fn heeded(&self, typed: u32) {
+        self.until(|| (self.heeded.get() >= typed).then_some(())).await;
     }
 
     async fn arrived(&self) -> Signal {
@@ -326,7 +348,11 @@ impl Engine<'_> {
             };
             tokio::select! {
                 biased;
-                signal = self.signals.next() => self.heed(signal).await,
+                signal = self.signals.next() => {
+                    self.heed(signal).await;
+                    self.signals.heeded.set(self.signals.taken.get());
+                    self.signals.changed.notify_waiters();
+                }
                 () = grace => {
                     self.signals.raise(POLITELY, |_, _| true);
                     self.signals.ending.set(None);

@@ -1,5 +1,7 @@
 //! The words events are made of. Knows nothing of their order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -147,6 +149,45 @@ pub struct RunStarted {
     pub attended: bool,
     #[serde(default)]
     pub lock: Option<String>,
+    /// Files that steps name, as they were: by path, below `cwd` where they lie there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, NotedFile>,
+}
+
+/// A file that steps name, as it was when it was last looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotedFile {
+    /// None for one that is larger than is looked into; its length stands for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    pub bytes: u64,
+    pub steps: Vec<StepId>,
+}
+
+/// From here on the run follows another plan: of a runbook that was changed since, or of the same one as another version
+/// of this tool plans it. A person has seen the difference and accepted it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanReplaced {
+    /// What the run began with is 1.
+    pub number: u32,
+    /// `runbook` or `version`.
+    pub cause: String,
+    /// SHA-256 of `plan@NUMBER.json`.
+    pub digest: String,
+    /// SHA-256 of the files below `runbook@NUMBER`; none where the runbook is as before.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub runbook_files: Map<String, Json>,
+    pub params: Map<String, Json>,
+    #[serde(default)]
+    pub param_sources: Map<String, Json>,
+    #[serde(default)]
+    pub secrets: Map<String, Json>,
+    #[serde(default)]
+    pub lock: Option<String>,
+    pub tool_version: String,
+    pub by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What passes by while a step runs. It is shown, may be dropped, and is never journaled.
@@ -154,6 +195,8 @@ pub struct RunStarted {
 pub enum Progress {
     /// Masked output of a running step.
     Output { step: StepId, stream: Stream, bytes: Vec<u8> },
+    /// The terminal is this step's alone, or nobody's again.
+    Seat { step: Option<StepId> },
     /// One look of a wait.
     Poll { step: StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: String },
 }

@@ -7,7 +7,9 @@ mod redact;
 mod state;
 
 pub use id::{RunId, StepId};
-pub use kinds::{DaemonEnd, Effect, Outcome, Progress, RunStarted, SkipCause, StepStatus, Stream};
+pub use kinds::{
+    DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SkipCause, StepStatus, Stream,
+};
 pub use record::{Event, Record};
 pub use redact::{RedactStream, Redactor, TooShort};
 pub use state::{Daemon, IllegalEvent, Open, RunState, StepPhase, StepState};

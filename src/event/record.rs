@@ -1,9 +1,11 @@
 //! Events, and the record that gives each its place and time. Knows nothing of chains or files.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{DaemonEnd, Effect, Outcome, RunStarted, SkipCause, StepId, StepStatus};
+use super::{DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, StepId, StepStatus};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +141,13 @@ pub enum Event {
         /// Digest of what was saved, in hex; none in runs of version 0.1.0.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+    },
+    /// Follows `run_resumed`, before anything else is done.
+    PlanReplaced(Box<PlanReplaced>),
+    /// Files that steps name, as somebody has accepted them since; all that is not named here is as it was noted before.
+    FilesNoted {
+        files: BTreeMap<String, NotedFile>,
+        by: String,
     },
     UndoStarted {},
     RunPaused {

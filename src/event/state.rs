@@ -1,9 +1,13 @@
 //! What a run's events add up to. A pure function of the events; knows nothing of clocks, files or displays.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
-use super::{DaemonEnd, Effect, Event, Outcome, Record, RunStarted, SkipCause, StepId, StepStatus};
+use super::{
+    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus,
+};
 
 /// Everything that is known about a run from its events.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +24,10 @@ pub struct RunState {
     pub undoing: bool,
     pub resumes: u32,
     pub last_seq: u64,
+    /// Plans that took the place of the one before, in order.
+    pub plans: Vec<PlanReplaced>,
+    /// Files that steps name, as they were last accepted.
+    pub files: BTreeMap<String, NotedFile>,
 }
 
 /// Effects of one attempt whose text is kept: a step that does something again and again may do so for days.
@@ -123,7 +131,10 @@ impl RunState {
             return Err(illegal(format!("the run is over ({})", outcome.name())));
         }
         match &record.event {
-            Event::RunStarted(header) => self.header = Some((**header).clone()),
+            Event::RunStarted(header) => {
+                self.header = Some((**header).clone());
+                self.files.clone_from(&header.files);
+            }
             Event::RunResumed { .. } => {
                 self.resumes += 1;
                 self.paused = None;
@@ -269,6 +280,16 @@ impl RunState {
                     state.answers.push((answer.clone(), reason.clone(), by.clone()));
                 }
             }
+            Event::PlanReplaced(plan) => {
+                let expected = self.plan_number() + 1;
+                if plan.number != expected {
+                    return Err(illegal(format!("plan {expected} was expected")));
+                }
+                self.plans.push((**plan).clone());
+            }
+            Event::FilesNoted { files, .. } => {
+                self.files.extend(files.iter().map(|(path, file)| (path.clone(), file.clone())));
+            }
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
             Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
             Event::UndoStarted {} => self.undoing = true,
@@ -276,6 +297,40 @@ impl RunState {
         }
         self.last_seq = record.seq;
         Ok(())
+    }
+
+    /// The plan that is followed: 1 is what the run began with.
+    pub fn plan_number(&self) -> u32 {
+        self.plans.last().map_or(1, |plan| plan.number)
+    }
+
+    /// The plan whose runbook is followed; a later one may be another plan of the same bytes.
+    pub fn runbook_number(&self) -> u32 {
+        self.plans.iter().rev().find(|plan| !plan.runbook_files.is_empty()).map_or(1, |plan| plan.number)
+    }
+
+    /// The digest of the plan that is followed.
+    pub fn digest(&self) -> Option<&str> {
+        let first = self.header.as_ref().map(|header| header.digest.as_str());
+        self.plans.last().map(|plan| plan.digest.as_str()).or(first)
+    }
+
+    /// The parameters of the plan that is followed.
+    pub fn params(&self) -> Option<&Map<String, Json>> {
+        let first = self.header.as_ref().map(|header| &header.params);
+        self.plans.last().map(|plan| &plan.params).or(first)
+    }
+
+    /// Where each of them came from.
+    pub fn param_sources(&self) -> Option<&Map<String, Json>> {
+        let first = self.header.as_ref().map(|header| &header.param_sources);
+        self.plans.last().map(|plan| &plan.param_sources).or(first)
+    }
+
+    /// Every lock the run has ever held.
+    pub fn locks(&self) -> impl Iterator<Item = &String> {
+        let first = self.header.iter().filter_map(|header| header.lock.as_ref());
+        first.chain(self.plans.iter().filter_map(|plan| plan.lock.as_ref()))
     }
 
     fn running(&mut self, step: &StepId, attempt: u32) -> Result<&mut StepState, String> {

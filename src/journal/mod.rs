@@ -28,5 +28,5 @@ pub use prune::{OldRuns, Removal};
 pub use replay::{BadLine, Replay, Torn};
 pub use signed::{SIGNATURE_NAMESPACE, Signed, Statement, Verdict};
 pub use store::{Frozen, JOURNAL_VERSION, LANGUAGE_VERSION, NewRun, OpenRun, ReadRun, RunStore, default_state_dir};
-pub use verify::{Anchor, Problem, VerifyReport, verify};
+pub use verify::{Anchor, Problem, VerifyReport, later_version, verify};
 pub use writer::{DiskJournal, LastResort};

@@ -222,6 +222,11 @@ impl OutputLog for OutputFile {
         self.put(&bytes[..kept]).map_err(|why| self.failed(why))
     }
 
+    fn hand_over(&mut self) -> Result<(), JournalError> {
+        self.poison.check()?;
+        self.spill().map_err(|why| self.failed(why))
+    }
+
     fn commit(&mut self) -> Result<OutputSummary, JournalError> {
         self.poison.check()?;
         if let Some(summary) = &self.committed {

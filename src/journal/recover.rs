@@ -228,31 +228,35 @@ impl RunStore {
     }
 }
 
-/// Attempts whose end is not on record, each with how much of its output is.
+/// Attempts whose output is not bound to its end, each with how much of it is on record: those without an end, those of
+/// which some could not be kept, and those whose log was written on by a look after their end.
 fn open_outputs(replay: &Replay) -> Vec<(StepId, u32, u64)> {
-    let mut open: Vec<(StepId, u32, u64)> = Vec::new();
+    let mut known: Vec<(StepId, u32, u64, bool)> = Vec::new();
     for record in &replay.records {
-        let known = |open: &[(StepId, u32, u64)], step: &StepId, attempt: u32| {
-            open.iter().position(|(other, number, _)| other == step && *number == attempt)
+        let (step, attempt) = match &record.event {
+            Event::StepStarted { step, attempt, .. }
+            | Event::EffectIntended { step, attempt, .. }
+            | Event::OutputCommit { step, attempt, .. }
+            | Event::StepFinished { step, attempt, .. } => (step, *attempt),
+            _ => continue,
         };
+        let at = known.iter().rposition(|(other, number, ..)| other == step && *number == attempt);
+        let at = at.unwrap_or_else(|| {
+            known.push((step.clone(), attempt, 0, true));
+            known.len() - 1
+        });
+        let (_, _, committed, open) = &mut known[at];
         match &record.event {
-            Event::StepStarted { step, attempt, .. } if known(&open, step, *attempt).is_none() => {
-                open.push((step.clone(), *attempt, 0));
+            Event::OutputCommit { bytes, .. } => *committed = (*committed).max(*bytes),
+            Event::StepFinished { output_bytes, output_lost, .. } => {
+                *committed = (*committed).max(*output_bytes);
+                *open = *output_lost;
             }
-            Event::OutputCommit { step, attempt, bytes, .. } => {
-                if let Some(at) = known(&open, step, *attempt) {
-                    open[at].2 = open[at].2.max(*bytes);
-                }
-            }
-            Event::StepFinished { step, attempt, .. } => {
-                if let Some(at) = known(&open, step, *attempt) {
-                    open.remove(at);
-                }
-            }
-            _ => {}
+            _ => *open = true,
         }
     }
-    open
+    known.retain(|(.., open)| *open);
+    known.into_iter().map(|(step, attempt, committed, _)| (step, attempt, committed)).collect()
 }
 
 /// Length and digest of a file.

@@ -92,12 +92,22 @@ pub struct NewRun {
     bytes: u64,
 }
 
-/// What a run froze when it began.
+/// What a run froze when it began, or when another plan took the place of that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frozen {
     /// The exact bytes of the runbook and of what it calls and uses, by name.
     pub files: Vec<(String, Vec<u8>)>,
     pub plan: Vec<u8>,
+}
+
+/// Where the frozen files of a plan are, below the run's folder.
+pub(super) fn runbook_folder(number: u32) -> String {
+    if number <= 1 { "runbook".into() } else { format!("runbook@{number}") }
+}
+
+/// The plan itself as data, below the run's folder.
+pub(super) fn plan_file(number: u32) -> String {
+    if number <= 1 { "plan.json".into() } else { format!("plan@{number}.json") }
 }
 
 /// A run as it can be read at any time.
@@ -229,21 +239,7 @@ impl RunStore {
         for name in ["runbook", "out", "steps", "scratch"] {
             self.create_dir(&dir.join(name))?;
         }
-        let mut folders = vec![dir.join("runbook")];
-        for (name, bytes) in files {
-            let path = dir.join("runbook").join(name);
-            let above: Vec<&Path> = path.ancestors().skip(1).take_while(|p| *p != dir.join("runbook")).collect();
-            for folder in above.into_iter().rev() {
-                if !self.storage.exists(folder) {
-                    self.create_dir(folder)?;
-                    folders.push(folder.to_owned());
-                }
-            }
-            self.write_file(&path, bytes)?;
-        }
-        for folder in &folders {
-            self.sync_dir(folder)?;
-        }
+        self.write_files(&dir.join("runbook"), files)?;
         self.write_file(&dir.join("plan.json"), plan)?;
         let spare = reserve::path(dir);
         reserve::make(&*self.storage, &spare).map_err(StoreError::write(&spare))?;
@@ -259,6 +255,23 @@ impl RunStore {
         Ok((lock, file, chain, line.len() as u64))
     }
 
+    /// Files and folders below one that is there and empty, all durable but the name of that one itself.
+    fn write_files(&self, root: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        let mut folders = vec![root.to_owned()];
+        for (name, bytes) in files {
+            let path = root.join(name);
+            let above: Vec<&Path> = path.ancestors().skip(1).take_while(|p| *p != root).collect();
+            for folder in above.into_iter().rev() {
+                if !self.storage.exists(folder) {
+                    self.create_dir(folder)?;
+                    folders.push(folder.to_owned());
+                }
+            }
+            self.write_file(&path, bytes)?;
+        }
+        folders.iter().try_for_each(|folder| self.sync_dir(folder))
+    }
+
     /// Reads a run without locking or changing anything. A record that is being written is left out.
     pub fn read(&self, run: &RunId) -> Result<ReadRun, StoreError> {
         let (_, replay) = self.replay(run)?;
@@ -270,24 +283,27 @@ impl RunStore {
         Ok(ReadRun { id: run.clone(), records: replay.records, state: replay.state, head, torn_bytes })
     }
 
-    /// What the run froze when it began, checked against its first record.
+    /// What the run follows: what it froze when it began, or what was accepted in its place since. Checked against the
+    /// records that tell of it.
     pub fn frozen(&self, run: &RunId) -> Result<Frozen, StoreError> {
         let (bytes, replay) = self.replay(run)?;
         let path = self.journal_path(run);
-        let Some(header) = &replay.state.header else {
+        let Some(digest) = replay.state.digest() else {
             return Err(StoreError::damaged(&path, "it has no first record"));
         };
-        let plan_path = self.run_dir(run).join("plan.json");
+        let plan_path = self.run_dir(run).join(plan_file(replay.state.plan_number()));
         let plan = self.storage.read(&plan_path).map_err(StoreError::read(&plan_path))?;
-        if hex_sha256(&plan) != header.digest {
-            return Err(StoreError::damaged(&plan_path, "it is not the plan that the run began with"));
+        if hex_sha256(&plan) != digest {
+            return Err(StoreError::damaged(&plan_path, "it is not the plan that is on record"));
         }
+        let number = replay.state.runbook_number();
+        let folder = self.run_dir(run).join(runbook_folder(number));
         let mut files = Vec::new();
-        for (name, digest) in frozen_digests(&bytes) {
-            let path = self.run_dir(run).join("runbook").join(&name);
+        for (name, digest) in digests_of(&bytes, &replay.state, number) {
+            let path = folder.join(&name);
             let bytes = self.storage.read(&path).map_err(StoreError::read(&path))?;
             if hex_sha256(&bytes) != digest {
-                return Err(StoreError::damaged(&path, "it is not the file that the run began with"));
+                return Err(StoreError::damaged(&path, "it is not the file that is on record"));
             }
             files.push((name, bytes));
         }
@@ -470,6 +486,26 @@ impl OpenRun {
         self.store.run_dir(&self.id)
     }
 
+    /// Keeps a plan, and the files of its runbook where they are others, beside what the run has followed so far. They
+    /// count from the record on that names their digests. What a program left that died in between is written over.
+    pub fn freeze(&self, number: u32, files: &[(String, Vec<u8>)], plan: &[u8]) -> Result<(), StoreError> {
+        let (dir, storage) = (self.dir(), &self.store.storage);
+        let folder = dir.join(runbook_folder(number));
+        let file = dir.join(plan_file(number));
+        if storage.exists(&folder) {
+            storage.remove_tree(&folder).map_err(StoreError::write(&folder))?;
+        }
+        if storage.exists(&file) {
+            storage.remove_file(&file).map_err(StoreError::write(&file))?;
+        }
+        if !files.is_empty() {
+            self.store.create_dir(&folder)?;
+            self.store.write_files(&folder, files)?;
+        }
+        self.store.write_file(&file, plan)?;
+        self.store.sync_dir(&dir)
+    }
+
     /// Takes named locks along until the run closes.
     pub fn hold(&mut self, locks: Vec<NamedLock>) {
         self.locks.extend(locks);
@@ -532,5 +568,17 @@ pub(super) fn frozen_digests(journal: &[u8]) -> Vec<(String, String)> {
     let first = journal.split(|b| *b == b'\n').next().unwrap_or_default();
     let line: Json = serde_json::from_slice(first).unwrap_or_default();
     let Some(Json::Object(files)) = line.get(FILES_MEMBER) else { return Vec::new() };
+    named(files)
+}
+
+/// The digests of the frozen files of one plan, as its record has them.
+pub(super) fn digests_of(journal: &[u8], state: &RunState, number: u32) -> Vec<(String, String)> {
+    match state.plans.iter().find(|plan| plan.number == number) {
+        None => frozen_digests(journal),
+        Some(plan) => named(&plan.runbook_files),
+    }
+}
+
+fn named(files: &Map<String, Json>) -> Vec<(String, String)> {
     files.iter().filter_map(|(name, digest)| Some((name.clone(), digest.as_str()?.to_owned()))).collect()
 }

@@ -15,10 +15,10 @@ use super::{
     locks::Holder,
     replay::Replay,
     signed::{Found, SIGNATURES, Signed, Verdict},
-    store::{RunStore, frozen_digests},
+    store::{JOURNAL_VERSION, LANGUAGE_VERSION, RunStore, digests_of, frozen_digests, plan_file, runbook_folder},
     writer::output_name,
 };
-use crate::event::{Event, Outcome, RunId};
+use crate::event::{Event, Outcome, RunId, RunStarted};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -234,6 +234,19 @@ pub fn verify(store: &RunStore, run: &RunId, anchor: Option<&str>) -> Result<Ver
     })
 }
 
+/// What of a run is of a later version than this one knows, in words.
+pub fn later_version(header: &RunStarted) -> Option<String> {
+    let of = |what, found, known| {
+        (found > known).then(|| {
+            format!(
+                "its {what} is of version {found}, written by runsheet {}; this version of runsheet knows up to {known}",
+                header.tool_version
+            )
+        })
+    };
+    of("journal", header.journal, JOURNAL_VERSION).or_else(|| of("runbook language", header.format, LANGUAGE_VERSION))
+}
+
 struct Check<'a> {
     store: &'a RunStore,
     dir: &'a Path,
@@ -294,6 +307,9 @@ impl Check<'_> {
                 ));
             }
         }
+        if let Some(later) = replay.state.header.as_ref().and_then(later_version) {
+            self.unproven.push(format!("{later}: what only that version knows is passed over"));
+        }
     }
 
     fn end(&mut self, replay: &Replay) {
@@ -319,23 +335,39 @@ impl Check<'_> {
 
     fn frozen(&mut self, bytes: &[u8], replay: &Replay) {
         let Some(header) = &replay.state.header else { return };
-        match self.store.storage.read(&self.dir.join("plan.json")) {
-            Ok(plan) if hex_sha256(&plan) == header.digest => {}
-            Ok(_) => self.problem("plan.json", "it is not the plan the first record names"),
-            Err(why) => self.problem("plan.json", format!("could not be read: {why}")),
+        self.plan(&plan_file(1), &header.digest, "the first record");
+        self.folder(&runbook_folder(1), frozen_digests(bytes), "the first record");
+        for plan in &replay.state.plans {
+            let record = format!("the record of plan {}", plan.number);
+            self.plan(&plan_file(plan.number), &plan.digest, &record);
+            let folder = runbook_folder(plan.number);
+            if !plan.runbook_files.is_empty() || self.store.storage.exists(&self.dir.join(&folder)) {
+                self.folder(&folder, digests_of(bytes, &replay.state, plan.number), &record);
+            }
         }
-        let named: BTreeMap<String, String> = frozen_digests(bytes).into_iter().collect();
+    }
+
+    fn plan(&mut self, name: &str, digest: &str, record: &str) {
+        match self.store.storage.read(&self.dir.join(name)) {
+            Ok(plan) if hex_sha256(&plan) == digest => {}
+            Ok(_) => self.problem(name, format!("it is not the plan {record} names")),
+            Err(why) => self.problem(name, format!("could not be read: {why}")),
+        }
+    }
+
+    fn folder(&mut self, folder: &str, named: Vec<(String, String)>, record: &str) {
+        let named: BTreeMap<String, String> = named.into_iter().collect();
         for (name, digest) in &named {
-            let place = format!("runbook/{name}");
-            match self.store.storage.read(&self.dir.join("runbook").join(name)) {
+            let place = format!("{folder}/{name}");
+            match self.store.storage.read(&self.dir.join(folder).join(name)) {
                 Ok(file) if hex_sha256(&file) == *digest => {}
-                Ok(_) => self.problem(place, "it is not the file the first record names"),
+                Ok(_) => self.problem(place, format!("it is not the file {record} names")),
                 Err(why) => self.problem(place, format!("could not be read: {why}")),
             }
         }
-        for name in self.tree(&self.dir.join("runbook"), "") {
+        for name in self.tree(&self.dir.join(folder), "") {
             if !named.contains_key(&name) {
-                self.problem(format!("runbook/{name}"), "the first record does not name it");
+                self.problem(format!("{folder}/{name}"), format!("{record} does not name it"));
             }
         }
     }
@@ -407,13 +439,18 @@ impl Check<'_> {
             let mut proven = 0;
             // Behind its head, an output that became too long is written anew: an earlier commit is no beginning of it.
             let head = self.store.limits.head();
-            for (length, digest) in promise.commits.iter().filter(|(length, _)| *length <= head) {
+            for (length, digest) in &promise.commits {
                 match parts.get(length) {
                     Some(part) if part == digest => proven = proven.max(*length),
+                    _ if *length > head => {}
                     _ => self.problem(&place, format!("its first {length} bytes are not those its record names")),
                 }
             }
-            if total > proven {
+            let cut = promise.commits.iter().any(|(length, _)| *length > head);
+            if total > proven && replay.closed() && !cut {
+                // What a crash leaves is on record since the run went on; nothing is written behind it.
+                self.problem(place, format!("no record tells of what stands behind its first {proven} bytes"));
+            } else if total > proven {
                 self.unproven
                     .push(format!("{place} behind its first {proven} bytes: no record says what should be there"));
             }
@@ -514,8 +551,15 @@ impl Check<'_> {
                 .iter()
                 .any(|record| matches!(&record.event, Event::Recovered { saved_as, .. } if saved_as == name))
         };
+        let later = |name: &String| {
+            replay
+                .state
+                .plans
+                .iter()
+                .any(|plan| *name == plan_file(plan.number) || *name == runbook_folder(plan.number))
+        };
         let mut names = self.store.storage.list(self.dir).unwrap_or_default();
-        names.retain(|name| !KNOWN.contains(&name.as_str()) && name != SIGNATURES && !told(name));
+        names.retain(|name| !KNOWN.contains(&name.as_str()) && name != SIGNATURES && !told(name) && !later(name));
         names.sort();
         for name in names {
             self.unproven.push(format!("{name}: no record tells of it"));

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    io::{self, Write},
+    io::{self, Read, Write},
     path::PathBuf,
     rc::Rc,
 };
@@ -17,6 +17,10 @@ use crate::{
     event::{Event, Record, StepId},
     port::{Journal, JournalError, Local, OutputLog, Storage, StorageFile},
 };
+
+/// What is shown of the end of an output.
+const TAIL: usize = 8 * 1024;
+const TAIL_LINES: usize = 20;
 
 /// Takes the lines that neither journal nor reserve would take. The default prints them to standard error.
 pub type LastResort = Rc<dyn Fn(&str)>;
@@ -238,6 +242,21 @@ impl Journal for DiskJournal {
         self.poison.check()?;
         let path = output_path(&self.dir, step, attempt);
         Ok(Box::new(OutputFile::new(Rc::clone(&self.storage), path, self.limits, self.poison.clone())?))
+    }
+
+    fn output_tail(&self, step: &StepId, attempt: u32) -> Vec<String> {
+        // Evidence that cannot be read is none; the question is asked all the same.
+        let Ok(mut file) = self.storage.open(&output_path(&self.dir, step, attempt)) else { return Vec::new() };
+        let mut end: Vec<u8> = Vec::new();
+        let mut chunk = vec![0; TAIL];
+        while let Ok(count @ 1..) = file.read(&mut chunk) {
+            end.extend_from_slice(&chunk[..count]);
+            end.drain(..end.len().saturating_sub(TAIL));
+        }
+        let text = String::from_utf8_lossy(&end);
+        let mut lines: Vec<String> = text.lines().rev().take(TAIL_LINES).map(str::to_owned).collect();
+        lines.reverse();
+        lines
     }
 
     fn step_dir(&self) -> Option<PathBuf> {

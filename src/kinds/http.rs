@@ -6,7 +6,8 @@ use super::http_task;
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Declared, DefaultExpect, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
+        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting,
+        Shown,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
@@ -391,6 +392,19 @@ impl Action for Http {
             self.url.is_literal() || literal.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?', '#']));
         let parsed = complete.then(|| url::Url::parse(literal).ok()).flatten();
         parsed.into_iter().filter(url::Url::has_host).map(|url| url.origin().ascii_serialization()).collect()
+    }
+
+    fn files(&self, scope: &Scope) -> Vec<FileUse> {
+        let known = |template: &Template| match template.render(scope, &[]) {
+            Ok(crate::syntax::Rendered::Text(path)) => Some(path),
+            _ => None,
+        };
+        let upload = match &self.body {
+            Payload::Upload(path) => known(path),
+            _ => None,
+        };
+        let reads = upload.into_iter().chain(self.ca_file.as_ref().and_then(known)).map(FileUse::Reads);
+        reads.chain(self.save.as_ref().and_then(known).map(FileUse::Writes)).collect()
     }
 
     fn default_effect(&self) -> Effect {

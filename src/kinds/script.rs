@@ -102,6 +102,47 @@ pub(super) fn suspicions(script: &str, declared: &dyn Fn(&str) -> bool, set: &dy
     found
 }
 
+/// Commands whose arguments are made, moved or taken away rather than read.
+const WRITERS: [&str; 8] = ["rm", "mv", "touch", "tee", "truncate", "mkdir", "rmdir", "mkfifo"];
+
+/// Words of a script that may be the names of files: those that are read, and those that something is written to. Only
+/// what stands there literally and is relative to the folder of the step.
+pub(super) fn file_words(script: &str) -> (Vec<String>, Vec<String>) {
+    let read = Reader::read(script);
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    for command in &read.commands {
+        let first = command.words.first().map_or("", |(word, _)| word.as_str());
+        let writer = WRITERS.contains(&first.rsplit('/').next().unwrap_or(""));
+        for (at, (word, range)) in command.words.iter().enumerate() {
+            let Some(path) = literal(word).and_then(plain_path) else { continue };
+            if read.targets.contains(range) || (writer && at > 0) {
+                writes.push(path.to_owned());
+            } else if at > 0 || path.contains('/') {
+                reads.push(path.to_owned());
+            }
+        }
+    }
+    (reads, writes)
+}
+
+/// What the shell makes of a word in which it has nothing to do but to take quotes off.
+fn literal(word: &str) -> Option<&str> {
+    let quoted = |mark| word.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+    let inner = quoted('"').or_else(|| quoted('\'')).unwrap_or(word);
+    let plain = !inner.contains(['$', '`', '\\', '"', '\'', '*', '?', '[', '{']);
+    (plain && !inner.starts_with('~')).then_some(inner)
+}
+
+/// The relative path in an argument such as `x.yaml`, `-f=x.yaml`, `@x.json`.
+pub(super) fn plain_path(word: &str) -> Option<&str> {
+    let value = match word.split_once('=') {
+        Some((option, value)) if option.starts_with('-') => value,
+        _ => word,
+    };
+    let path = value.strip_prefix('@').unwrap_or(value);
+    (!path.is_empty() && !path.starts_with(['/', '-']) && !path.contains(['\0', '\n'])).then_some(path)
+}
+
 /// `${word:-…}` and its kin say what happens where it is not set.
 fn is_optional(script: &str, end: usize) -> bool {
     let rest = script[end..].strip_prefix(':').unwrap_or(&script[end..]);
@@ -191,6 +232,10 @@ struct Reader {
     literal: Vec<Range<usize>>,
     commands: Vec<Command>,
     sources: bool,
+    /// Words after `>`.
+    targets: Vec<Range<usize>>,
+    /// The next word is one of those.
+    target: bool,
 }
 
 impl Reader {
@@ -252,8 +297,13 @@ impl Reader {
                     reader.end(&mut command);
                     at += 1;
                 }
-                b' ' | b'\t' | b'<' | b'>' => {
+                sign @ (b' ' | b'\t' | b'<' | b'>') => {
                     reader.word(script, &mut command, word.take(), at);
+                    match sign {
+                        b'>' => reader.target = true,
+                        b'<' => reader.target = false,
+                        _ => {}
+                    }
                     at += 1;
                 }
                 _ => {
@@ -299,6 +349,9 @@ impl Reader {
         let Some(start) = start else { return };
         let end = end.min(script.len());
         let text = script.get(start..end).unwrap_or("").to_owned();
+        if std::mem::take(&mut self.target) {
+            self.targets.push(start..end);
+        }
         let first = command.words.is_empty();
         if first && (text == "source" || text == ".") {
             self.sources = true;
@@ -389,9 +442,29 @@ mod tests {
     }
 
     #[test]
+    fn tells_files_that_are_read_from_those_that_are_written() {
+        for (script, reads, writes) in [
+            ("./migrate.sh --fast", "./migrate.sh --fast", ""),
+            ("sh scripts/x.sh 'a b.txt'", "scripts/x.sh a b.txt", ""),
+            ("kubectl apply -f=k8s/d.yaml; curl -d @body.json \"$url\"", "apply k8s/d.yaml body.json", ""),
+            ("sort < in > out 2>&1; cat in >>log", "in 2 in", "out 1 log"),
+            ("rm -f old; tee a/b", "", "old a/b"),
+            ("cat $x/y ~/z /etc/hosts *.txt # not.this", "", ""),
+            ("if [ -e there ]; then . ./env; fi", "there ] ./env", ""),
+            ("x=$(cat inner)\ncat <<EOF\nheredoc.txt\nEOF", "inner", ""),
+        ] {
+            let (found, written) = file_words(script);
+            let found: Vec<String> = found.into_iter().filter(|word| word != "--fast").collect();
+            let expected = reads.replace(" --fast", "");
+            assert_eq!((found.join(" "), written.join(" ")), (expected, writes.to_owned()), "{script}");
+        }
+    }
+
+    #[test]
     fn survives_anything() {
         for script in ["\"", "'", "\\", "$", "${", "<<", "<<-", "<<'", "$(", "\"$(", "é\\é", "x <<é\n"] {
             let _ = told(script);
+            let _ = file_words(script);
         }
     }
 }

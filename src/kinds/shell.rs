@@ -6,16 +6,16 @@ use indexmap::IndexMap;
 
 use super::{
     report::{not_run, process_failure},
-    script::{Suspicion, suspicions},
+    script::{Suspicion, file_words, plain_path, suspicions},
 };
 use crate::{
     event::{Effect, StepId, StepStatus},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution, Setting,
-        Shown, fits_argument, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
+        Setting, Shown, fits_argument, fits_variable,
     },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
-    syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Template, Text},
+    syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
     text::{Diagnostic, Span, nearest},
     value::{Scope, Slot, Value},
 };
@@ -252,6 +252,32 @@ impl Action for Shell {
 
     fn outputs(&self) -> &'static [&'static str] {
         &["exit", "stdout", "stderr", "lines", "json", "truncated"]
+    }
+
+    fn files(&self, scope: &Scope) -> Vec<FileUse> {
+        let mut files = Vec::new();
+        let may = |word: &str| plain_path(word).map(|path| FileUse::MayRead(path.to_owned()));
+        match &self.what {
+            What::Script { text, interpreter } => {
+                files.extend(interpreter.iter().skip(1).filter_map(|word| may(word)));
+                if self.reads_variables() {
+                    let (reads, writes) = file_words(&text.text);
+                    files.extend(reads.into_iter().map(FileUse::MayRead));
+                    files.extend(writes.into_iter().map(FileUse::Writes));
+                }
+            }
+            What::Exec(argv) => {
+                for (at, arg) in argv.iter().enumerate() {
+                    // A program without a slash is looked up elsewhere.
+                    if let Ok(Rendered::Text(word)) = arg.render(scope, &[])
+                        && (at > 0 || word.contains('/'))
+                    {
+                        files.extend(may(&word));
+                    }
+                }
+            }
+        }
+        files
     }
 
     fn default_effect(&self) -> Effect {

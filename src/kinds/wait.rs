@@ -6,9 +6,9 @@ use super::{limited::Limited, report::not_run};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, Kind, Lowering, Names, Outline, Part,
-        Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable, mentions_outcome, missed,
-        unknown_fields,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
+        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
+        mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -166,6 +166,13 @@ impl Action for Wait {
         match self {
             Wait::Pause(_) => Vec::new(),
             Wait::Poll(poll) => poll.look.action.origins(),
+        }
+    }
+
+    fn files(&self, scope: &Scope) -> Vec<FileUse> {
+        match self {
+            Wait::Pause(_) => Vec::new(),
+            Wait::Poll(poll) => poll.look.files(scope),
         }
     }
 

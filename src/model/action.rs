@@ -34,6 +34,11 @@ pub trait Action: std::fmt::Debug {
         Vec::new()
     }
 
+    /// Files that it names, as far as their names are known; relative ones stand below the step's folder.
+    fn files(&self, _scope: &Scope) -> Vec<FileUse> {
+        Vec::new()
+    }
+
     fn default_effect(&self) -> Effect;
 
     fn default_expect(&self) -> DefaultExpect {
@@ -94,6 +99,33 @@ pub enum DefaultExpect {
     Nothing,
     ExitZero,
     Status2xx,
+}
+
+/// A file that an action names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileUse {
+    Reads(String),
+    /// A word that is the name of a file, if there is one of that name.
+    MayRead(String),
+    Writes(String),
+}
+
+impl FileUse {
+    pub fn path(&self) -> &str {
+        match self {
+            FileUse::Reads(path) | FileUse::MayRead(path) | FileUse::Writes(path) => path,
+        }
+    }
+
+    /// The same below another folder.
+    pub fn below(self, folder: &str) -> FileUse {
+        let join = |path: String| std::path::Path::new(folder).join(path).to_string_lossy().into_owned();
+        match self {
+            FileUse::Reads(path) => FileUse::Reads(join(path)),
+            FileUse::MayRead(path) => FileUse::MayRead(join(path)),
+            FileUse::Writes(path) => FileUse::Writes(join(path)),
+        }
+    }
 }
 
 /// A step in words, for plans and questions.

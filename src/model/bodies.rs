@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Action, DefaultExpect, broken::ANY_OUTPUT};
+use super::{Action, DefaultExpect, FileUse, broken::ANY_OUTPUT};
 use crate::{
     event::Effect,
     port::Failure,
-    syntax::{Eval, Expr, Reference, Template, Truth},
+    syntax::{Eval, Expr, Reference, Rendered, Template, Truth},
     text::{Diagnostic, Span, Spanned, cut, did_you_mean},
     value::{Scope, Value, parse_duration},
 };
@@ -26,6 +26,18 @@ pub struct Body {
     pub env: Vec<(Spanned<String>, Template)>,
     pub cwd: Option<Template>,
     pub span: Span,
+}
+
+impl Body {
+    /// Files that it names, seen from the folder of the run; none as long as its own folder is not known.
+    pub fn files(&self, scope: &Scope) -> Vec<FileUse> {
+        let files = self.action.files(scope);
+        match self.cwd.as_ref().map(|cwd| cwd.render(scope, &[])) {
+            None => files,
+            Some(Ok(Rendered::Text(folder))) => files.into_iter().map(|file| file.below(&folder)).collect(),
+            Some(_) => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]

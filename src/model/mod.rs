@@ -15,7 +15,7 @@ mod registry;
 mod runbook;
 mod step;
 
-pub use action::{Action, Block, DefaultExpect, Outline, Resolution, Setting, Shown};
+pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Setting, Shown};
 pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };

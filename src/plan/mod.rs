@@ -1,7 +1,9 @@
 //! A runbook with its values: what would be done, in which order. Performs nothing.
 
+mod difference;
 mod inputs;
 mod made;
 
+pub use difference::{Difference, How, Side, StepDifference, difference};
 pub use inputs::{Given, InputProblem, Inputs, ValueSource, resolve, variable_for};
 pub use made::{Plan, cycle_problem};

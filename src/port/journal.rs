@@ -11,6 +11,11 @@ pub trait Journal {
     /// The masked output of one attempt. Nothing is created until something is written.
     fn output(&self, step: &StepId, attempt: u32) -> Result<Box<dyn OutputLog>, JournalError>;
 
+    /// The end of what an attempt of an earlier session wrote, as far as it is kept: evidence for whoever has to decide.
+    fn output_tail(&self, _step: &StepId, _attempt: u32) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Where supervisors keep lock and exit record of an attempt; none where nothing is kept.
     fn step_dir(&self) -> Option<std::path::PathBuf>;
 
@@ -21,6 +26,11 @@ pub trait Journal {
 /// Where masked output goes.
 pub trait OutputLog {
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// Hands everything written so far to the system: it outlives this program, though perhaps not the machine.
+    fn hand_over(&mut self) -> Result<(), JournalError> {
+        Ok(())
+    }
 
     /// Makes everything written so far durable and tells its length and digest.
     fn commit(&mut self) -> Result<OutputSummary, JournalError>;

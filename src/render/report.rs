@@ -30,7 +30,7 @@ pub(super) fn page(records: &[Record], state: &RunState, runbook: Option<&Runboo
     page.push(Line::of(format!("{title}: {}", standing(state).0)).heading(1));
     facts(header, records, state, &mut page);
     open(header, state, &mut page);
-    params(header, &mut page);
+    params(header, state, &mut page);
     let told = told(records);
     steps(state, runbook, &told, &mut page);
     questions(records, &mut page);
@@ -139,15 +139,18 @@ fn open(header: &RunStarted, state: &RunState, page: &mut Page) {
     page.code("bash", format!("runsheet resume {}", header.run));
 }
 
-fn params(header: &RunStarted, page: &mut Page) {
-    if !header.params.is_empty() {
+/// As they are now, if another plan has taken over since.
+fn params(header: &RunStarted, state: &RunState, page: &mut Page) {
+    let params = state.params().unwrap_or(&header.params);
+    let sources = state.param_sources().unwrap_or(&header.param_sources);
+    let secrets = state.plans.last().map_or(&header.secrets, |plan| &plan.secrets);
+    if !params.is_empty() {
         page.push(Line::of("Parameters").heading(2));
         let titles = ["Name", "Value", "From"].map(|title| Line::of(title).done()).to_vec();
-        let rows = header
-            .params
+        let rows = params
             .iter()
             .map(|(name, value)| {
-                let source = header.param_sources.get(name).map(json_text).unwrap_or_default();
+                let source = sources.get(name).map(json_text).unwrap_or_default();
                 vec![
                     Line::new().code(name).done(),
                     Line::new().code(shortened(&json_text(value))).done(),
@@ -157,11 +160,10 @@ fn params(header: &RunStarted, page: &mut Page) {
             .collect();
         page.push(Block::Table { header: titles, rows });
     }
-    if !header.secrets.is_empty() {
+    if !secrets.is_empty() {
         page.push(Line::of("Secrets were declared and are not on record:").paragraph());
         page.lines(
-            header
-                .secrets
+            secrets
                 .iter()
                 .map(|(name, place)| Line::new().code(name).text(format!(": {}", json_text(place))))
                 .collect(),
@@ -475,6 +477,22 @@ fn interruptions(records: &[Record], page: &mut Page) {
                 "{at}: the journal ended in the middle of a record; its {cut_bytes} bytes were cut off and saved as "
             ))
             .code(saved_as),
+            Event::PlanReplaced(plan) => {
+                let what = match plan.cause.as_str() {
+                    "runbook" => "from here on the run follows the runbook as it was by then",
+                    _ => "from here on the run follows the plan that this version made of the same runbook",
+                };
+                let line = Line::of(format!("{at}: {what} (plan {}, SHA-256 ", plan.number)).code(&plan.digest);
+                let line = line.text("), accepted by ").code(&plan.by);
+                match &plan.reason {
+                    Some(reason) => line.text(format!(", because: {reason}")),
+                    None => line,
+                }
+            }
+            Event::FilesNoted { files, by } => Line::of(format!("{at}: accepted as they were by then: "))
+                .codes(files.keys().map(String::as_str))
+                .text(", by ")
+                .code(by),
             Event::UndoStarted {} => Line::of(format!("{at}: the undo began")),
             _ => continue,
         });

@@ -113,6 +113,13 @@ fn in_words(event: &Event) -> Option<Line> {
         // Every piece of output has one.
         Event::OutputCommit { .. } => return None,
         Event::Recovered { .. } => Line::of("the journal was repaired after an interruption"),
+        Event::PlanReplaced(plan) => {
+            Line::of(format!("plan {} takes over, because of the {}, accepted by ", plan.number, plan.cause))
+                .code(&plan.by)
+        }
+        Event::FilesNoted { files, by } => {
+            Line::of("accepted as they are now: ").codes(files.keys().map(String::as_str)).text(", by ").code(by)
+        }
         Event::UndoStarted {} => Line::of("the undo began"),
         Event::RunPaused { reason } => Line::new().strong("paused").text(": ").code(head(reason)),
         Event::RunFinished { outcome, code, .. } => {

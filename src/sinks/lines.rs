@@ -267,6 +267,21 @@ impl Lines {
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
                 one_line(saved_as)
             ))],
+            Event::PlanReplaced(plan) => {
+                let what = match plan.cause.as_str() {
+                    "runbook" => "the run follows the runbook as it is now",
+                    _ => "the run follows the plan of this version of runsheet",
+                };
+                vec![self.yellow(&format!("! {what} (plan {}), accepted by {}", plan.number, one_line(&plan.by)))]
+            }
+            Event::FilesNoted { files, by } => {
+                let names: Vec<&str> = files.keys().map(String::as_str).collect();
+                vec![self.yellow(&format!(
+                    "! accepted as they are now, by {}: {}",
+                    one_line(by),
+                    one_line(&names.join(", "))
+                ))]
+            }
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
@@ -350,6 +365,8 @@ impl Lines {
             Event::QuestionAsked { .. }
             | Event::DaemonEnded { .. }
             | Event::Recovered { .. }
+            | Event::PlanReplaced(_)
+            | Event::FilesNoted { .. }
             | Event::UndoStarted {}
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => true,
@@ -472,6 +489,8 @@ impl Sink for Lines {
     fn progress(&self, progress: &Progress) {
         let mut state = self.state.borrow_mut();
         match progress {
+            Progress::Seat { step } if self.options.interactive => state.seat(step.is_some()),
+            Progress::Seat { .. } => {}
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { .. } if self.options.quiet => {}

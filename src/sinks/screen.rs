@@ -40,6 +40,8 @@ pub(super) struct Screen {
     talking: Option<Talking>,
     /// What it wrote while a question was open; the last of it.
     unsaid: Vec<u8>,
+    /// It has the terminal, and everything else waits.
+    seated: bool,
 }
 
 struct Talking {
@@ -65,6 +67,19 @@ impl Screen {
             held: None,
             talking: None,
             unsaid: Vec::new(),
+            seated: false,
+        }
+    }
+
+    /// A step has the terminal to itself from here on, or gives it back.
+    pub fn seat(&mut self, taken: bool) {
+        self.seated = taken;
+        if taken {
+            self.clear();
+            self.held.get_or_insert_default();
+        } else {
+            self.silence();
+            self.release();
         }
     }
 
@@ -105,7 +120,7 @@ impl Screen {
     }
 
     pub fn talk(&mut self, bytes: &[u8]) {
-        if self.held.is_some() {
+        if self.held.is_some() && !self.seated {
             self.unsaid.extend_from_slice(bytes);
             let over = self.unsaid.len().saturating_sub(UNSAID);
             self.unsaid.drain(..over);
@@ -145,6 +160,9 @@ impl Screen {
     }
 
     pub fn release(&mut self) {
+        if self.seated {
+            return;
+        }
         if let Some((mut lines, more)) = self.held.take() {
             if more > 0 {
                 lines.push(format!("  … {more} more lines are in the log"));

@@ -166,15 +166,12 @@ pub fn all() -> Vec<Case> {
     let case = Case::new;
     vec![
         case("linear", LINEAR),
-        case("linear", LINEAR).unattended(),
         case("linear", LINEAR).step_mode(),
         case("mixed", MIXED),
         case("mixed", MIXED).unattended(),
         case("secret", SECRET),
         case("retried", RETRIED),
         case("goes-on", GOES_ON),
-        case("goes-on", GOES_ON).unattended(),
-        case("stops", STOPS),
         case("stops", STOPS).unattended(),
         case("people", PEOPLE),
         case("people", PEOPLE).unattended(),

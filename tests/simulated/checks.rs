@@ -296,15 +296,17 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
     }
     let (mut end, mut whole) = (end.clone(), whole.clone());
     let last = case.runbook.finally.iter().map(|step| step.path.to_string());
-    let open: Vec<String> =
-        last.filter(|step| end.statuses.get(step).is_some_and(|status| *status == "unknown")).collect();
+    let is_open = |of: &End, step: &str| of.statuses.get(step).is_some_and(|status| *status == "unknown");
+    let open: Vec<String> = last.filter(|step| is_open(&end, step) || is_open(&whole, step)).collect();
     for step in &open {
         for end in [&mut end, &mut whole] {
             end.statuses.remove(step);
             end.effects.retain(|(of, _), _| of != step);
         }
     }
-    if !open.is_empty() && end.outcome == Outcome::Failed {
+    // What is open there makes a failure of a success; decided by a later session, it does not.
+    let either = |of: &End| matches!(of.outcome, Outcome::Succeeded | Outcome::Failed);
+    if !open.is_empty() && either(&end) && either(&whole) {
         (end.outcome, end.code) = (whole.outcome, whole.code);
     }
     end == whole

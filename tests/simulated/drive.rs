@@ -451,6 +451,7 @@ impl Program<'_> {
             cwd: "/work".into(),
             attended: self.case.attended,
             lock: plan.lock.clone(),
+            files: Default::default(),
         };
         let first = Record { seq: 1, time: began, elapsed_ms: 0, event: Event::RunStarted(Box::new(header)) };
         let first = redactor.record(first);

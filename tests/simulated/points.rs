@@ -135,7 +135,7 @@ fn goes_on(case: &Case, rig: &Rig, machine: &mut Machine, whole: Option<&End>) -
     to_the_end(case, rig, machine)?;
     over(case, machine, whole)?;
     // Each run looks much like the others when it is over.
-    if machine.sessions % 4 == 0 || machine.disk.changes() % 8 == 0 {
+    if machine.disk.changes().is_multiple_of(4) {
         closed_for_good(case, rig, machine)?;
     }
     Ok((first.changes, first.moments))
@@ -197,7 +197,7 @@ pub fn explore(case: &Case, rig: &Rig, deep: Deep, tally: &mut Tally) -> Result<
                 continue;
             }
             tally.distinct += 1;
-            let points = after(case, rig, &mut fallen, fall, &mut vec![(crash, fall)], &whole.end)?;
+            let points = after(case, rig, &mut fallen, fall, &[(crash, fall)], &whole.end)?;
             again(case, rig, &fallen, &mut vec![(crash, fall)], points, &whole.end, &mut counter, deep, tally)?;
         }
     }
@@ -223,10 +223,10 @@ fn after(
     rig: &Rig,
     machine: &mut Machine,
     fall: Fall,
-    path: &mut Vec<(Crash, Fall)>,
+    path: &[(Crash, Fall)],
     whole: &End,
 ) -> Result<(u64, u64), Broken> {
-    let _here = Here(case, path.clone());
+    let _here = Here(case, path.to_vec());
     machine.fall(fall);
     let holes = path.iter().any(|(_, fall)| leaves_holes(*fall));
     let verified = |()| {

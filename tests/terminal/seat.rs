@@ -112,6 +112,12 @@ impl<'b> Seat<'b> {
         self.wait()
     }
 
+    /// KILL, as a machine that runs out of memory does it.
+    pub fn killed(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Changes the size of the window.
     pub fn resizes(&mut self, rows: u16, columns: u16) -> &mut Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

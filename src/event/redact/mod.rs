@@ -187,7 +187,7 @@ impl Redactor {
     }
 
     fn event(&self, event: &mut Map<String, Json>) {
-        const OURS: [&str; 11] = [
+        const OURS: [&str; 13] = [
             "event",
             "kind",
             "status",
@@ -199,6 +199,8 @@ impl Redactor {
             "output_sha256",
             "sha256",
             "saved_as",
+            "runbook_files",
+            "files",
         ];
         const NAMES: [&str; 9] =
             ["step", "run", "runbook", "origin", "digest", "cwd", "withheld", "waiting_on", "probe"];

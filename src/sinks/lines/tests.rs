@@ -47,6 +47,7 @@ fn header() -> Event {
         cwd: "/work".into(),
         attended: true,
         lock: None,
+        files: Default::default(),
     }))
 }
 

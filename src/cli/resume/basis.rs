@@ -1,0 +1,185 @@
+//! A runbook with the values a run has on record: the frozen one, or the file as it is now. Asks only for what is not on
+//! record because it holds a secret.
+
+use std::rc::Rc;
+
+use crate::{
+    cli::{CliError, Context, error::code, inputs},
+    event::{RunStarted, RunState},
+    journal::Frozen,
+    kinds::registry,
+    model::{Names, Param, Runbook, load},
+    plan::{Given, Inputs, Plan, ValueSource, variable_for},
+    syntax::decode,
+    text::Source,
+    value::Value,
+};
+
+/// What a run goes on with.
+pub struct Basis {
+    pub source: Source,
+    pub runbook: Rc<Runbook>,
+    pub names: Rc<Names>,
+    pub plan: Plan,
+}
+
+impl Basis {
+    /// What the run follows so far.
+    pub fn frozen(
+        context: &Context,
+        header: &RunStarted,
+        state: &RunState,
+        frozen: &Frozen,
+        attended: bool,
+    ) -> Result<Basis, CliError> {
+        let wanted = format!("{}.yaml", header.runbook);
+        let found = frozen.files.iter().find(|(name, _)| *name == wanted);
+        let bytes = found
+            .map(|(_, bytes)| bytes.clone())
+            .ok_or_else(|| CliError::new(code::NOT_VERIFIED, format!("run {} has lost its runbook", header.run)))?;
+        let source =
+            decode(wanted, bytes).map_err(|(_, problem)| CliError::new(code::NOT_VERIFIED, problem.message))?;
+        let loaded = load(&header.runbook, &source, registry());
+        let Some(runbook) = loaded.runbook else {
+            return Err(CliError::invalid(&source, &loaded.problems, context.style()).hint(format!(
+                "the run began with runsheet {}, which took this file; go on with that version",
+                header.tool_version
+            )));
+        };
+        let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
+        let params = state.params().unwrap_or(&header.params);
+        let sources = state.param_sources().unwrap_or(&header.param_sources);
+        let mut given = Inputs::default();
+        let mut withheld = Vec::new();
+        for (name, param) in &runbook.params {
+            let Some(json) = params.get(name) else { continue };
+            let source = sources.get(name).and_then(|source| source.as_str());
+            if source == Some(inputs::WITHHELD) {
+                // Its place is kept: the order of the parameters is part of the plan.
+                given.values.insert(name.clone(), Given { value: None, source: ValueSource::Missing });
+                withheld.push(name.clone());
+                continue;
+            }
+            // Its type alone: what was typed met the pattern at the start, and the record says `42` for a typed `0042`.
+            let value = param
+                .ty
+                .read(&text_of(json))
+                .map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
+            given.set(name, value, source_named(source));
+        }
+        for name in &withheld {
+            give_again(&runbook, &mut given, name, attended)?;
+        }
+        let plan = Plan::make(Rc::clone(&runbook), Rc::clone(&names), given)
+            .map_err(|problems| CliError::invalid(&source, &problems, context.style()))?;
+        Ok(Basis { source, runbook, names, plan })
+    }
+
+    /// The file as it is now, with the values of this run. What has no value yet is still missing in the plan. `Err` says
+    /// why it can be no basis.
+    pub fn fresh(&self, bytes: Vec<u8>) -> Result<Basis, Vec<String>> {
+        let name = self.source.name().to_owned();
+        let source = decode(name, bytes).map_err(|(_, problem)| vec![problem.message])?;
+        let loaded = load(&self.runbook.name, &source, registry());
+        let Some(runbook) = loaded.runbook else {
+            let errors = loaded.problems.iter().filter(|problem| problem.is_error());
+            let drawn = errors.map(|problem| {
+                let at = source.position(problem.span.start);
+                format!("line {}: {}", at.line, problem.message)
+            });
+            return Err(drawn.collect());
+        };
+        let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
+        let mut given = Inputs::default();
+        let mut wrong = Vec::new();
+        for (name, param) in &runbook.params {
+            let value = match self.plan.inputs.values.get(name) {
+                Some(Given { value: Some(value), source }) => match self.keeps(name, param, value) {
+                    Ok(value) => Given { value: Some(value), source: *source },
+                    Err(why) => {
+                        wrong.push(format!("parameter `{name}` is {value} in this run: {why}"));
+                        continue;
+                    }
+                },
+                _ => match new_value(name, param) {
+                    Ok(given) => given,
+                    Err(why) => {
+                        wrong.push(why);
+                        continue;
+                    }
+                },
+            };
+            given.values.insert(name.clone(), value);
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let made = Plan::make(Rc::clone(&runbook), Rc::clone(&names), given);
+        let plan = made.map_err(|problems| problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>())?;
+        Ok(Basis { source, runbook, names, plan })
+    }
+
+    /// The same with what was missing asked for.
+    pub fn complete(self, context: &Context) -> Result<Basis, CliError> {
+        let mut given = self.plan.inputs.clone();
+        inputs::ask_params(&self.runbook, &mut given)?;
+        let plan = Plan::make(Rc::clone(&self.runbook), Rc::clone(&self.names), given)
+            .map_err(|problems| CliError::invalid(&self.source, &problems, context.style()))?;
+        Ok(Basis { plan, ..self })
+    }
+
+    /// A value of this run where the parameter may be declared in another way now.
+    fn keeps(&self, name: &str, param: &Param, value: &Value) -> Result<Value, String> {
+        let declared =
+            |param: &Param| (param.ty, param.choices.clone(), param.pattern.as_ref().map(|(text, _)| text.clone()));
+        match self.runbook.params.get(name) {
+            // What was typed met the pattern at the start; the record may say it in another way.
+            Some(before) if declared(before) == declared(param) => Ok(value.clone()),
+            _ => param.read(&text_of(&value.to_json())),
+        }
+    }
+}
+
+fn text_of(json: &serde_json::Value) -> String {
+    json.as_str().map_or_else(|| json.to_string(), str::to_owned)
+}
+
+fn source_named(source: Option<&str>) -> ValueSource {
+    match source {
+        Some("params-file") => ValueSource::File,
+        Some("default") => ValueSource::Default,
+        Some("environment") => ValueSource::Environment,
+        Some("prompt") => ValueSource::Prompt,
+        _ => ValueSource::Flag,
+    }
+}
+
+/// For a parameter that this run has never had.
+fn new_value(name: &str, param: &Param) -> Result<Given, String> {
+    let variable = variable_for(name);
+    if let Some(text) = Context::variable(&variable) {
+        let value = param.read(&text).map_err(|why| format!("parameter `{name}` ({variable}): {why}"))?;
+        return Ok(Given { value: Some(value), source: ValueSource::Environment });
+    }
+    Ok(match &param.default {
+        Some(value) => Given { value: Some(value.clone()), source: ValueSource::Default },
+        None => Given { value: None, source: ValueSource::Missing },
+    })
+}
+
+/// A parameter that held a secret is not on record; a mask must never take its place.
+fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool) -> Result<(), CliError> {
+    let Some(param) = runbook.params.get(name) else { return Ok(()) };
+    let variable = variable_for(name);
+    if let Some(text) = Context::variable(&variable) {
+        let value =
+            param.read(&text).map_err(|why| CliError::usage(format!("parameter `{name}` ({variable}): {why}")))?;
+        given.set(name, value, ValueSource::Environment);
+        return Ok(());
+    }
+    if !attended {
+        let message = format!("parameter `{name}` held a secret and is not on record");
+        return Err(CliError::new(code::REQUIREMENT, message).hint(format!("give it again in {variable}")));
+    }
+    inputs::ask_params(runbook, given)
+}
