@@ -44,14 +44,15 @@ impl Engine<'_> {
     /// None: it goes on.
     async fn settle_daemon(&self, daemon: &Daemon, end_it: bool, cancel: &Cancel) -> Option<DaemonEnd> {
         let Some(dir) = self.journal.step_dir() else { return Some(DaemonEnd::Gone) };
-        if !runs(&self.world.left_behind(&dir, &daemon.step, daemon.attempt)) {
-            return Some(DaemonEnd::Gone);
+        let left = self.world.left_behind(&dir, &daemon.step, daemon.attempt);
+        if !runs(&left) {
+            return Some(ended(&left, DaemonEnd::Gone));
         }
         if !end_it {
             return None;
         }
         let left = self.world.settle_left_behind(&dir, &daemon.step, daemon.attempt, true, cancel).await;
-        Some(if runs(&left) { DaemonEnd::StillThere } else { DaemonEnd::Ended })
+        Some(if runs(&left) { DaemonEnd::StillThere } else { ended(&left, DaemonEnd::Ended) })
     }
 
     /// What an attempt left running and goes on: a step that failed has nothing to offer to those after it.
@@ -69,12 +70,20 @@ impl Engine<'_> {
         let Some(dir) = self.journal.step_dir() else { return Vec::new() };
         let left = self.world.settle_left_behind(&dir, &step.path, attempt, true, &Cancel::new()).await;
         let named = report.left.join(", ");
-        if runs(&left) {
+        if runs(&left) || ended(&left, DaemonEnd::Ended) == DaemonEnd::Lost {
             notes.push(format!("left running, and could not be ended: {named}"));
             return report.left.clone();
         }
         notes.push(format!("left running, and ended because the step failed: {named}"));
         Vec::new()
+    }
+}
+
+/// Only a supervisor that saw the last of them end says so.
+fn ended(left: &LeftBehind, how: DaemonEnd) -> DaemonEnd {
+    match left {
+        LeftBehind::Ended(record) if record.left_ended => how,
+        _ => DaemonEnd::Lost,
     }
 }
 

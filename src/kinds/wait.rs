@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{limited::Limited, report::not_run};
+use super::{
+    limited::Limited,
+    report::{not_run, prefixed},
+};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
@@ -566,16 +569,6 @@ impl Task for PollTask {
 /// The last report as its look saw it, before it was marked as failed.
 fn report_as_seen(report: &StepReport) -> StepReport {
     StepReport { status: if report.result.is_some() { StepStatus::Succeeded } else { report.status }, ..report.clone() }
-}
-
-fn prefixed(prefix: &str, failure: Failure) -> Failure {
-    match failure.at {
-        Some(mut diagnostic) => {
-            diagnostic.message = format!("{prefix}: {}", diagnostic.message);
-            Failure::drawn(*diagnostic)
-        }
-        None => Failure::plain(format!("{prefix}: {}", failure.message)),
-    }
 }
 
 impl PollTask {
