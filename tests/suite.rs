@@ -17,6 +17,7 @@ mod killed;
 mod lab;
 mod language;
 mod library;
+mod limits;
 mod locked;
 mod masking;
 mod plan;

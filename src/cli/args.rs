@@ -146,7 +146,7 @@ pub struct Inputs {
     /// Name or path of a runbook
     #[arg(value_name = "NAME|PATH")]
     pub runbook: String,
-    /// A parameter's value; may be given more than once
+    /// A parameter's value; of a list `a,b` or JSON. May be given more than once
     #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", action = ArgAction::Append)]
     pub params: Vec<String>,
     /// A YAML map from parameter to value; what --param says is stronger
@@ -161,6 +161,9 @@ pub struct Plan {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+    /// Show the parameters alone: what each takes, and what each source says of it
+    #[arg(long)]
+    pub explain_params: bool,
 }
 
 #[derive(clap::Args)]

@@ -10,41 +10,64 @@ use crate::{
     event::Redactor,
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
-    plan::{Inputs, Plan, ValueSource, resolve, variable_for},
+    plan::{InputProblem, Inputs, Plan, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
-    syntax::{NodeKind, Rendered},
-    value::Secret,
+    syntax::{Node, NodeKind, Rendered},
+    value::{Secret, Shape, Type, Written},
 };
 
 /// The source of a parameter on record that holds a secret: whoever goes on with the run gives it again.
 pub const WITHHELD: &str = "withheld";
 
-/// `--param name=value` as a map; the last of a name wins, as on any command line.
-pub fn flags(params: &[String]) -> Result<IndexMap<String, String>, CliError> {
-    let mut given = IndexMap::new();
+/// `--param name=value` as a map from name to each value in turn.
+pub fn flags(params: &[String]) -> Result<IndexMap<String, Vec<String>>, CliError> {
+    let mut given: IndexMap<String, Vec<String>> = IndexMap::new();
     for param in params {
         let Some((name, value)) = param.split_once('=') else {
             return Err(CliError::usage(format!("`--param {param}` has no value")).hint("write --param name=value"));
         };
-        given.insert(name.trim().to_owned(), value.to_owned());
+        given.entry(name.trim().to_owned()).or_default().push(value.to_owned());
     }
     Ok(given)
 }
 
 /// A map from parameter to value, each value as it is written.
-fn read_params(path: &Path) -> Result<IndexMap<String, String>, CliError> {
+fn read_params(path: &Path) -> Result<IndexMap<String, Written>, CliError> {
+    let scalar = |node: &Node| match &node.kind {
+        NodeKind::Text(text) | NodeKind::Plain(_, text) => Some(text.text.clone()),
+        _ => None,
+    };
     session::read_map(path, "parameters", "parameter to value", |value| match &value.kind {
-        NodeKind::Text(text) | NodeKind::Plain(_, text) => Ok(text.text.clone()),
-        _ => Err("a text, a number or a boolean"),
+        NodeKind::List(items) => {
+            let items: Option<Vec<String>> = items.iter().map(scalar).collect();
+            items.map(Written::List).ok_or("a list of texts, numbers or booleans")
+        }
+        _ => scalar(value).map(Written::Text).ok_or("a text, a number, a boolean or a list of them"),
     })
+}
+
+/// What flags and a file say, as it is written.
+pub struct Told {
+    pub flags: IndexMap<String, Vec<String>>,
+    pub file: IndexMap<String, Written>,
+}
+
+pub fn told(given: &super::args::Inputs) -> Result<Told, CliError> {
+    let file = given.params_file.as_deref().map(read_params).transpose()?.unwrap_or_default();
+    Ok(Told { flags: flags(&given.params)?, file })
 }
 
 /// Everything that can be known without asking; bad values are an error.
 pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, CliError> {
-    let file = given.params_file.as_deref().map(read_params).transpose()?.unwrap_or_default();
-    let (inputs, problems) = resolve(runbook, &flags(&given.params)?, &file, &Context::variable);
+    let told = told(given)?;
+    let (inputs, problems) = resolve(runbook, &told.flags, &told.file, &Context::variable);
+    refuse_bad(&problems)?;
+    Ok(inputs)
+}
+
+pub fn refuse_bad(problems: &[InputProblem]) -> Result<(), CliError> {
     if problems.is_empty() {
-        return Ok(inputs);
+        return Ok(());
     }
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Err(CliError::usage(lines.join("\nrunsheet: ")))
@@ -58,20 +81,33 @@ pub fn ask_params(runbook: &Runbook, inputs: &mut Inputs) -> Result<(), CliError
     }
     for name in inputs.missing() {
         let Some(param) = runbook.params.get(&name) else { continue };
-        let example = param.example.as_ref().map(|example| format!("such as {example}"));
-        let help: Vec<&str> = param.help.as_deref().into_iter().chain(example.as_deref()).collect();
+        let example = param.example.as_ref().map(|example| format!("such as {}", param.written(example)));
+        let limits = expected(&param.shape);
+        let help: Vec<&str> = [&param.help, &limits, &example].into_iter().filter_map(|part| part.as_deref()).collect();
         let help = help.join("; ");
         let prompt = ParamPrompt {
             label: param.prompt.as_deref().unwrap_or(&name),
             help: (!help.is_empty()).then_some(help.as_str()),
-            choices: &param.choices,
+            choices: &param.shape.choices,
         };
-        let text = ask_param(&prompt, &|text| param.read(text).map(|_| ()))
+        let text = ask_param(&prompt, &|text| param.read_text(text).map(|_| ()))
             .map_err(|why| CliError::new(code::DECLINED, format!("parameter `{name}` was not given: {why}")))?;
-        let value = param.read(&text).map_err(CliError::usage)?;
+        let value = param.read_text(&text).map_err(CliError::usage)?;
         inputs.set(&name, value, ValueSource::Prompt);
     }
     Ok(())
+}
+
+/// What a person has to know of a value before typing it, beyond its label.
+fn expected(shape: &Shape) -> Option<String> {
+    let commas = "several with commas between them";
+    match shape.ty {
+        Type::List => Some(format!("{}, {commas}", shape.describe())),
+        // These are chosen from.
+        _ if !shape.choices.is_empty() => None,
+        _ if shape.limits().is_empty() => None,
+        _ => Some(shape.describe()),
+    }
 }
 
 /// Nobody can be asked: what is missing is an error that says how to give it.
@@ -89,8 +125,9 @@ fn missing_lines(runbook: &Runbook, missing: &[String]) -> Vec<String> {
     missing
         .iter()
         .map(|name| {
-            let example = runbook.params.get(name).and_then(|param| param.example.as_ref());
-            let example = example.map_or_else(|| "VALUE".into(), ToString::to_string);
+            let param = runbook.params.get(name);
+            let example = param.and_then(|param| Some(param.written(param.example.as_ref()?)));
+            let example = example.unwrap_or_else(|| "VALUE".into());
             format!("parameter `{name}` has no value; give it with --param {name}={example} or {}", variable_for(name))
         })
         .collect()

@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod env;
 mod error;
+mod explain;
 mod files;
 mod history;
 mod inputs;

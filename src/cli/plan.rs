@@ -23,6 +23,9 @@ use crate::{
 };
 
 pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
+    if flags.explain_params {
+        return super::explain::params(context, &flags.inputs, flags.json);
+    }
     show(context, &flags.inputs, flags.json)
 }
 

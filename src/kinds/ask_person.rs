@@ -6,7 +6,7 @@ use crate::{
     port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::{Diagnostic, Spanned},
-    value::{Scope, Type},
+    value::Scope,
 };
 
 pub const CONFIRM: Kind = Kind {
@@ -237,7 +237,7 @@ impl Action for Manual {
             detail.push_str(&format!("\nopen {}", open.show(scope, &[])));
         }
         for (name, param) in &self.evidence {
-            detail.push_str(&format!("\nevidence {} ({})", name.value, param.ty.name()));
+            detail.push_str(&format!("\nevidence {} ({})", name.value, param.shape.ty.name()));
         }
         Shown { headline: message.lines().next().unwrap_or("").to_owned(), detail, values: Vec::new() }
     }
@@ -248,7 +248,8 @@ impl Action for Manual {
             blocks.push(Block::Field { label: "Open", text: open.source().to_owned() });
         }
         for (name, param) in &self.evidence {
-            blocks.push(Block::Field { label: "Evidence", text: format!("{} ({})", name.value, param.ty.name()) });
+            blocks
+                .push(Block::Field { label: "Evidence", text: format!("{} ({})", name.value, param.shape.ty.name()) });
         }
         Outline { verb: "Do by hand".into(), blocks }
     }
@@ -268,10 +269,8 @@ impl Action for Manual {
             .iter()
             .map(|(name, param)| Evidence {
                 name: name.value.clone(),
-                ty: param.ty,
                 prompt: param.prompt.clone().unwrap_or_else(|| name.value.clone()),
-                choices: param.choices.clone(),
-                pattern: param.pattern.as_ref().map(|(_, pattern)| pattern.clone()),
+                shape: param.shape.clone(),
             })
             .collect();
         Ok(Resolution::Task(Box::new(ManualTask { message, open, evidence })))
@@ -325,12 +324,16 @@ impl Task for ManualTask {
                         let Some(value) = answer.values.get(&evidence.name) else {
                             return Err(StepError::Paused(format!("the evidence `{}` is missing", evidence.name)));
                         };
-                        let text = value.to_string();
-                        let fits = evidence.pattern.as_ref().is_none_or(|pattern| pattern.is_match(&text))
-                            && (evidence.ty != Type::Enum || evidence.choices.contains(&text))
-                            && evidence.ty.read(&text).is_ok();
-                        if !fits {
-                            return Err(StepError::Paused(format!("`{text}` will not do as `{}`", evidence.name)));
+                        // Whoever answered has read it as what it must be; no operator's word is taken for that.
+                        if let Err(why) = evidence
+                            .shape
+                            .read_recorded(&value.to_json())
+                            .and_then(|value| evidence.shape.check(&value))
+                        {
+                            return Err(StepError::Paused(format!(
+                                "the evidence `{}` will not do: {why}",
+                                evidence.name
+                            )));
                         }
                     }
                     Ok(StepReport { values: answer.values, ..StepReport::of(StepStatus::Succeeded) })

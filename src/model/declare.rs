@@ -2,11 +2,14 @@
 //!
 //! A declaration with a mistake in it still declares its name: the mistake is told once, and not again at every use.
 
-use super::{Lowering, Names, Param, Requires, SecretPlace, SecretSpec};
+use super::{
+    Lowering, Names, Param, Requires, SecretPlace, SecretSpec,
+    shapes::{Part, read_as},
+};
 use crate::{
-    syntax::{Foreign, Given, NodeKind, Problems, Template, Text, not_yet},
+    syntax::{Foreign, Given, Problems, Template, Text},
     text::{Diagnostic, Span, Spanned},
-    value::{Type, Value},
+    value::{Shape, Type},
 };
 
 const PARAM: [&str; 12] = [
@@ -23,7 +26,6 @@ const PARAM: [&str; 12] = [
     "max_length",
     "items",
 ];
-const PARAM_LATER: [&str; 5] = ["min", "max", "min_length", "max_length", "items"];
 /// Words of other tools.
 const PARAM_FOREIGN: [Foreign; 6] = [
     ("description", "help", true),
@@ -33,7 +35,6 @@ const PARAM_FOREIGN: [Foreign; 6] = [
     ("values", "choices", true),
     ("label", "prompt", true),
 ];
-const TYPE_LATER: [&str; 3] = ["number", "list", "secret"];
 const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
 
 impl Lowering {
@@ -41,79 +42,26 @@ impl Lowering {
     pub fn param(&self, name: &Text, given: &Given<'_>) -> Param {
         let mut param = Param {
             name: name.text.clone(),
-            ty: Type::String,
-            pattern: None,
-            choices: Vec::new(),
+            shape: Shape::of(Type::String),
             default: None,
             prompt: None,
             help: None,
             example: None,
             span: name.span,
         };
-        let problems = given.problems();
         let what = format!("parameter `{}`", name.text);
         let Some(fields) = given.clone().like("{type: string}").fields(&what) else { return param };
         let mut fields = fields.closed(PARAM).foreign(&PARAM_FOREIGN);
-        let ty = fields.need("type").and_then(|given| param_type(&given));
-        let pattern = fields.get("pattern");
-        let choices = fields.get("choices");
-        let choices_at = fields.key_span("choices");
+        let shape = self.shape(&mut fields, &what, Part::Whole);
         let default = fields.get("default");
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         param.prompt = fields.get("prompt").and_then(trimmed);
         param.help = fields.get("help").and_then(trimmed);
         let example = fields.get("example");
-        for later in PARAM_LATER {
-            fields.not_yet(later, &format!("`{later}`"));
-        }
-        param.pattern = pattern.as_ref().and_then(pattern_of);
-        // Where the type cannot be read, nothing can be said about values.
-        let mut readable = ty.is_some() && pattern.is_some() == param.pattern.is_some();
-        param.ty = ty.unwrap_or(Type::String);
-        match (&choices, ty) {
-            (Some(given), None | Some(Type::Enum)) => {
-                let items = given.list();
-                if items.as_ref().is_some_and(Vec::is_empty) {
-                    let _: Option<()> = given.report("wrong-value", "`choices` is empty; an enum needs some", None);
-                }
-                readable &= items.as_ref().is_some_and(|items| !items.is_empty());
-                for item in items.unwrap_or_default() {
-                    let Some(choice) = item.text_or_number() else {
-                        readable = false;
-                        continue;
-                    };
-                    if param.choices.contains(&choice.text) {
-                        let message = format!("`{}` is among the choices already", choice.text);
-                        let _: Option<()> = item.report("wrong-value", message, Some("remove one of them".into()));
-                    }
-                    param.choices.push(choice.text.clone());
-                }
-            }
-            (Some(_), Some(ty)) => {
-                let message = format!("`choices` go with `type: enum`, and this is `type: {}`", ty.name());
-                problems.push(
-                    Diagnostic::error("conflict", choices_at.unwrap_or(name.span), message)
-                        .hint("write `type: enum`, or remove the choices"),
-                );
-            }
-            (None, Some(Type::Enum)) => {
-                readable = false;
-                if !fields.has_slip_of(&["choices"]) {
-                    problems.push(
-                        Diagnostic::error(
-                            "missing-key",
-                            Span::at(given.span().start),
-                            format!("missing `choices` in {what}"),
-                        )
-                        .label("an enum needs them")
-                        .hint("choices: [one, other]"),
-                    );
-                }
-            }
-            (None, _) => {}
-        }
         fields.finish();
-        if readable {
+        param.shape = shape.shape;
+        // Where the shape cannot be read, nothing can be said about values.
+        if shape.readable {
             param.example = example.and_then(|given| read_as(&param, &given, "example"));
             param.default = default.and_then(|given| read_as(&param, &given, "default"));
         }
@@ -195,58 +143,6 @@ impl Lowering {
         let env = words(fields.get("env"));
         fields.finish();
         Requires { tools, env }
-    }
-}
-
-fn param_type(given: &Given<'_>) -> Option<Type> {
-    if let NodeKind::Text(text) = &given.node().kind
-        && TYPE_LATER.contains(&text.text.as_str())
-    {
-        let message = format!("parameters of type `{}` are not supported yet", text.text);
-        given.problems().push(not_yet(given.span(), message));
-        return None;
-    }
-    given.one_of(&Type::ALL)
-}
-
-fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
-    let written = given.text()?;
-    match Param::anchored(&written.text) {
-        Ok(regex) => Some((written.text.clone(), regex)),
-        Err(error) => {
-            let why = error.to_string();
-            let why = why.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-            given.problems().push(
-                Diagnostic::error("bad-pattern", given.span(), format!("this pattern cannot be read: {why}"))
-                    .label("expected a regular expression"),
-            );
-            None
-        }
-    }
-}
-
-/// A default or an example, read as its parameter would be.
-fn read_as(param: &Param, given: &Given<'_>, field: &str) -> Option<Value> {
-    let text = given.text_or_number()?;
-    match param.read(&text.text) {
-        Ok(value) => Some(value),
-        Err(why) => {
-            // What to do stands behind the semicolon, where there is anything.
-            let (why, hint) = match why.split_once("; ") {
-                Some((why, hint)) => (why, Some(hint.to_owned())),
-                None => (why.as_str(), None),
-            };
-            given.problems().push(
-                Diagnostic::error(
-                    "wrong-value",
-                    given.span(),
-                    format!("`{field}` of parameter `{}`: {why}", param.name),
-                )
-                .label(format!("does not fit `type: {}`", param.ty.name()).replace("`type: string`", "the pattern"))
-                .hint_opt(hint),
-            );
-            None
-        }
     }
 }
 

@@ -234,13 +234,13 @@ pub fn body_references(body: &super::Body, names: &Names) -> Vec<Reference> {
     all
 }
 
-/// All combinations of the enums and booleans that conditional edges depend on, up to `limit`.
+/// All combinations of the booleans and the parameters with choices that conditional edges depend on, up to `limit`.
 pub fn combinations(steps: &[Step], params: &IndexMap<String, Param>, limit: usize) -> Vec<Scope> {
     let mut used: Vec<&Param> = Vec::new();
     for need in steps.iter().flat_map(|step| step.needs.iter().flatten()) {
         for reference in need.when.iter().flat_map(|when| when.references()) {
             if let Some(param) = params.get(&reference.name)
-                && matches!(param.ty, Type::Enum | Type::Boolean)
+                && (param.shape.ty == Type::Boolean || !param.shape.choices.is_empty())
                 && !used.iter().any(|known| known.name == param.name)
             {
                 used.push(param);
@@ -254,9 +254,9 @@ pub fn combinations(steps: &[Step], params: &IndexMap<String, Param>, limit: usi
     }
     let mut scopes = vec![base];
     for param in used {
-        let values: Vec<Value> = match param.ty {
+        let values: Vec<Value> = match param.shape.ty {
             Type::Boolean => vec![Value::Bool(false), Value::Bool(true)],
-            _ => param.choices.iter().map(Value::text).collect(),
+            ty => param.shape.choices.iter().filter_map(|choice| ty.read(choice).ok()).collect(),
         };
         if scopes.len() * values.len() > limit {
             break;

@@ -1,20 +1,16 @@
 //! Parameters and secrets as declared. Knows nothing of where a run gets their values.
 
-use regex::Regex;
-
 use crate::{
     syntax::Template,
     text::Span,
-    value::{Type, Value},
+    value::{Shape, Value, Written},
 };
 
 #[derive(Debug)]
 pub struct Param {
     pub name: String,
-    pub ty: Type,
-    /// As written, and anchored to the whole value.
-    pub pattern: Option<(String, Regex)>,
-    pub choices: Vec<String>,
+    /// What its value must be.
+    pub shape: Shape,
     pub default: Option<Value>,
     pub prompt: Option<String>,
     pub help: Option<String>,
@@ -24,26 +20,27 @@ pub struct Param {
 }
 
 impl Param {
-    /// Text, as a person or a command line gives it, as a value of this parameter; the error says what would do.
-    pub fn read(&self, text: &str) -> Result<Value, String> {
-        let value = self.ty.read(text)?;
-        if self.ty == Type::Enum && !self.choices.iter().any(|choice| choice == text) {
-            let near = crate::text::nearest(text, self.choices.iter().map(String::as_str));
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            return Err(format!("`{text}` is none of {}{hint}", self.choices.join(", ")));
-        }
-        if let Some((written, pattern)) = &self.pattern
-            && !pattern.is_match(text)
-        {
-            let example = self.example.as_ref().map(|value| format!(", such as {value}")).unwrap_or_default();
-            return Err(format!("`{text}` does not match {written}{example}"));
-        }
-        Ok(value)
+    /// What was given, as a value of this parameter; the error says what would do.
+    pub fn read(&self, written: &Written) -> Result<Value, String> {
+        self.shape.read(written).map_err(|why| self.with_example(why))
     }
 
-    /// A pattern that must match the whole value.
-    pub fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-        Regex::new(&format!(r"\A(?:{pattern})\z"))
+    /// As [`Param::read`], of a text, as a person or a command line gives it.
+    pub fn read_text(&self, text: &str) -> Result<Value, String> {
+        self.shape.read_text(text).map_err(|why| self.with_example(why))
+    }
+
+    /// A value as it can be given on a command line.
+    pub fn written(&self, value: &Value) -> String {
+        self.shape.written(value)
+    }
+
+    /// A pattern alone does not tell people what to write.
+    fn with_example(&self, why: String) -> String {
+        match &self.example {
+            Some(example) if why.contains(" does not match ") => format!("{why}, such as {}", self.written(example)),
+            _ => why,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod lower;
 mod names;
 mod registry;
 mod runbook;
+mod shapes;
 mod step;
 
 pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Setting, Shown};

@@ -24,44 +24,27 @@ fn read_evidence(evidence: &Evidence, text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Err("a value is needed".into());
     }
-    let value = match evidence.ty {
-        Type::String | Type::Enum => evidence.ty.read(text)?,
-        _ => evidence.ty.read(text.trim())?,
-    };
-    if !evidence.choices.is_empty() && !evidence.choices.iter().any(|choice| choice == text) {
-        return Err(format!("`{text}` is none of {}", evidence.choices.join(", ")));
-    }
-    if let Some(pattern) = &evidence.pattern
-        && !matches_whole(pattern, text)
-    {
-        return Err(format!("`{text}` does not match {pattern}"));
-    }
-    Ok(value)
-}
-
-fn matches_whole(pattern: &regex::Regex, text: &str) -> bool {
-    // The first match of `a|ab` in `ab` is not the whole of it, though the pattern can match the whole. The line feed
-    // ends a comment that a verbose pattern may end in.
-    let whole = regex::Regex::new(&format!("\\A(?:{pattern})\\z"))
-        .or_else(|_| regex::Regex::new(&format!("\\A(?:{pattern}\n)\\z")));
-    match whole {
-        Ok(whole) => whole.is_match(text),
-        Err(_) => pattern.find(text).is_some_and(|found| found.range() == (0..text.len())),
+    match evidence.shape.ty {
+        Type::String | Type::Enum => evidence.shape.read_text(text),
+        _ => evidence.shape.read_text(text.trim()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Shape;
 
     #[test]
     fn evidence_is_checked_against_type_choices_and_pattern() {
         let evidence = |ty, choices: &[&str], pattern: Option<&str>| Evidence {
             name: "build".into(),
-            ty,
             prompt: "Build".into(),
-            choices: choices.iter().map(|c| (*c).into()).collect(),
-            pattern: pattern.map(|p| regex::Regex::new(p).unwrap()),
+            shape: Shape {
+                choices: choices.iter().map(|c| (*c).into()).collect(),
+                pattern: pattern.map(|p| (p.to_owned(), Shape::anchored(p).unwrap())),
+                ..Shape::of(ty)
+            },
         };
         let read = |ty, choices: &[&str], pattern, text| read_evidence(&evidence(ty, choices, pattern), text);
         assert_eq!(read(Type::Integer, &[], None, " 7 "), Ok(Value::Int(7)));

@@ -222,7 +222,7 @@ impl Screen<'_> {
             for wanted in evidence {
                 let prompt = Field {
                     label: if wanted.prompt.is_empty() { &wanted.name } else { &wanted.prompt },
-                    choices: &wanted.choices,
+                    choices: &wanted.shape.choices,
                 };
                 let value = RefCell::new(None);
                 let check = |text: &str| {

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::{
         event::StepId,
-        value::{Type, Value},
+        value::{Shape, Type, Value},
     };
 
     const REFUSED: &str = "nobody: the answer given for a/b does not do: ";
@@ -279,13 +279,7 @@ mod tests {
     fn manual_steps_take_done_or_their_evidence() {
         let kind = || QuestionKind::Manual {
             open: None,
-            evidence: vec![Evidence {
-                name: "build".into(),
-                ty: Type::Integer,
-                prompt: String::new(),
-                choices: Vec::new(),
-                pattern: None,
-            }],
+            evidence: vec![Evidence { name: "build".into(), prompt: String::new(), shape: Shape::of(Type::Integer) }],
         };
         let bare = || QuestionKind::Manual { open: None, evidence: Vec::new() };
         assert_eq!(ask(false, word("done"), bare()), "done");

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use crate::{
     model::{Param, Runbook},
     text::nearest,
-    value::Value,
+    value::{Type, Value, Written},
 };
 
 /// Where a value came from, strongest first.
@@ -32,6 +32,16 @@ impl ValueSource {
             ValueSource::Prompt => "prompt",
             ValueSource::Example => "example",
             ValueSource::Missing => "missing",
+        }
+    }
+
+    /// Where somebody wrote a value for this parameter.
+    fn place(self, name: &str) -> String {
+        match self {
+            ValueSource::Environment => variable_for(name),
+            ValueSource::File => "--params-file".into(),
+            ValueSource::Flag => "--param".into(),
+            other => other.name().into(),
         }
     }
 }
@@ -74,11 +84,69 @@ pub fn variable_for(name: &str) -> String {
     format!("RUNSHEET_PARAM_{}", name.to_ascii_uppercase())
 }
 
+/// What was written for a parameter, strongest first; `Err` says why it cannot be taken.
+fn written(
+    param: &Param,
+    flags: &IndexMap<String, Vec<String>>,
+    file: &IndexMap<String, Written>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(ValueSource, Result<Written, String>)> {
+    let name = param.name.as_str();
+    let mut all = Vec::new();
+    match flags.get(name).map(Vec::as_slice) {
+        // Whoever writes one item after the other does not mean the last one alone.
+        Some(texts @ [_, _, ..]) if param.shape.ty == Type::List => {
+            let why =
+                format!("a list is given {} times; give it once, with commas: {name}={}", texts.len(), texts.join(","));
+            all.push((ValueSource::Flag, Err(why)));
+        }
+        Some([.., last]) => all.push((ValueSource::Flag, Ok(Written::Text(last.clone())))),
+        Some([]) | None => {}
+    }
+    all.extend(file.get(name).map(|given| (ValueSource::File, Ok(given.clone()))));
+    all.extend(variable(&variable_for(name)).map(|text| (ValueSource::Environment, Ok(Written::Text(text)))));
+    all
+}
+
+/// What one source says of a parameter.
+#[derive(Clone, Debug)]
+pub struct Said {
+    pub source: ValueSource,
+    /// Where it stands, such as `RUNSHEET_PARAM_VERSION`.
+    pub place: String,
+    /// `None` where it says nothing, `Err` where what it says cannot be taken.
+    pub value: Option<Result<Value, String>>,
+}
+
+/// What each source says of a parameter, strongest first; those that are silent, too.
+pub fn explain(
+    param: &Param,
+    flags: &IndexMap<String, Vec<String>>,
+    file: &IndexMap<String, Written>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Vec<Said> {
+    let mut given = written(param, flags, file, variable);
+    [ValueSource::Flag, ValueSource::File, ValueSource::Environment, ValueSource::Default, ValueSource::Example]
+        .into_iter()
+        .map(|source| {
+            let value = match source {
+                ValueSource::Default => param.default.clone().map(Ok),
+                ValueSource::Example => param.example.clone().map(Ok),
+                _ => given
+                    .iter()
+                    .position(|(of, _)| *of == source)
+                    .map(|at| given.swap_remove(at).1.and_then(|written| param.read(&written))),
+            };
+            Said { source, place: source.place(&param.name), value }
+        })
+        .collect()
+}
+
 /// Takes flags, then a file of values, then the environment, then defaults.
 pub fn resolve(
     runbook: &Runbook,
-    flags: &IndexMap<String, String>,
-    file: &IndexMap<String, String>,
+    flags: &IndexMap<String, Vec<String>>,
+    file: &IndexMap<String, Written>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> (Inputs, Vec<InputProblem>) {
     let mut problems = Vec::new();
@@ -90,19 +158,11 @@ pub fn resolve(
     }
     let mut inputs = Inputs::default();
     for (name, param) in &runbook.params {
-        let from_environment = || variable(&variable_for(name)).map(|text| (text, ValueSource::Environment));
-        let from_flag = flags.get(name).map(|text| (text.clone(), ValueSource::Flag));
-        let from_file = || file.get(name).map(|text| (text.clone(), ValueSource::File));
-        let given = match from_flag.or_else(from_file).or_else(from_environment) {
-            Some((text, source)) => match param.read(&text) {
+        let given = match written(param, flags, file, variable).into_iter().next() {
+            Some((source, given)) => match given.and_then(|given| param.read(&given)) {
                 Ok(value) => Given { value: Some(value), source },
                 Err(why) => {
-                    let place = match source {
-                        ValueSource::Environment => variable_for(name),
-                        ValueSource::File => "--params-file".into(),
-                        _ => "--param".into(),
-                    };
-                    problems.push(InputProblem::Bad { name: name.clone(), source: place, why });
+                    problems.push(InputProblem::Bad { name: name.clone(), source: source.place(name), why });
                     Given { value: None, source: ValueSource::Missing }
                 }
             },

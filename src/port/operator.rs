@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::Local;
 use crate::{
     event::{Effect, StepId},
-    value::{Secret, Type, Value},
+    value::{Secret, Shape, Value},
 };
 
 /// Answers questions: a terminal, an answers file, a script.
@@ -89,11 +89,9 @@ pub struct Choice {
 #[derive(Clone, Debug)]
 pub struct Evidence {
     pub name: String,
-    pub ty: Type,
     pub prompt: String,
-    pub choices: Vec<String>,
-    /// The whole value must match.
-    pub pattern: Option<regex::Regex>,
+    /// What its value must be.
+    pub shape: Shape,
 }
 
 /// What came of asking.

@@ -11,7 +11,7 @@ use crate::{
     model::{
         Block as Shown, Body, DefaultExpect, DurationSpec, Names, Need, Param, Retry, Runbook, Step, body_references,
     },
-    value::{Type, Value, show_duration},
+    value::{Shape, Type, show_duration},
 };
 
 /// What a form wants of the page.
@@ -144,10 +144,10 @@ fn params(runbook: &Runbook, page: &mut Page) {
                 Line::new().code(&param.name).done(),
                 type_of(param),
                 match &param.default {
-                    Some(value) => Line::new().code(value.to_string()).done(),
+                    Some(value) => Line::new().code(param.written(value)).done(),
                     None => Line::new().strong("required").done(),
                 },
-                param.example.as_ref().map(|value| Line::new().code(value.to_string()).done()).unwrap_or_default(),
+                param.example.as_ref().map(|value| Line::new().code(param.written(value)).done()).unwrap_or_default(),
                 Line::of(help(param)).done(),
             ]
         })
@@ -156,13 +156,25 @@ fn params(runbook: &Runbook, page: &mut Page) {
 }
 
 fn type_of(param: &Param) -> Vec<Inline> {
-    let line =
-        if param.ty == Type::Enum { Line::of("one of ").codes(&param.choices) } else { Line::of(param.ty.name()) };
-    match &param.pattern {
-        Some((pattern, _)) => line.text(" matching ").code(pattern),
+    shape_line(Line::new(), &param.shape).done()
+}
+
+fn shape_line(line: Line, shape: &Shape) -> Line {
+    let mut line = match (shape.ty, shape.choices.is_empty()) {
+        (Type::Enum | Type::String, false) => line.text("one of ").codes(&shape.choices),
+        (ty, false) => line.text(format!("{}, one of ", ty.name())).codes(&shape.choices),
+        (ty, true) => line.text(ty.name()),
+    };
+    for limit in shape.limits() {
+        line = line.text(format!(" {limit}"));
+    }
+    if let Some((pattern, _)) = &shape.pattern {
+        line = line.text(" matching ").code(pattern);
+    }
+    match &shape.items {
+        Some(items) => shape_line(line.text(", each item "), items),
         None => line,
     }
-    .done()
 }
 
 fn help(param: &Param) -> String {
@@ -176,7 +188,7 @@ fn help(param: &Param) -> String {
 fn start(runbook: &Runbook, page: &mut Page) {
     let mut given = String::new();
     for param in runbook.params.values().filter(|param| param.default.is_none()) {
-        let example = param.example.as_ref().map_or_else(|| stand_in(param), Value::to_string);
+        let example = param.example.as_ref().map_or_else(|| stand_in(param), |value| param.written(value));
         given.push_str(&format!(" --param {}", quoted(&format!("{}={example}", param.name))));
     }
     let name = quoted(&runbook.name);
@@ -189,7 +201,7 @@ fn start(runbook: &Runbook, page: &mut Page) {
 
 /// Where there is no example: a value that is seen to be none.
 fn stand_in(param: &Param) -> String {
-    param.choices.first().cloned().unwrap_or_else(|| param.name.to_uppercase())
+    param.shape.choices.first().cloned().unwrap_or_else(|| param.name.to_uppercase())
 }
 
 /// A word as a shell takes it.

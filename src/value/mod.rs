@@ -3,6 +3,7 @@
 mod duration;
 mod scope;
 mod secret;
+mod shape;
 mod types;
 #[allow(clippy::module_inception, reason = "the type `Value` is what this room is named for")]
 mod value;
@@ -10,5 +11,6 @@ mod value;
 pub use duration::{parse_duration, show_duration};
 pub use scope::{Scope, Slot};
 pub use secret::Secret;
+pub use shape::{Shape, Written};
 pub use types::Type;
 pub use value::Value;

@@ -1,27 +1,32 @@
 //! The types a parameter can have, and text read as one of them. Knows nothing of YAML.
 
-use super::{Value, parse_duration};
+use super::{Shape, Value, parse_duration};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     String,
     Integer,
+    Number,
     Boolean,
     Enum,
     Url,
     Path,
     Duration,
+    /// Of items of one type; given as text it is read by its [`super::Shape`], which knows that type.
+    List,
 }
 
 impl Type {
-    pub const ALL: [(&'static str, Type); 7] = [
+    pub const ALL: [(&'static str, Type); 9] = [
         ("string", Type::String),
         ("integer", Type::Integer),
+        ("number", Type::Number),
         ("boolean", Type::Boolean),
         ("enum", Type::Enum),
         ("url", Type::Url),
         ("path", Type::Path),
         ("duration", Type::Duration),
+        ("list", Type::List),
     ];
 
     pub fn named(name: &str) -> Option<Type> {
@@ -40,6 +45,7 @@ impl Type {
         match self {
             Type::String | Type::Enum => Ok(Value::text(text)),
             Type::Integer => text.trim().parse().map(Value::Int).map_err(|_| format!("`{text}` is not a whole number")),
+            Type::Number => number(text.trim()),
             Type::Boolean => match text.trim() {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
@@ -60,6 +66,60 @@ impl Type {
             Type::Path if text.is_empty() => Err("an empty text is no path".into()),
             Type::Path => Ok(Value::text(text)),
             Type::Duration => parse_duration(text).map(Value::Duration),
+            Type::List => Shape::of(Type::List).read_text(text),
+        }
+    }
+}
+
+/// A whole number stays one; what cannot be held is refused, not rounded to something else or to infinity.
+fn number(text: &str) -> Result<Value, String> {
+    let bad = || match text.replace(',', ".").parse::<f64>() {
+        Ok(_) if text.contains(',') => format!("`{text}` is not a number; write {}", text.replace(',', ".")),
+        _ => format!("`{text}` is not a number; write one such as 3, 0.5 or 1e6"),
+    };
+    // `inf`, `nan` and the like are numbers to the standard library.
+    let digits = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+    if !text.chars().all(digits) {
+        return Err(bad());
+    }
+    if let Ok(whole) = text.parse() {
+        return Ok(Value::Int(whole));
+    }
+    let number: f64 = text.parse().map_err(|_| bad())?;
+    if !number.is_finite() || !text.contains(['.', 'e', 'E']) {
+        return Err(format!("`{text}` is a larger number than can be held"));
+    }
+    Ok(Value::Float(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_they_are_or_not_at_all() {
+        for (text, value) in [
+            ("3", Value::Int(3)),
+            (" -3 ", Value::Int(-3)),
+            ("0.5", Value::Float(0.5)),
+            ("1e6", Value::Float(1e6)),
+            ("9223372036854775807", Value::Int(i64::MAX)),
+        ] {
+            assert_eq!(Type::Number.read(text), Ok(value), "{text}");
+        }
+        for (text, why) in [
+            ("", "not a number"),
+            ("inf", "not a number"),
+            ("NaN", "not a number"),
+            ("1.2.3", "not a number"),
+            ("0x10", "not a number"),
+            ("1_000", "not a number"),
+            ("0,5", "write 0.5"),
+            ("1e400", "larger"),
+            ("9223372036854775808", "larger"),
+        ] {
+            let error = Type::Number.read(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
         }
     }
 }

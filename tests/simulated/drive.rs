@@ -479,7 +479,7 @@ impl Program<'_> {
         for (name, param) in &self.case.runbook.params {
             let json = header.params.get(name).ok_or("a parameter is gone")?;
             let text = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-            given.set(name, param.ty.read(&text)?, ValueSource::Default);
+            given.set(name, param.shape.ty.read(&text)?, ValueSource::Default);
         }
         let plan = self.case.plan(given);
         self.mask(&plan, redactor);

@@ -79,7 +79,7 @@ impl Person {
                 if !self.world.facts().there(&name) {
                     self.world.facts_mut().by_hand(&step, &name);
                 }
-                let values = evidence.iter().map(|of| (of.name.clone(), evidence_of(of.ty))).collect();
+                let values = evidence.iter().map(|of| (of.name.clone(), evidence_of(of.shape.ty))).collect();
                 Answer { values, ..Answer::word("done") }
             }
             QuestionKind::Unknown => {

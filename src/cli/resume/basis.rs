@@ -62,8 +62,8 @@ impl Basis {
             }
             // Its type alone: what was typed met the pattern at the start, and the record says `42` for a typed `0042`.
             let value = param
-                .ty
-                .read(&text_of(json))
+                .shape
+                .read_recorded(json)
                 .map_err(|why| CliError::new(code::NOT_VERIFIED, format!("parameter `{name}`: {why}")))?;
             given.set(name, value, source_named(source));
         }
@@ -130,18 +130,12 @@ impl Basis {
 
     /// A value of this run where the parameter may be declared in another way now.
     fn keeps(&self, name: &str, param: &Param, value: &Value) -> Result<Value, String> {
-        let declared =
-            |param: &Param| (param.ty, param.choices.clone(), param.pattern.as_ref().map(|(text, _)| text.clone()));
         match self.runbook.params.get(name) {
             // What was typed met the pattern at the start; the record may say it in another way.
-            Some(before) if declared(before) == declared(param) => Ok(value.clone()),
-            _ => param.read(&text_of(&value.to_json())),
+            Some(before) if before.shape == param.shape => Ok(value.clone()),
+            _ => param.read_text(&param.written(value)),
         }
     }
-}
-
-fn text_of(json: &serde_json::Value) -> String {
-    json.as_str().map_or_else(|| json.to_string(), str::to_owned)
 }
 
 fn source_named(source: Option<&str>) -> ValueSource {
@@ -158,7 +152,7 @@ fn source_named(source: Option<&str>) -> ValueSource {
 fn new_value(name: &str, param: &Param) -> Result<Given, String> {
     let variable = variable_for(name);
     if let Some(text) = Context::variable(&variable) {
-        let value = param.read(&text).map_err(|why| format!("parameter `{name}` ({variable}): {why}"))?;
+        let value = param.read_text(&text).map_err(|why| format!("parameter `{name}` ({variable}): {why}"))?;
         return Ok(Given { value: Some(value), source: ValueSource::Environment });
     }
     Ok(match &param.default {
@@ -173,7 +167,7 @@ fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool)
     let variable = variable_for(name);
     if let Some(text) = Context::variable(&variable) {
         let value =
-            param.read(&text).map_err(|why| CliError::usage(format!("parameter `{name}` ({variable}): {why}")))?;
+            param.read_text(&text).map_err(|why| CliError::usage(format!("parameter `{name}` ({variable}): {why}")))?;
         given.set(name, value, ValueSource::Environment);
         return Ok(());
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::{
     event::{Effect, StepId},
-    value::{Type, Value},
+    value::{Shape, Type, Value},
 };
 
 /// What the terminal shows, and a bell for whoever waits for more of it.
@@ -213,10 +213,8 @@ fn a_text_is_typed_back_exactly() {
 fn evidence_is_checked_at_the_prompt() {
     let evidence = |name: &str, ty, choices: &[&str]| Evidence {
         name: name.into(),
-        ty,
         prompt: String::new(),
-        choices: choices.iter().map(|choice| (*choice).into()).collect(),
-        pattern: None,
+        shape: Shape { choices: choices.iter().map(|choice| (*choice).into()).collect(), ..Shape::of(ty) },
     };
     let kind = QuestionKind::Manual {
         open: Some("https://ci.example/".into()),

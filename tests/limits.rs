@@ -1,0 +1,168 @@
+//! Typed values with limits, from where they are given to where they are used, kept and given again.
+
+use serde_json::json;
+
+use crate::{support::Bed, terminal::seat::Seat};
+
+const TYPED: &str = r#"
+title: X
+params:
+  hosts: {type: list, min_length: 1}
+  ports: {type: list, items: {type: integer, min: 1, max: 65535}}
+  pauses: {type: list, items: {type: duration}, default: [5m, 1h30m]}
+  ratio: {type: number, min: 0, max: 100}
+steps:
+  - {id: ask, confirm: Go on?}
+  - id: after
+    when: hosts[1] == 'b,c' and ports[0] + ports[1] == 523 and ratio > 31.245 and ratio < 31.246
+    shell: 'echo "$hosts $ports $pauses $ratio" > ran'
+"#;
+
+#[test]
+fn lists_and_numbers_come_back_from_the_record_as_they_were_given() {
+    let bed = Bed::with(TYPED);
+    // Read without care this number comes back as its neighbour, and the plan would be another one.
+    let given =
+        ["run", "./x.yaml", "-p", r#"hosts=["a","b,c"]"#, "-p", "ports=443, 080", "-p", "ratio=31.245270191439438"];
+    bed.run(&given).end().code(11);
+    let begun = &bed.journal()[0];
+    assert_eq!(begun["params"]["hosts"], json!(["a", "b,c"]));
+    assert_eq!(begun["params"]["ports"], json!([443, 80]));
+    assert_eq!(begun["params"]["pauses"], json!(["5m", "1h30m"]));
+    assert_eq!(begun["param_sources"]["hosts"], "param");
+    bed.run(&["resume", "last", "--yes"]).end().code(0);
+    assert_eq!(bed.read("ran"), "[\"a\",\"b,c\"] [443,80] [\"5m\",\"1h30m\"] 31.245270191439438\n");
+    bed.run(&["verify", "last"]).end().code(0);
+    bed.run(&["report", "last"]).end().code(0).stdout_has(r#"["a","b,c"]"#);
+}
+
+#[test]
+fn a_changed_runbook_keeps_a_value_only_within_its_new_limits() {
+    let bed = Bed::with("title: X\nparams: {n: {type: list, max_length: 3}}\nsteps:\n  - {id: ask, confirm: Go on?}\n");
+    bed.run(&["run", "./x.yaml", "-p", "n=a,b,c"]).end().code(11);
+    bed.write("x.yaml", "title: X\nparams: {n: {type: list, max_length: 2}}\nsteps:\n  - {id: ask, confirm: Go on?}\n");
+    let mut seat = Seat::take(&bed, &["resume", "last"]);
+    seat.sees("it has 3 items, which is too many");
+}
+
+#[test]
+fn evidence_keeps_to_its_limits() {
+    let runbook = r#"
+title: X
+steps:
+  - id: build
+    manual:
+      message: Start the builds and note them.
+      evidence: {share: {type: number, min: 0, max: 1}, numbers: {type: list, items: {type: integer, min: 1}, max_length: 2}}
+  - {id: after, when: 'share < 1 and numbers[0] == 17', shell: "echo $numbers >> ran"}
+"#;
+    for (answer, code) in [
+        ("{share: 0.5, numbers: '17,18'}", 0),
+        ("{share: 1.5, numbers: '17'}", 11),
+        ("{share: 0.5, numbers: '17,0'}", 11),
+        ("{share: 0.5, numbers: '17,18,19'}", 11),
+    ] {
+        let bed = Bed::with(runbook).file("answers.yaml", &format!("build: {answer}\n"));
+        let ended = bed.run(&["run", "./x.yaml", "--answers", "answers.yaml"]).end();
+        assert_eq!(ended.code, Some(code), "{answer}: {}", ended.stderr);
+        assert_eq!(bed.exists("ran"), code == 0, "{answer}");
+        if code == 0 {
+            assert_eq!(bed.read("ran"), "[17,18]\n");
+        }
+    }
+}
+
+#[test]
+fn what_is_typed_is_asked_for_again_until_it_keeps_to_the_limits() {
+    let bed = Bed::with(
+        "title: X\nparams: {ports: {type: list, items: {type: integer, max: 9}, min_length: 1, prompt: Which}}\nsteps:\n  - {id: a, shell: 'echo $ports > ran'}\n",
+    );
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("Which")
+        .sees("several with commas between them")
+        .types("1,x\r")
+        .sees("item 2: `x` is not a whole number");
+    seat.sees("Which").types("1,10\r").sees("item 2: `10` is too large; give a whole number of at most 9");
+    seat.sees("Which").types("\r").sees("it has 0 items, which is too few");
+    seat.sees("Which").types("1, 2\r").sees("succeeded");
+    seat.ends(0);
+    assert_eq!(bed.read("ran"), "[1,2]\n");
+}
+
+#[test]
+fn a_list_that_holds_a_secret_is_not_on_record_and_given_again() {
+    let bed = Bed::with(
+        "title: X\nsecrets: {token: {env: TOKEN}}\nparams: {all: {type: list}}\nsteps:\n  - {id: ask, confirm: Go on?}\n  - {id: a, shell: 'echo \"${token:0:3} $all\" | wc -c > ran'}\n",
+    )
+    .env("TOKEN", "hunter2-hunter2");
+    bed.run(&["run", "./x.yaml", "-p", "all=a,hunter2-hunter2"]).end().code(11);
+    assert!(!bed.journal().iter().any(|record| record.to_string().contains("hunter2")));
+    bed.run(&["resume", "last", "--yes"]).end().code(4).stderr_has("RUNSHEET_PARAM_ALL");
+    let ended = bed.run(&["resume", "last", "--yes"]).env("RUNSHEET_PARAM_ALL", r#"["a","hunter2-hunter2"]"#).end();
+    ended.code(0);
+    assert_eq!(bed.read("ran").trim(), format!("{}", r#"hun ["a","hunter2-hunter2"]"#.len() + 1));
+}
+
+const SOURCES: &str = r#"
+title: X
+params:
+  version: {type: string, pattern: 'v\d+', example: v0}
+  count: {type: integer, min: 1, max: 5, default: 2}
+  hosts: {type: list, items: {type: string, max_length: 9}, default: [a]}
+  note: {type: string, default: none}
+secrets:
+  token: {env: TOKEN}
+steps:
+  - {id: a, shell: 'true'}
+"#;
+
+#[test]
+fn explain_params_tells_what_each_source_says() {
+    let bed = Bed::with(SOURCES)
+        .file("p.yaml", "hosts: [b, c]\ncount: 4\n")
+        .env("TOKEN", "hunter2-hunter2")
+        .env("RUNSHEET_PARAM_COUNT", "9")
+        .env("RUNSHEET_PARAM_NOTE", "it is hunter2-hunter2");
+    let call = ["plan", "./x.yaml", "--explain-params", "--params-file", "p.yaml", "-p", "version=v7"];
+    let said = bed.run(&call).end().code(0).stdout;
+    for line in [
+        "version  (string: a text that matches v\\d+)",
+        "  = --param                 v7",
+        "count  (integer: a whole number from 1 to 5)",
+        "  = --params-file         4",
+        "    RUNSHEET_PARAM_COUNT  cannot be taken: `9` is too large; give a whole number from 1 to 5",
+        "    default               2",
+        "hosts  (list: a list, each item a text of at most 9 characters)",
+        "  = --params-file         b,c",
+        "token  (secret, hidden)\n    variable TOKEN",
+    ] {
+        assert!(said.contains(line), "{line}:\n{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+    let json = bed.run(&[&call[..], &["--json"]].concat()).end().code(0);
+    assert!(!json.stdout.contains("hunter2"), "{}", json.stdout);
+    let params = &json.json()["params"];
+    assert_eq!(params["count"]["value"], 4);
+    assert_eq!(params["count"]["source"], "params-file");
+    assert_eq!((&params["count"]["min"], &params["count"]["max"]), (&json!(1), &json!(5)));
+    assert_eq!(params["hosts"]["items"], json!({"type": "string", "max_length": 9}));
+    let said: Vec<_> = params["count"]["said"].as_array().unwrap().iter().map(|said| said["source"].clone()).collect();
+    assert_eq!(said, ["params-file", "environment", "default"]);
+    assert_eq!(params["version"]["said"][0]["used"], true);
+    assert!(bed.runs().is_empty());
+}
+
+#[test]
+fn explain_params_tells_what_is_missing_and_what_cannot_be_taken() {
+    let bed = Bed::with(
+        "title: X\nparams: {a: {type: integer}, b: {type: integer, default: 1, example: 2}}\nsteps:\n  - {id: a, shell: 'true'}\n",
+    );
+    bed.run(&["plan", "./x.yaml", "--explain-params"]).end().code(4).stdout_has("it has no value");
+    let ended = bed.run(&["plan", "./x.yaml", "--explain-params", "-p", "a=1", "-p", "b=x"]).end();
+    let json =
+        bed.run(&["plan", "./x.yaml", "--explain-params", "--json", "-p", "a=1", "-p", "b=x"]).end().code(2).json();
+    ended.code(2).stdout_has("cannot be taken: `x` is not a whole number").stderr_has("parameter `b`");
+    // Neither the default nor the example takes the place of a value that is wrong.
+    assert_eq!((&json["params"]["b"]["value"], &json["params"]["b"]["source"]), (&json!(null), &json!("missing")));
+    bed.run(&["plan", "./x.yaml", "--explain-params", "-p", "aa=1"]).end().code(2).stderr_has("no parameter `aa`");
+}
