@@ -153,9 +153,13 @@ pub(super) fn resolve(http: &Http, setting: &Setting<'_>) -> Result<Resolution, 
 /// A secret is sent only to an origin that the file or a parameter names: one that came from outside could be anyone's.
 fn check_origin(http: &Http, setting: &Setting<'_>, url: &url::Url) -> Result<(), Diagnostic> {
     let references = http.references(setting.names);
-    let secret = references.iter().find(|r| matches!(setting.names.get(&r.name), Some(Declared::Secret(_))));
-    let Some(secret) = secret else { return Ok(()) };
     let origin = url.origin().ascii_serialization();
+    // Of several secrets each must be allowed to go there.
+    let secret = references.iter().find(|reference| {
+        matches!(setting.names.get(&reference.name), Some(Declared::Secret(_)))
+            && !setting.names.origins_of(&reference.name).contains(&origin)
+    });
+    let Some(secret) = secret else { return Ok(()) };
     if setting.origins.contains(&origin) || http.says_origin(&|name| is_capture(setting, name)) {
         return Ok(());
     }
@@ -165,7 +169,9 @@ fn check_origin(http: &Http, setting: &Setting<'_>, url: &url::Url) -> Result<()
         format!("secret `{}` would be sent to {origin}, which neither the file nor a parameter names", secret.name),
     )
     .related(secret.span, "the secret")
-    .hint("begin the URL with a parameter, and take only the path from a captured value"))
+    .hint(format!(
+        "begin the URL with a parameter and take only the path from a captured value; or, if that host may have it, write `origins: [\"{origin}\"]` at the secret"
+    )))
 }
 
 fn is_capture(setting: &Setting<'_>, name: &str) -> bool {

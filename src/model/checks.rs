@@ -61,6 +61,7 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
         if let Some(earlier) = names.declare(&secret.name, Declared::Secret(secret.span)) {
             twice(&secret.name, secret.span, &earlier);
         }
+        names.allow_origins(&secret.name, &secret.origins);
     }
     for step in runbook.all_steps() {
         if let Some(earlier) = names.add_step(&step.id.value, step.id.span) {

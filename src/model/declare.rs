@@ -69,8 +69,13 @@ impl Lowering {
     }
 
     pub(super) fn secret(&self, name: &Text, given: &Given<'_>) -> SecretSpec {
-        let mut secret =
-            SecretSpec { name: name.text.clone(), place: SecretPlace::Prompt, allow_short: false, span: name.span };
+        let mut secret = SecretSpec {
+            name: name.text.clone(),
+            place: SecretPlace::Prompt,
+            allow_short: false,
+            origins: Vec::new(),
+            span: name.span,
+        };
         let what = format!("secret `{}`", name.text);
         let given = given.clone().like("{env: VARIABLE}");
         let Some(fields) = given.fields(&what) else { return secret };
@@ -82,7 +87,8 @@ impl Lowering {
             }
         }
         secret.allow_short = fields.get("allow_short").and_then(|given| given.boolean()).unwrap_or(false);
-        fields.not_yet("origins", "`origins`");
+        let origins = fields.get("origins").and_then(|given| given.like("[\"https://ci.example\"]").list());
+        secret.origins = origins.unwrap_or_default().iter().filter_map(origin_of).collect();
         sources.sort_by_key(|(_, span, _)| span.start);
         let hint = "write one of {env: VARIABLE}, {file: path}, {command: [program, argument]}, {prompt: true}";
         match sources.as_slice() {
@@ -143,6 +149,25 @@ impl Lowering {
         let env = words(fields.get("env"));
         fields.finish();
         Requires { tools, env }
+    }
+}
+
+/// A scheme, a host and perhaps a port, in the form in which origins are compared.
+fn origin_of(given: &Given<'_>) -> Option<String> {
+    let text = given.text()?;
+    let parsed = url::Url::parse(&text.text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let hint = match &parsed {
+        _ if text.text.contains("{{") => "write it out; the origin of a parameter needs no entry".to_owned(),
+        Some(url) => format!("write {}", url.origin().ascii_serialization()),
+        None => "write one such as https://ci.example or https://ci.example:8443".to_owned(),
+    };
+    let bare = |url: &url::Url| {
+        let rest = url.path().trim_matches('/').is_empty() && url.query().is_none() && url.fragment().is_none();
+        rest && url.username().is_empty() && url.password().is_none()
+    };
+    match parsed.filter(|url| bare(url) && !text.text.contains("{{")) {
+        Some(url) => Some(url.origin().ascii_serialization()),
+        None => given.report("wrong-value", format!("`{}` is not an origin", text.text), Some(hint)),
     }
 }
 

@@ -51,6 +51,8 @@ pub struct SecretSpec {
     pub place: SecretPlace,
     /// The author accepts that a value under 8 bytes masks too much or too little.
     pub allow_short: bool,
+    /// Where it may be sent even if only a captured value names the place, such as `https://ci.example:8443`.
+    pub origins: Vec<String>,
     pub span: Span,
 }
 

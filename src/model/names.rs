@@ -10,6 +10,8 @@ pub struct Names {
     names: IndexMap<String, Declared>,
     /// Ids of all steps.
     steps: IndexMap<String, Span>,
+    /// By secret: where it may be sent although only a capture names the place.
+    origins: IndexMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +107,16 @@ impl Names {
         }
         self.steps.insert(id.to_owned(), span);
         None
+    }
+
+    /// Lets a secret be sent to these, in the form `https://host:8443`.
+    pub fn allow_origins(&mut self, secret: &str, origins: &[String]) {
+        self.origins.insert(secret.to_owned(), origins.to_vec());
+    }
+
+    /// Where a secret may be sent, whoever names the place.
+    pub fn origins_of(&self, secret: &str) -> &[String] {
+        self.origins.get(secret).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn get(&self, name: &str) -> Option<&Declared> {

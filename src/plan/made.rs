@@ -130,8 +130,13 @@ impl Plan {
 
     /// Origins that requests of the file or parameters name, such as `https://jenkins.example:8443`.
     pub fn origins(&self) -> Vec<String> {
-        let values = self.inputs.values.values().filter_map(|given| given.value.as_ref()?.as_str());
+        let values = self.inputs.values.values().filter_map(|given| given.value.as_ref());
         let mut origins: Vec<String> = values
+            .flat_map(|value| match value {
+                Value::List(items) => items.iter().collect(),
+                one => vec![one],
+            })
+            .filter_map(Value::as_str)
             .filter_map(|text| url::Url::parse(text).ok())
             .filter(url::Url::has_host)
             .map(|url| url.origin().ascii_serialization())
