@@ -54,6 +54,7 @@ fn started(run: &RunId) -> Record {
         host: "desk".into(),
         cwd: "/home/ada".into(),
         attended: true,
+        profile: None,
         lock: Some("balrog".into()),
         files: Default::default(),
     };

@@ -166,3 +166,59 @@ fn explain_params_tells_what_is_missing_and_what_cannot_be_taken() {
     assert_eq!((&json["params"]["b"]["value"], &json["params"]["b"]["source"]), (&json!(null), &json!("missing")));
     bed.run(&["plan", "./x.yaml", "--explain-params", "-p", "aa=1"]).end().code(2).stderr_has("no parameter `aa`");
 }
+
+const PROFILES: &str = r#"
+title: X
+params:
+  host: {type: string, default: local}
+profiles:
+  production: {protected: true, params: {host: web-1}}
+steps:
+  - {id: first, shell: 'echo "$host" > first'}
+  - {id: ask, confirm: Go on?}
+  - {id: after, shell: 'echo "$host" > after'}
+"#;
+
+#[test]
+fn the_name_of_a_protected_profile_is_typed_once_and_on_record() {
+    let bed = Bed::with(PROFILES);
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--profile", "production", "--mode", "auto"]);
+    seat.sees("Profile production is protected").types("y\r").sees("that is not its name");
+    assert!(!bed.exists("first") && bed.runs().is_empty());
+    seat.sees("Profile production is protected").types("production\r").sees("Go on?").answers("yes or no", "\x1b");
+    seat.ends(11);
+    let begun = &bed.journal()[0];
+    assert_eq!(begun["profile"], json!({"name": "production", "protected": true, "confirmed": true}));
+    assert_eq!(begun["param_sources"]["host"], "profile");
+    // Another value there now changes nothing for a run that has its own, and the name is not asked for again.
+    bed.run(&["resume", "last", "--yes"]).env("RUNSHEET_PARAM_HOST", "other").end().code(0).stderr_has("profile");
+    assert_eq!(bed.read("after"), "web-1\n");
+    bed.run(&["verify", "last"]).end().code(0);
+    bed.run(&["report", "last"]).end().code(0).stdout_has("production");
+}
+
+#[test]
+fn a_protected_profile_that_is_not_confirmed_is_no_run() {
+    for keys in ["\x03", "\x1b"] {
+        let bed = Bed::with(PROFILES);
+        let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--profile", "production"]);
+        seat.sees("Profile production is protected").types(keys);
+        seat.ends(5);
+        assert!(bed.runs().is_empty() && !bed.exists("first"));
+    }
+}
+
+#[test]
+fn a_new_parameter_of_a_changed_runbook_takes_its_value_from_the_profile() {
+    let bed =
+        Bed::with("title: X\nprofiles: {p: {}}\nsteps:\n  - {id: ask, confirm: Go on?}\n  - {id: a, shell: touch a}\n");
+    bed.run(&["run", "./x.yaml", "--profile", "p"]).end().code(11);
+    bed.write("x.yaml", "title: X\nparams: {n: {type: integer, default: 1}}\nprofiles: {p: {params: {n: 7}}}\nsteps:\n  - {id: ask, confirm: Go on?}\n  - {id: a, shell: 'echo $n > a'}\n");
+    let mut seat = Seat::take(&bed, &["resume", "last", "--mode", "auto"]);
+    seat.sees("has changed").answers("press", "d");
+    seat.answers("press", "t");
+    seat.answers("reason", "new\r");
+    seat.sees("Go on?").answers("yes or no", "yes\r");
+    seat.ends(0);
+    assert_eq!(bed.read("a"), "7\n");
+}

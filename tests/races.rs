@@ -49,6 +49,7 @@ fn create(store: &RunStore, run: &RunId) -> Result<OpenRun, StoreError> {
         host: "desk".into(),
         cwd: "/".into(),
         attended: false,
+        profile: None,
         lock: Some("one".into()),
         files: Default::default(),
     };

@@ -152,6 +152,9 @@ pub struct Inputs {
     /// A YAML map from parameter to value; what --param says is stronger
     #[arg(long, value_name = "FILE")]
     pub params_file: Option<PathBuf>,
+    /// A profile of the runbook; what --param and --params-file say is stronger
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
 }
 
 #[derive(clap::Args)]

@@ -25,9 +25,9 @@ pub fn params(context: &Context, flags: &args::Inputs, as_json: bool) -> Result<
     let ready = source::ready(context, &flags.runbook)?;
     let runbook = &ready.runbook;
     let told = inputs::told(flags)?;
-    let (mut given, problems) = resolve(runbook, &told.flags, &told.file, &Context::variable);
+    let (mut given, problems) = resolve(runbook, &told.sources());
     let unknown: Vec<InputProblem> =
-        problems.iter().filter(|problem| matches!(problem, InputProblem::Unknown { .. })).cloned().collect();
+        problems.iter().filter(|problem| !matches!(problem, InputProblem::Bad { .. })).cloned().collect();
     inputs::refuse_bad(&unknown)?;
     mask(context, runbook, &ready.names, given.clone());
     // What is wrong is shown where it stands; an example must not take its place.
@@ -40,7 +40,7 @@ pub fn params(context: &Context, flags: &args::Inputs, as_json: bool) -> Result<
         .map(|param| Explained {
             param,
             from: given.values.get(&param.name).map_or(ValueSource::Missing, |given| given.source),
-            said: explain(param, &told.flags, &told.file, &Context::variable),
+            said: explain(runbook, param, &told.sources()),
         })
         .collect();
     let text = if as_json { format!("{}\n", to_json(context, runbook, &all)) } else { to_text(runbook, &all) };

@@ -7,10 +7,10 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code, session};
 use crate::{
     engine::secret_sources,
-    event::Redactor,
+    event::{ChosenProfile, Effect, Redactor},
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
-    plan::{InputProblem, Inputs, Plan, ValueSource, resolve, variable_for},
+    plan::{InputProblem, Inputs, Plan, Sources, ValueSource, resolve, variable_for},
     port::{SecretSource, World},
     syntax::{Node, NodeKind, Rendered},
     value::{Secret, Shape, Type, Written},
@@ -50,17 +50,24 @@ fn read_params(path: &Path) -> Result<IndexMap<String, Written>, CliError> {
 pub struct Told {
     pub flags: IndexMap<String, Vec<String>>,
     pub file: IndexMap<String, Written>,
+    pub profile: Option<String>,
+}
+
+impl Told {
+    pub fn sources(&self) -> Sources<'_> {
+        Sources { flags: &self.flags, file: &self.file, profile: self.profile.as_deref(), variable: &Context::variable }
+    }
 }
 
 pub fn told(given: &super::args::Inputs) -> Result<Told, CliError> {
     let file = given.params_file.as_deref().map(read_params).transpose()?.unwrap_or_default();
-    Ok(Told { flags: flags(&given.params)?, file })
+    Ok(Told { flags: flags(&given.params)?, file, profile: given.profile.clone() })
 }
 
 /// Everything that can be known without asking; bad values are an error.
 pub fn gather(runbook: &Runbook, given: &super::args::Inputs) -> Result<Inputs, CliError> {
     let told = told(given)?;
-    let (inputs, problems) = resolve(runbook, &told.flags, &told.file, &Context::variable);
+    let (inputs, problems) = resolve(runbook, &told.sources());
     refuse_bad(&problems)?;
     Ok(inputs)
 }
@@ -131,6 +138,33 @@ fn missing_lines(runbook: &Runbook, missing: &[String]) -> Vec<String> {
             format!("parameter `{name}` has no value; give it with --param {name}={example} or {}", variable_for(name))
         })
         .collect()
+}
+
+/// The profile of a run that begins. The name of a protected one is typed by a person, before anything is changed; where
+/// nobody can, there is no run.
+pub fn confirm_profile(plan: &Plan, attended: bool) -> Result<Option<ChosenProfile>, CliError> {
+    let Some(profile) = plan.inputs.profile.as_ref().and_then(|name| plan.runbook.profiles.get(name)) else {
+        return Ok(None);
+    };
+    let name = profile.name.clone();
+    let mut chosen = ChosenProfile { name: name.clone(), protected: profile.protected, confirmed: false };
+    let changes = plan.runbook.all_steps().any(|step| step.body.effect != Effect::Read);
+    if !profile.protected || !changes {
+        return Ok(Some(chosen));
+    }
+    let shown = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    if !attended || !shown {
+        let why = if attended { "standard error is no terminal" } else { "nobody is at the keyboard" };
+        let message = format!("profile `{name}` is protected: a person must type its name, and {why}");
+        return Err(CliError::new(code::REQUIREMENT, message).hint("nothing was run"));
+    }
+    let label = format!("Profile {name} is protected; type its name to go on");
+    let prompt = ParamPrompt { label: &label, ..ParamPrompt::default() };
+    let same = |typed: &str| if typed.trim() == name { Ok(()) } else { Err("that is not its name".to_owned()) };
+    ask_param(&prompt, &same)
+        .map_err(|why| CliError::new(code::DECLINED, format!("profile `{name}` was not confirmed: {why}")))?;
+    chosen.confirmed = true;
+    Ok(Some(chosen))
 }
 
 /// What must be there before the first step, by looking only: nothing is opened and nothing is run.

@@ -192,6 +192,7 @@ async fn walk(
             host: String::new(),
             cwd: cwd.display().to_string(),
             attended: false,
+            profile: None,
             lock: None,
             files: Default::default(),
         })),
@@ -308,6 +309,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
     json!({
         "runbook": plan.runbook.name,
         "digest": digest,
+        "profile": plan.inputs.profile,
         "params": params(plan).into_iter().map(|(name, value, source)| (name, json!({"value": value, "source": source.name()}))).collect::<serde_json::Map<_, _>>(),
         "steps": steps,
         "effects": {"read": read, "change": change, "destroy": destroy},
@@ -330,6 +332,10 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
             (other, _) => other.to_string(),
         };
         text.push_str(&format!("  {name} = {} ({})\n", one_line(&value), source.name()));
+    }
+    if let Some(profile) = plan.inputs.profile.as_ref().and_then(|name| plan.runbook.profiles.get(name)) {
+        let protected = if profile.protected { ", protected: a person must type its name before a run" } else { "" };
+        text.push_str(&format!("  under the profile {}{protected}\n", profile.name));
     }
     if let Some(lock) = &plan.lock {
         text.push_str(&format!("  no other run with the lock `{}` may be under way\n", one_line(lock)));

@@ -41,6 +41,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
     }
     let cwd = inputs::working_folder(&plan)?;
+    let profile = inputs::confirm_profile(&plan, person.attended())?;
     let secrets = inputs::ask_secrets(&ready.runbook, person.attended(), &context.redactor)?;
 
     let store = context.store()?;
@@ -72,6 +73,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
             host: who.host.clone(),
             cwd: cwd.display().to_string(),
             attended: person.attended(),
+            profile,
             lock: plan.lock.clone(),
             files: files::noted(&plan, &cwd, &context.redactor),
         })),

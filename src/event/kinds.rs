@@ -147,11 +147,23 @@ pub struct RunStarted {
     pub cwd: String,
     /// Whether a person was at the keyboard.
     pub attended: bool,
+    /// The profile whose values it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ChosenProfile>,
     #[serde(default)]
     pub lock: Option<String>,
     /// Files that steps name, as they were: by path, below `cwd` where they lie there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, NotedFile>,
+}
+
+/// The profile of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenProfile {
+    pub name: String,
+    pub protected: bool,
+    /// Whether a person typed its name.
+    pub confirmed: bool,
 }
 
 /// A file that steps name, as it was when it was last looked at.

@@ -1,5 +1,7 @@
 //! Parameters and secrets as declared. Knows nothing of where a run gets their values.
 
+use indexmap::IndexMap;
+
 use crate::{
     syntax::Template,
     text::Span,
@@ -42,6 +44,17 @@ impl Param {
             _ => why,
         }
     }
+}
+
+/// Values that go together, under a name.
+#[derive(Debug)]
+pub struct Profile {
+    pub name: String,
+    /// A person must type its name before a run under it begins.
+    pub protected: bool,
+    pub params: IndexMap<String, Value>,
+    /// Its name in the file.
+    pub span: Span,
 }
 
 /// Where a secret comes from, as declared.

@@ -22,7 +22,7 @@ const RUNBOOK: [&str; 16] = [
     "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
     "triggers", "steps", "finally", "outputs",
 ];
-const RUNBOOK_LATER: [&str; 4] = ["profiles", "files", "triggers", "outputs"];
+const RUNBOOK_LATER: [&str; 3] = ["files", "triggers", "outputs"];
 const STEP: [&str; 13] = [
     "id",
     "title",
@@ -224,6 +224,7 @@ impl Lowering {
                 secrets.insert(name.text.clone(), secret);
             }
         }
+        let profiles = fields.get("profiles").map(|given| self.profiles(&given, &params)).unwrap_or_default();
         let requires = fields.get("requires").map(|given| self.requires(&given)).unwrap_or_default();
         let lock = fields.get("lock").and_then(|given| self.template(&given));
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
@@ -249,6 +250,7 @@ impl Lowering {
             links,
             params,
             secrets,
+            profiles,
             requires,
             lock,
             cwd,

@@ -11,6 +11,7 @@ mod handed;
 mod input;
 mod lower;
 mod names;
+mod profiles;
 mod registry;
 mod runbook;
 mod shapes;
@@ -22,7 +23,7 @@ pub use bodies::{
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
-pub use input::{Param, SecretPlace, SecretSpec};
+pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use lower::{Loaded, Lowering, Part, load, number};
 pub use names::{Declared, Names};
 pub use registry::{FieldDoc, Kind, Registry};

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Param, SecretSpec, Step};
+use super::{Param, Profile, SecretSpec, Step};
 use crate::{
     event::Effect,
     syntax::Template,
@@ -22,6 +22,7 @@ pub struct Runbook {
     pub links: IndexMap<String, String>,
     pub params: IndexMap<String, Param>,
     pub secrets: IndexMap<String, SecretSpec>,
+    pub profiles: IndexMap<String, Profile>,
     pub requires: Requires,
     /// Two live runs whose lock renders alike never overlap.
     pub lock: Option<Template>,

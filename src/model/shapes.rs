@@ -234,7 +234,7 @@ fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
     }
 }
 
-/// A default or an example, read as its parameter would be.
+/// A default or an example, read as its parameter would be; `field` is it as messages say it.
 pub(super) fn read_as(param: &Param, given: &Given<'_>, field: &str) -> Option<Value> {
     let written = if param.shape.ty == Type::List {
         let items = given.clone().like("[one, other]").list()?;
@@ -245,9 +245,7 @@ pub(super) fn read_as(param: &Param, given: &Given<'_>, field: &str) -> Option<V
     };
     match param.read(&written) {
         Ok(value) => Some(value),
-        Err(why) => {
-            refuse(given, format!("`{field}` of parameter `{}`", param.name), &why, fits(&param.shape, &written))
-        }
+        Err(why) => refuse(given, format!("{field} of parameter `{}`", param.name), &why, fits(&param.shape, &written)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
 pub enum ValueSource {
     Flag,
     File,
+    Profile,
     Environment,
     Default,
     Prompt,
@@ -27,6 +28,7 @@ impl ValueSource {
         match self {
             ValueSource::Flag => "param",
             ValueSource::File => "params-file",
+            ValueSource::Profile => "profile",
             ValueSource::Environment => "environment",
             ValueSource::Default => "default",
             ValueSource::Prompt => "prompt",
@@ -49,6 +51,8 @@ impl ValueSource {
 /// Every parameter of a runbook with its value, if it has one.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
+    /// The profile that was chosen.
+    pub profile: Option<String>,
     pub values: IndexMap<String, Given>,
 }
 
@@ -63,6 +67,8 @@ pub struct Given {
 pub enum InputProblem {
     /// A flag names no parameter of this runbook.
     Unknown { name: String, hint: Option<String> },
+    /// The profile that was chosen is none of this runbook.
+    UnknownProfile { name: String, hint: String },
     /// The text is not a value of its parameter.
     Bad { name: String, source: String, why: String },
 }
@@ -74,6 +80,7 @@ impl std::fmt::Display for InputProblem {
                 write!(f, "there is no parameter `{name}`; did you mean `{hint}`?")
             }
             InputProblem::Unknown { name, hint: None } => write!(f, "there is no parameter `{name}`"),
+            InputProblem::UnknownProfile { name, hint } => write!(f, "there is no profile `{name}`; {hint}"),
             InputProblem::Bad { name, source, why } => write!(f, "parameter `{name}` ({source}): {why}"),
         }
     }
@@ -84,28 +91,13 @@ pub fn variable_for(name: &str) -> String {
     format!("RUNSHEET_PARAM_{}", name.to_ascii_uppercase())
 }
 
-/// What was written for a parameter, strongest first; `Err` says why it cannot be taken.
-fn written(
-    param: &Param,
-    flags: &IndexMap<String, Vec<String>>,
-    file: &IndexMap<String, Written>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Vec<(ValueSource, Result<Written, String>)> {
-    let name = param.name.as_str();
-    let mut all = Vec::new();
-    match flags.get(name).map(Vec::as_slice) {
-        // Whoever writes one item after the other does not mean the last one alone.
-        Some(texts @ [_, _, ..]) if param.shape.ty == Type::List => {
-            let why =
-                format!("a list is given {} times; give it once, with commas: {name}={}", texts.len(), texts.join(","));
-            all.push((ValueSource::Flag, Err(why)));
-        }
-        Some([.., last]) => all.push((ValueSource::Flag, Ok(Written::Text(last.clone())))),
-        Some([]) | None => {}
-    }
-    all.extend(file.get(name).map(|given| (ValueSource::File, Ok(given.clone()))));
-    all.extend(variable(&variable_for(name)).map(|text| (ValueSource::Environment, Ok(Written::Text(text)))));
-    all
+/// What was said before anybody is asked.
+pub struct Sources<'a> {
+    /// From name to each value in turn.
+    pub flags: &'a IndexMap<String, Vec<String>>,
+    pub file: &'a IndexMap<String, Written>,
+    pub profile: Option<&'a str>,
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// What one source says of a parameter.
@@ -119,57 +111,66 @@ pub struct Said {
 }
 
 /// What each source says of a parameter, strongest first; those that are silent, too.
-pub fn explain(
-    param: &Param,
-    flags: &IndexMap<String, Vec<String>>,
-    file: &IndexMap<String, Written>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Vec<Said> {
-    let mut given = written(param, flags, file, variable);
-    [ValueSource::Flag, ValueSource::File, ValueSource::Environment, ValueSource::Default, ValueSource::Example]
-        .into_iter()
-        .map(|source| {
-            let value = match source {
-                ValueSource::Default => param.default.clone().map(Ok),
-                ValueSource::Example => param.example.clone().map(Ok),
-                _ => given
-                    .iter()
-                    .position(|(of, _)| *of == source)
-                    .map(|at| given.swap_remove(at).1.and_then(|written| param.read(&written))),
-            };
-            Said { source, place: source.place(&param.name), value }
-        })
-        .collect()
+pub fn explain(runbook: &Runbook, param: &Param, sources: &Sources<'_>) -> Vec<Said> {
+    let name = param.name.as_str();
+    let read = |written: &Written| param.read(written);
+    let flag = match sources.flags.get(name).map(Vec::as_slice) {
+        // Whoever writes one item after the other does not mean the last one alone.
+        Some(texts @ [_, _, ..]) if param.shape.ty == Type::List => {
+            let (times, all) = (texts.len(), texts.join(","));
+            Some(Err(format!("a list is given {times} times; give it once, with commas: {name}={all}")))
+        }
+        Some([.., last]) => Some(param.read_text(last)),
+        Some([]) | None => None,
+    };
+    let profile = sources.profile.and_then(|profile| runbook.profiles.get(profile)?.params.get(name));
+    let mut all = vec![
+        (ValueSource::Flag, flag),
+        (ValueSource::File, sources.file.get(name).map(read)),
+        (ValueSource::Environment, (sources.variable)(&variable_for(name)).map(|text| param.read_text(&text))),
+        (ValueSource::Default, param.default.clone().map(Ok)),
+        (ValueSource::Example, param.example.clone().map(Ok)),
+    ];
+    if sources.profile.is_some() {
+        all.insert(2, (ValueSource::Profile, profile.cloned().map(Ok)));
+    }
+    let place = |source: ValueSource| match (source, sources.profile) {
+        (ValueSource::Profile, Some(profile)) => format!("profile {profile}"),
+        _ => source.place(name),
+    };
+    all.into_iter().map(|(source, value)| Said { source, place: place(source), value }).collect()
 }
 
-/// Takes flags, then a file of values, then the environment, then defaults.
-pub fn resolve(
-    runbook: &Runbook,
-    flags: &IndexMap<String, Vec<String>>,
-    file: &IndexMap<String, Written>,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> (Inputs, Vec<InputProblem>) {
+/// Takes flags, then a file of values, then the profile, then the environment, then defaults.
+pub fn resolve(runbook: &Runbook, sources: &Sources<'_>) -> (Inputs, Vec<InputProblem>) {
     let mut problems = Vec::new();
-    for name in flags.keys().chain(file.keys()) {
+    for name in sources.flags.keys().chain(sources.file.keys()) {
         if !runbook.params.contains_key(name) {
             let hint = nearest(name, runbook.params.keys().map(String::as_str)).map(str::to_owned);
             problems.push(InputProblem::Unknown { name: name.clone(), hint });
         }
     }
-    let mut inputs = Inputs::default();
+    if let Some(name) = sources.profile.filter(|name| !runbook.profiles.contains_key(*name)) {
+        let all: Vec<&str> = runbook.profiles.keys().map(String::as_str).collect();
+        let hint = match (nearest(name, all.iter().copied()), all.as_slice()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, []) => format!("{} has none", runbook.name),
+            (None, all) => format!("there are {}", all.join(", ")),
+        };
+        problems.push(InputProblem::UnknownProfile { name: name.to_owned(), hint });
+    }
+    let mut inputs = Inputs { profile: sources.profile.map(str::to_owned), ..Inputs::default() };
     for (name, param) in &runbook.params {
-        let given = match written(param, flags, file, variable).into_iter().next() {
-            Some((source, given)) => match given.and_then(|given| param.read(&given)) {
-                Ok(value) => Given { value: Some(value), source },
-                Err(why) => {
-                    problems.push(InputProblem::Bad { name: name.clone(), source: source.place(name), why });
-                    Given { value: None, source: ValueSource::Missing }
-                }
-            },
-            None => match &param.default {
-                Some(value) => Given { value: Some(value.clone()), source: ValueSource::Default },
-                None => Given { value: None, source: ValueSource::Missing },
-            },
+        let said = explain(runbook, param, sources);
+        let first = said.into_iter().filter(|said| said.source != ValueSource::Example);
+        let first = first.filter_map(|said| Some((said.source, said.place, said.value?))).next();
+        let given = match first {
+            Some((source, _, Ok(value))) => Given { value: Some(value), source },
+            Some((_, place, Err(why))) => {
+                problems.push(InputProblem::Bad { name: name.clone(), source: place, why });
+                Given { value: None, source: ValueSource::Missing }
+            }
+            None => Given { value: None, source: ValueSource::Missing },
         };
         inputs.values.insert(name.clone(), given);
     }

@@ -5,5 +5,5 @@ mod inputs;
 mod made;
 
 pub use difference::{Difference, How, Side, StepDifference, difference};
-pub use inputs::{Given, InputProblem, Inputs, Said, ValueSource, explain, resolve, variable_for};
+pub use inputs::{Given, InputProblem, Inputs, Said, Sources, ValueSource, explain, resolve, variable_for};
 pub use made::{Plan, cycle_problem};

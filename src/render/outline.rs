@@ -31,6 +31,7 @@ pub(super) fn page(runbook: &Runbook, names: &Names, form: Form) -> Page {
     }
     requirements(runbook, &mut page);
     params(runbook, &mut page);
+    profiles(runbook, &mut page);
     start(runbook, &mut page);
     if form.graph {
         page.push(Line::of("The steps at a glance").heading(2));
@@ -153,6 +154,31 @@ fn params(runbook: &Runbook, page: &mut Page) {
         })
         .collect();
     page.push(Block::Table { header, rows });
+}
+
+fn profiles(runbook: &Runbook, page: &mut Page) {
+    if runbook.profiles.is_empty() {
+        return;
+    }
+    page.push(Line::of("Profiles").heading(2));
+    page.push(
+        Line::of("One is chosen with ")
+            .code("--profile NAME")
+            .text("; a flag for a parameter is stronger.")
+            .paragraph(),
+    );
+    let lines = runbook.profiles.values().map(|profile| {
+        let mut line = Line::new().code(&profile.name);
+        if profile.protected {
+            line = line.text(", protected: its name must be typed before a run that changes anything");
+        }
+        for (number, (name, value)) in profile.params.iter().enumerate() {
+            let written = runbook.params.get(name).map_or_else(|| value.to_string(), |param| param.written(value));
+            line = line.text(if number == 0 { ": " } else { ", " }).code(name).text(" = ").code(written);
+        }
+        line
+    });
+    page.lines(lines.collect());
 }
 
 fn type_of(param: &Param) -> Vec<Inline> {

@@ -144,6 +144,11 @@ fn params(header: &RunStarted, state: &RunState, page: &mut Page) {
     let params = state.params().unwrap_or(&header.params);
     let sources = state.param_sources().unwrap_or(&header.param_sources);
     let secrets = state.plans.last().map_or(&header.secrets, |plan| &plan.secrets);
+    if let Some(profile) = &header.profile {
+        let line = Line::label("Profile:").text(" ").code(&profile.name);
+        let typed = if profile.confirmed { ", protected; a person typed its name" } else { "" };
+        page.push(line.text(typed).paragraph());
+    }
     if !params.is_empty() {
         page.push(Line::of("Parameters").heading(2));
         let titles = ["Name", "Value", "From"].map(|title| Line::of(title).done()).to_vec();

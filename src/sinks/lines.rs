@@ -136,6 +136,10 @@ impl Lines {
                 one_line(&started.cwd)
             )),
         ];
+        if let Some(profile) = &started.profile {
+            let confirmed = if profile.confirmed { " (protected, its name was typed)" } else { "" };
+            lines.push(format!("  under the profile {}{}", one_line(&profile.name), self.dim(confirmed)));
+        }
         let longest = started.params.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         for (name, value) in &started.params {
             let source = match started.param_sources.get(name).and_then(Json::as_str) {

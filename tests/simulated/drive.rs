@@ -15,7 +15,7 @@ use runsheet::{
     journal::{Cut, JOURNAL_VERSION, LANGUAGE_VERSION, MemoryStorage, Op, OpenRun, Replay, RunStore, StoreError, Who},
     kinds::registry,
     model::{Names, Runbook, load},
-    plan::{Inputs, Plan, ValueSource, resolve},
+    plan::{Inputs, Plan, Sources, ValueSource, resolve},
     port::{Journal, JournalError, Local, Operator, OutputLog, SecretSource, Sink, Storage, World},
     syntax::decode,
     text::{DrawStyle, Source, draw, draw_all},
@@ -76,7 +76,10 @@ impl Case {
 
     /// The parameters' values, from variables and defaults.
     fn inputs(&self, variable: &dyn Fn(&str) -> Option<String>) -> Inputs {
-        let (inputs, problems) = resolve(&self.runbook, &IndexMap::new(), &IndexMap::new(), variable);
+        let (inputs, problems) = resolve(
+            &self.runbook,
+            &Sources { flags: &IndexMap::new(), file: &IndexMap::new(), profile: None, variable },
+        );
         assert!(problems.is_empty() && inputs.missing().is_empty(), "{}: parameters", self.name);
         inputs
     }
@@ -450,6 +453,7 @@ impl Program<'_> {
             host: who().host,
             cwd: "/work".into(),
             attended: self.case.attended,
+            profile: None,
             lock: plan.lock.clone(),
             files: Default::default(),
         };

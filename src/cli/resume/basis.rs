@@ -8,7 +8,7 @@ use crate::{
     event::{RunStarted, RunState},
     journal::Frozen,
     kinds::registry,
-    model::{Names, Param, Runbook, load},
+    model::{Names, Param, Profile, Runbook, load},
     plan::{Given, Inputs, Plan, ValueSource, variable_for},
     syntax::decode,
     text::Source,
@@ -49,7 +49,8 @@ impl Basis {
         let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
         let params = state.params().unwrap_or(&header.params);
         let sources = state.param_sources().unwrap_or(&header.param_sources);
-        let mut given = Inputs::default();
+        let profile = header.profile.as_ref().map(|profile| profile.name.clone());
+        let mut given = Inputs { profile, ..Inputs::default() };
         let mut withheld = Vec::new();
         for (name, param) in &runbook.params {
             let Some(json) = params.get(name) else { continue };
@@ -90,7 +91,11 @@ impl Basis {
             return Err(drawn.collect());
         };
         let (runbook, names) = (Rc::new(runbook), Rc::new(loaded.names));
-        let mut given = Inputs::default();
+        let mut given = Inputs { profile: self.plan.inputs.profile.clone(), ..Inputs::default() };
+        let profile = given.profile.as_ref().and_then(|name| runbook.profiles.get(name));
+        if let (Some(name), None) = (&given.profile, profile) {
+            return Err(vec![format!("this run has the profile `{name}`, which is not there any more")]);
+        }
         let mut wrong = Vec::new();
         for (name, param) in &runbook.params {
             let value = match self.plan.inputs.values.get(name) {
@@ -101,7 +106,7 @@ impl Basis {
                         continue;
                     }
                 },
-                _ => match new_value(name, param) {
+                _ => match new_value(name, param, profile) {
                     Ok(given) => given,
                     Err(why) => {
                         wrong.push(why);
@@ -141,6 +146,7 @@ impl Basis {
 fn source_named(source: Option<&str>) -> ValueSource {
     match source {
         Some("params-file") => ValueSource::File,
+        Some("profile") => ValueSource::Profile,
         Some("default") => ValueSource::Default,
         Some("environment") => ValueSource::Environment,
         Some("prompt") => ValueSource::Prompt,
@@ -149,7 +155,10 @@ fn source_named(source: Option<&str>) -> ValueSource {
 }
 
 /// For a parameter that this run has never had.
-fn new_value(name: &str, param: &Param) -> Result<Given, String> {
+fn new_value(name: &str, param: &Param, profile: Option<&Profile>) -> Result<Given, String> {
+    if let Some(value) = profile.and_then(|profile| profile.params.get(name)) {
+        return Ok(Given { value: Some(value.clone()), source: ValueSource::Profile });
+    }
     let variable = variable_for(name);
     if let Some(text) = Context::variable(&variable) {
         let value = param.read_text(&text).map_err(|why| format!("parameter `{name}` ({variable}): {why}"))?;

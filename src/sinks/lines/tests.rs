@@ -46,6 +46,7 @@ fn header() -> Event {
         host: "box".into(),
         cwd: "/work".into(),
         attended: true,
+        profile: None,
         lock: None,
         files: Default::default(),
     }))
