@@ -99,14 +99,25 @@ impl Engine<'_> {
             return Ok(());
         }
         for name in names {
-            match self.ask(menu::withheld(&step.path, name)).await? {
+            self.ask_for(step, name).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_for(&self, step: &Step, name: &str) -> Result<(), StepError> {
+        let mut question = menu::withheld(&step.path, name);
+        loop {
+            match self.ask(question.clone()).await? {
                 Reply::Answer(Answer { secret: Some(secret), .. }) => {
                     let text = secret.expose().to_owned();
-                    self.publisher
-                        .redactor()
-                        .add(&Secret::new(text.clone()), true)
-                        .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
+                    // None that short was ever captured, and masking it would hide half of every text.
+                    if self.publisher.redactor().add(&Secret::new(text.clone()), false).is_err() {
+                        question.message =
+                            format!("that is shorter than 8 bytes, which the captured `{name}` was not; type it again");
+                        continue;
+                    }
                     self.scope.borrow_mut().know(name, Value::text(text));
+                    return Ok(());
                 }
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
@@ -117,7 +128,6 @@ impl Engine<'_> {
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
             }
         }
-        Ok(())
     }
 
     /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
@@ -140,7 +150,8 @@ impl Engine<'_> {
                     (of.is_some_and(|of| of.interrupted), of.is_some_and(|of| of.no_effect))
                 };
                 let again = no_effect || step.idempotent && (status == StepStatus::Unknown || interrupted);
-                if again && !self.is_decided(step) {
+                // After a no nothing is run again, so that somebody has to say what became of it.
+                if again && !self.is_decided(step) && (last || self.was_declined().is_none()) {
                     return Ok(None);
                 }
                 let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
@@ -177,7 +188,11 @@ impl Engine<'_> {
             let answer = Answer { reason: Some(decision.reason.clone()), ..Answer::word("done") };
             if !decision.done {
                 // The operator says it had no effect, so it is as if it had not run.
-                return self.not_done(step, &decision.reason).await.map(|()| None);
+                self.not_done(step, &decision.reason).await?;
+                if !last && self.was_declined().is_some() {
+                    return self.without_effect(step, &decision.reason).await.map(Some);
+                }
+                return Ok(None);
             }
             return match self.done_by_hand(step, answer).await? {
                 Ok(standing) => Ok(Some(standing)),
