@@ -149,9 +149,10 @@ impl Engine<'_> {
                     let of = state.steps.get(&step.path);
                     (of.is_some_and(|of| of.interrupted), of.is_some_and(|of| of.no_effect))
                 };
-                let again = no_effect || step.idempotent && (status == StepStatus::Unknown || interrupted);
-                // After a no nothing is run again, so that somebody has to say what became of it.
-                if again && !self.is_decided(step) && (last || self.was_declined().is_none()) {
+                if no_effect && !self.is_decided(step) {
+                    return Ok(None);
+                }
+                if (status == StepStatus::Unknown || interrupted) && self.runs_again(step) {
                     return Ok(None);
                 }
                 let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
@@ -228,6 +229,13 @@ impl Engine<'_> {
         self.options.decisions.contains_key(step.path.as_str())
     }
 
+    /// Whether a step whose end nobody knows simply runs once more. After a no nothing does, so that somebody has to say
+    /// what became of it.
+    fn runs_again(&self, step: &Step) -> bool {
+        let over = || self.was_declined().is_some() && self.plan.runbook.steps.iter().any(|of| of.path == step.path);
+        step.idempotent && !self.is_decided(step) && !over()
+    }
+
     /// A decision from the command line, on record like any answer.
     async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
         let _asking = self.signals.asking(Some(&step.path));
@@ -299,7 +307,7 @@ impl Engine<'_> {
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
         // decided already how it ended.
-        if !decided && (step.body.action.is_asked() || step.idempotent || effect == Effect::Read) {
+        if self.runs_again(step) || !decided && (step.body.action.is_asked() || effect == Effect::Read) {
             return Ok(None);
         }
         // Nothing of it had begun: its start is on record, and no intent of an effect.
@@ -331,7 +339,7 @@ impl Engine<'_> {
         }
         report.left.clone_from(&record.left);
         let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
-            if step.idempotent && !self.is_decided(step) {
+            if self.runs_again(step) {
                 return Ok(None);
             }
             let how = match record {
@@ -366,7 +374,7 @@ impl Engine<'_> {
             }
             return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
-        if step.idempotent && !self.is_decided(step) {
+        if self.runs_again(step) {
             return Ok(None);
         }
         report.failure = Some(Failure::plain(format!(

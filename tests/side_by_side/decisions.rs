@@ -248,3 +248,29 @@ steps:
     }
     assert_eq!(open.len(), 0);
 }
+
+/// What could be repeated is not repeated after a no: where its end is not known, the run is not over either.
+#[test]
+fn an_open_end_of_what_could_be_repeated_is_asked_about_after_a_no() {
+    let bed = Bed::with(
+        r#"
+title: A no beside a change
+steps:
+  - id: change
+    needs: []
+    idempotent: true
+    shell: echo change >> ran; until test -e die; do sleep 0.02; done; kill -9 $$
+  - {id: person, needs: [], manual: Look at it}
+"#,
+    );
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("Look at it");
+    crate::lab::until("the change", || bed.exists("ran"));
+    seat.answers("press", "q").sees("quit at person");
+    seat.killed();
+    bed.write("die", "");
+    bed.run(&["resume", "last", "--yes"]).end().code(7);
+    let flags = ["resume", "last", "--yes", "--step", "change", "--as", "not-done", "--reason", "it is not there"];
+    bed.run(&flags).end().code(5);
+    assert_eq!(bed.read("ran"), "change\n");
+}
