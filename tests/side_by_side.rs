@@ -1,5 +1,7 @@
 //! Steps that do not wait for each other: what runs beside what, and what the end of one means for the others.
 
+mod decisions;
+
 use serde_json::Value as Json;
 
 use crate::{
@@ -456,7 +458,8 @@ fn the_escape_key_of_a_step_with_the_terminal() {
     let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
     seat.sees("talk begins");
     seat.types("\x1d").sees("talk goes on until you decide").sees("[k] kill").answers("press", "g");
-    seat.sees("go-on by").sees("redrawn").types("again\r").sees("heard again");
+    seat.sees("talk has the terminal").sees("redrawn");
+    seat.waits_for_keys().types("again\r").sees("heard again");
     seat.ends(0);
 
     let bed = Bed::with(TALK);
