@@ -95,6 +95,8 @@ pub(crate) enum Standing {
     Satisfied,
     /// It failed or its effect is open, and nothing may build on it.
     Blocks,
+    /// Another one failed before it had begun.
+    NotBegun,
 }
 
 impl<'a> Engine<'a> {
@@ -283,7 +285,11 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let settled = self.settle_daemons(end.outcome.closes()).await;
+        let mut settled = self.settle_daemons(end.outcome.closes()).await;
+        // A question beside which the run came to its end is asked by nobody any more.
+        if settled.is_ok() && end.outcome.closes() {
+            settled = self.give_up_open_question().await;
+        }
         match self.publish_after(settled, event).await {
             Ok(()) => end,
             Err(StepError::Fault(why)) => self.fault(why),
