@@ -222,3 +222,33 @@ fn a_new_parameter_of_a_changed_runbook_takes_its_value_from_the_profile() {
     seat.ends(0);
     assert_eq!(bed.read("a"), "7\n");
 }
+
+#[test]
+fn a_document_shows_limits_profiles_and_origins() {
+    let bed = Bed::with(
+        r#"
+title: X
+params:
+  hosts: {type: list, items: {type: enum, choices: [a, b]}, min_length: 1, example: [a, b]}
+  ratio: {type: number, min: 0, max: 1}
+  port: {type: integer, choices: [80, 443], default: 80}
+secrets:
+  token: {env: TOKEN, origins: ["https://ci.example"]}
+profiles:
+  production: {protected: true, params: {hosts: [a], ratio: 0.5}}
+steps:
+  - {id: a, shell: 'true'}
+"#,
+    );
+    let ended = bed.run(&["render", "./x.yaml"]).end().code(0);
+    for line in [
+        "| `hosts` | list of at least 1 item, each item one of `a`, `b` | **required** | `a,b` |",
+        "| `ratio` | number from 0 to 1 | **required** |",
+        "| `port` | integer, one of `80`, `443` | `80` |",
+        "`token`: read from variable `TOKEN`; may be sent to `https://ci.example` even if",
+        "- `production`, protected: its name must be typed before a run that changes anything: `hosts` = `a`, `ratio` = `0.5`",
+        "runsheet run x --param hosts=a,b --param ratio=RATIO",
+    ] {
+        assert!(ended.stdout.contains(line), "{line}:\n{}", ended.stdout);
+    }
+}

@@ -136,6 +136,8 @@ fn to_text(runbook: &Runbook, all: &[Explained<'_>]) -> String {
             }
             let mark = if source == from { "=" } else { " " };
             let value = match value {
+                // Without anything behind it, it would look as if nothing had been said.
+                Some(Ok(value)) if param.written(value).trim().is_empty() => "(empty)".to_owned(),
                 Some(Ok(value)) => one_line(&param.written(value)).into_owned(),
                 Some(Err(why)) => format!("cannot be taken: {}", one_line(why)),
                 None => "–".to_owned(),

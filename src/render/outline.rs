@@ -105,7 +105,11 @@ fn requirements(runbook: &Runbook, page: &mut Page) {
         lines.push(Line::label("Variables").text(" of yours that scripts are given: ").codes(variables));
     }
     for secret in runbook.secrets.values() {
-        lines.push(Line::label("Secret").text(" ").code(&secret.name).text(": ").and(place(&secret.describe())));
+        let line = Line::label("Secret").text(" ").code(&secret.name).text(": ").and(place(&secret.describe()));
+        lines.push(match secret.origins.as_slice() {
+            [] => line,
+            origins => line.text("; may be sent to ").codes(origins).text(" even if only a captured value names it"),
+        });
     }
     if let Some(lock) = &runbook.lock {
         lines.push(

@@ -89,6 +89,10 @@ fn number(text: &str) -> Result<Value, String> {
     if !number.is_finite() || !text.contains(['.', 'e', 'E']) {
         return Err(format!("`{text}` is a larger number than can be held"));
     }
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    if number == 0.0 && digits.contains(|c: char| ('1'..='9').contains(&c)) {
+        return Err(format!("`{text}` is a smaller number than can be held"));
+    }
     Ok(Value::Float(number))
 }
 
@@ -102,6 +106,7 @@ mod tests {
             ("3", Value::Int(3)),
             (" -3 ", Value::Int(-3)),
             ("0.5", Value::Float(0.5)),
+            ("0e9", Value::Float(0.0)),
             ("1e6", Value::Float(1e6)),
             ("9223372036854775807", Value::Int(i64::MAX)),
         ] {
@@ -116,6 +121,7 @@ mod tests {
             ("1_000", "not a number"),
             ("0,5", "write 0.5"),
             ("1e400", "larger"),
+            ("1e-400", "smaller"),
             ("9223372036854775808", "larger"),
         ] {
             let error = Type::Number.read(text).unwrap_err();
