@@ -252,3 +252,19 @@ steps:
         assert!(ended.stdout.contains(line), "{line}:\n{}", ended.stdout);
     }
 }
+
+#[test]
+fn a_captured_number_is_the_same_after_a_resume() {
+    let bed = Bed::with(
+        r#"
+title: X
+steps:
+  - {id: measure, shell: 'echo 31.245270191439438', capture: {share: result.json}}
+  - {id: ask, confirm: Go on?}
+  - {id: after, shell: 'echo $share > ran', when: share == 31.245270191439438}
+"#,
+    );
+    bed.run(&["run", "./x.yaml"]).end().code(11);
+    bed.run(&["resume", "last", "--yes"]).end().code(0);
+    assert_eq!(bed.read("ran"), "31.245270191439438\n");
+}
