@@ -245,6 +245,44 @@ fn a_run_survives_a_power_cut_at_every_change_and_in_its_recovery() {
     }
 }
 
+/// Steps that run side by side share a write; a power cut may keep its end and lose a sector before it.
+#[test]
+fn a_hole_before_whole_lines_of_one_write_is_torn_and_any_other_is_bad() {
+    for (steps, torn) in [(["a", "b", "c"], true), (["a", "b", "b"], false)] {
+        let (disk, store) = memory();
+        let open = create(&store, &run_id());
+        let path = open.dir().join("journal.jsonl");
+        let good = disk.read(&path).unwrap();
+        let events = steps.iter().zip(2..).map(|(step, seq)| {
+            record(
+                seq,
+                Event::StepDeferred {
+                    step: StepId::new(*step),
+                    waiting_on: vec!["x".into()],
+                    detail: "long ".repeat(400),
+                },
+            )
+        });
+        for event in events {
+            wait(open.journal.append(&event)).unwrap();
+        }
+        drop(open);
+        let all = disk.read(&path).unwrap();
+        let sector = good.len().next_multiple_of(512);
+        disk.edit(&path, |file| file[sector..sector + 512].fill(0)).unwrap();
+        let opened = store.open(&run_id(), &who());
+        if torn {
+            let open = opened.unwrap();
+            assert_eq!(disk.read(&path).unwrap(), good);
+            assert_eq!(disk.read(&open.dir().join("journal.torn.1")).unwrap().len(), all.len() - good.len());
+            assert_eq!(open.recovered.len(), 1);
+        } else {
+            let refused = opened.err().unwrap().to_string();
+            assert!(refused.contains("line 2"), "{refused}");
+        }
+    }
+}
+
 #[test]
 fn a_torn_end_is_set_aside_once_and_told_until_it_is_on_record() {
     let (disk, store) = memory();

@@ -276,6 +276,19 @@ fn the_key_of_somebody_else_and_the_signature_of_another_run_are_found() {
     let line = format!("ada@example.org namespaces=\"git\" {}", lab.read("ada.pub"));
     let elsewhere = lab.file("elsewhere", &line);
     lab.call(&["verify", "last", "--allowed-signers", &elsewhere]).expect(10);
+    // The list's own words for who and when: a key counts at the time in the statement.
+    for (options, code) in [
+        ("ada@example.org,lead@example.org", 0),
+        ("*@example.org", 0),
+        ("ada@example.org namespaces=\"runsheet-run-v1\"", 0),
+        ("ada@example.org valid-after=\"20200101\"", 0),
+        ("ada@example.org valid-before=\"20200101\"", 10),
+        ("# ada@example.org", 10),
+    ] {
+        let list = lab.file("list", &format!("{options} {}", lab.read("ada.pub")));
+        let found = lab.call(&["verify", "last", "--allowed-signers", &list]);
+        assert_eq!(found.code, Some(code), "{options}: {found:#?}");
+    }
 
     let (other, _) = signed();
     let (ours, theirs) = (lab.run_dir().join("signatures"), other.run_dir().join("signatures"));

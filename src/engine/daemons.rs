@@ -44,14 +44,23 @@ impl Engine<'_> {
     /// None: it goes on.
     async fn settle_daemon(&self, daemon: &Daemon, end_it: bool, cancel: &Cancel) -> Option<DaemonEnd> {
         let Some(dir) = self.journal.step_dir() else { return Some(DaemonEnd::Gone) };
-        if !runs(&self.world.left_behind(&dir, &daemon.step, daemon.attempt)) {
-            return Some(DaemonEnd::Gone);
+        let left = self.world.left_behind(&dir, &daemon.step, daemon.attempt);
+        if !runs(&left) {
+            return Some(ended(&left, DaemonEnd::Gone));
         }
         if !end_it {
             return None;
         }
         let left = self.world.settle_left_behind(&dir, &daemon.step, daemon.attempt, true, cancel).await;
-        Some(if runs(&left) { DaemonEnd::StillThere } else { DaemonEnd::Ended })
+        Some(if runs(&left) { DaemonEnd::StillThere } else { ended(&left, DaemonEnd::Ended) })
+    }
+
+    /// Where a run ends without a word in its journal, whoever reads why also reads what goes on.
+    pub(super) fn naming_daemons(&self, why: String) -> String {
+        let state = self.state();
+        let of = |daemon: &Daemon| format!("{}: {}", daemon.step, daemon.processes.join(", "));
+        let left: Vec<String> = state.daemons.iter().map(of).collect();
+        if left.is_empty() { why } else { format!("{why}; still running: {}", left.join("; ")) }
     }
 
     /// What an attempt left running and goes on: a step that failed has nothing to offer to those after it.
@@ -67,14 +76,24 @@ impl Engine<'_> {
             return report.left.clone();
         }
         let Some(dir) = self.journal.step_dir() else { return Vec::new() };
-        let left = self.world.settle_left_behind(&dir, &step.path, attempt, true, &Cancel::new()).await;
+        let cancel = Cancel::new();
+        let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
+        let left = self.guarded(step, &cancel, settling).await;
         let named = report.left.join(", ");
-        if runs(&left) {
+        if runs(&left) || ended(&left, DaemonEnd::Ended) == DaemonEnd::Lost {
             notes.push(format!("left running, and could not be ended: {named}"));
             return report.left.clone();
         }
         notes.push(format!("left running, and ended because the step failed: {named}"));
         Vec::new()
+    }
+}
+
+/// Only a supervisor that saw the last of them end says so.
+fn ended(left: &LeftBehind, how: DaemonEnd) -> DaemonEnd {
+    match left {
+        LeftBehind::Ended(record) if record.left_ended => how,
+        _ => DaemonEnd::Lost,
     }
 }
 

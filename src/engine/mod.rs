@@ -155,14 +155,14 @@ impl<'a> Engine<'a> {
             Err(StepError::Paused(why)) => return self.interrupted(why).await,
             Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
             Err(StepError::Declined(why)) => self.declined(why),
-            Err(StepError::Journal(error)) => return journal_lost(&error),
-            Err(StepError::Fault(why)) => return fault(why),
+            Err(StepError::Journal(error)) => return self.journal_lost(&error),
+            Err(StepError::Fault(why)) => return self.fault(why),
         };
         if end.outcome == Outcome::Succeeded
             && self.options.run.is_some()
             && let Some(left) = self.left_out()
         {
-            return fault(format!("step {left} was left out, and nothing says why"));
+            return self.fault(format!("step {left} was left out, and nothing says why"));
         }
         if !end.outcome.closes() {
             return self.close(end).await;
@@ -173,9 +173,17 @@ impl<'a> Engine<'a> {
             Ok(end) => self.close(end).await,
             // A no at the very end was taken there already; it cannot come here.
             Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
-            Err(StepError::Journal(error)) => journal_lost(&error),
-            Err(StepError::Fault(why)) => fault(why),
+            Err(StepError::Journal(error)) => self.journal_lost(&error),
+            Err(StepError::Fault(why)) => self.fault(why),
         }
+    }
+
+    fn journal_lost(&self, error: &JournalError) -> RunEnd {
+        RunEnd { outcome: Outcome::Unknown, code: 9, reason: Some(self.naming_daemons(error.to_string())) }
+    }
+
+    fn fault(&self, why: String) -> RunEnd {
+        RunEnd { outcome: Outcome::Unknown, code: 70, reason: Some(self.naming_daemons(why)) }
     }
 
     /// A step that neither ran nor was skipped: no run succeeds with one, whatever way it came about.
@@ -284,8 +292,8 @@ impl<'a> Engine<'a> {
         }
         match self.publish_after(settled, event).await {
             Ok(()) => end,
-            Err(StepError::Fault(why)) => fault(why),
-            Err(error) => journal_lost(&JournalError(error.to_string())),
+            Err(StepError::Fault(why)) => self.fault(why),
+            Err(error) => self.journal_lost(&JournalError(error.to_string())),
         }
     }
 
@@ -325,8 +333,8 @@ impl<'a> Engine<'a> {
         let settled = self.settle_daemons(false).await;
         match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
-            Err(StepError::Fault(why)) => fault(why),
-            Err(error) => journal_lost(&JournalError(error.to_string())),
+            Err(StepError::Fault(why)) => self.fault(why),
+            Err(error) => self.journal_lost(&JournalError(error.to_string())),
         }
     }
 
@@ -426,12 +434,4 @@ impl<'a> Engine<'a> {
 fn undecided(why: &str, open: &[String]) -> RunEnd {
     let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
     RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
-}
-
-fn journal_lost(error: &JournalError) -> RunEnd {
-    RunEnd { outcome: Outcome::Unknown, code: 9, reason: Some(error.to_string()) }
-}
-
-fn fault(why: String) -> RunEnd {
-    RunEnd { outcome: Outcome::Unknown, code: 70, reason: Some(why) }
 }

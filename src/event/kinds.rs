@@ -104,6 +104,8 @@ pub enum DaemonEnd {
     Ended,
     /// It had ended before the run came to it.
     Gone,
+    /// Who watched it was killed, so that nobody can tell.
+    Lost,
     /// The run could not end it: another machine's or another account's.
     StillThere,
 }

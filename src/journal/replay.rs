@@ -29,7 +29,7 @@ pub struct Replay {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Torn {
     pub range: Range<usize>,
-    /// Whether a line feed ends it nevertheless: a hole that a power cut left in the middle of a line.
+    /// Whether whole lines are among it: a hole that a power cut left in the middle of what was written last.
     pub hole: bool,
 }
 
@@ -79,8 +79,7 @@ impl Replay {
             };
             let line = &bytes[at..at + length];
             if let Err(why) = self.add(line, at) {
-                let last = at + length + 1 == bytes.len();
-                if last && has_hole(bytes, at, length) {
+                if has_hole(bytes, at, length) && written_together(bytes, at + length + 1) {
                     self.torn = Some(Torn { range: at..bytes.len(), hole: true });
                 } else {
                     self.bad = Some(BadLine { line: self.records.len() + 1, seq: claimed_seq(line), why });
@@ -107,6 +106,26 @@ impl Replay {
     pub fn closed(&self) -> bool {
         self.state.finished.is_some_and(|(outcome, _)| outcome.closes())
     }
+}
+
+/// Whether the lines from here to the end can be of one write with the line before them. Steps that run side by side
+/// share a write; each waits until its record is durable before it has another one, so that no step, and no question
+/// about the run as a whole, is in one write twice.
+fn written_together(bytes: &[u8], from: usize) -> bool {
+    let mut steps: Vec<Option<String>> = Vec::new();
+    let mut at = from;
+    while let Some(length) = bytes[at..].iter().position(|b| *b == b'\n') {
+        if !has_hole(bytes, at, length) {
+            let Ok(line) = serde_json::from_slice::<serde_json::Value>(&bytes[at..at + length]) else { return false };
+            let step = line.get("step").and_then(|step| step.as_str()).map(str::to_owned);
+            if steps.contains(&step) {
+                return false;
+            }
+            steps.push(step);
+        }
+        at += length + 1;
+    }
+    true
 }
 
 /// Whether a line holds zeros from border to border of sectors (or from its own start): bytes that were written and

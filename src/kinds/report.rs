@@ -77,6 +77,17 @@ pub fn json_of(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice::<serde_json::Value>(bytes).ok().map(|json| Value::from_json(&json))
 }
 
+/// A failure with what came before it, wherever it is drawn.
+pub fn prefixed(prefix: &str, failure: Failure) -> Failure {
+    match failure.at {
+        Some(mut diagnostic) => {
+            diagnostic.message = format!("{prefix}: {}", diagnostic.message);
+            Failure::drawn(*diagnostic)
+        }
+        None => Failure::plain(format!("{prefix}: {}", failure.message)),
+    }
+}
+
 /// Why a look has nothing to judge.
 pub fn report_why(report: &StepReport) -> String {
     report.failure.as_ref().map_or_else(|| "no answer".into(), |failure| failure.message.clone())

@@ -27,7 +27,7 @@ pub const KIND: Kind = Kind {
         FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
         FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
         FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
-        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's" },
+        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it" },
         FieldDoc {
             name: "daemon",
             summary: "what it leaves running, such as a port forward, goes on until the end of the run",
@@ -369,14 +369,22 @@ impl Action for Shell {
     fn outline(&self) -> Outline {
         match &self.what {
             What::Script { text, interpreter } => Outline {
-                verb: if self.tty { "Run, at your terminal".into() } else { "Run".into() },
+                verb: match (self.tty, self.daemon) {
+                    (true, _) => "Run, at your terminal".into(),
+                    (_, true) => "Run, and leave running what it starts".into(),
+                    _ => "Run".into(),
+                },
                 blocks: vec![Block::Code {
                     language: if interpreter == &["bash"] { "bash" } else { "text" },
                     text: text.text.trim_end().to_owned(),
                 }],
             },
             What::Exec(argv) => Outline {
-                verb: "Run, without a shell".into(),
+                verb: if self.daemon {
+                    "Run, without a shell, and leave running what it starts".into()
+                } else {
+                    "Run, without a shell".into()
+                },
                 blocks: vec![Block::Code {
                     language: "text",
                     text: argv.iter().map(|arg| quoted(arg.source())).collect::<Vec<_>>().join(" "),

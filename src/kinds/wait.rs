@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{limited::Limited, report::not_run};
+use super::{
+    limited::Limited,
+    report::{not_run, prefixed},
+};
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
@@ -145,10 +148,8 @@ impl Action for Wait {
     }
 
     fn gives(&self) -> Vec<crate::text::Spanned<String>> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.captures.iter().map(|capture| capture.name.clone()).collect(),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.captures.iter().map(|capture| capture.name.clone()).collect()
     }
 
     fn outputs(&self) -> &'static [&'static str] {
@@ -163,17 +164,13 @@ impl Action for Wait {
     }
 
     fn origins(&self) -> Vec<String> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.action.origins(),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.action.origins()
     }
 
     fn files(&self, scope: &Scope) -> Vec<FileUse> {
-        match self {
-            Wait::Pause(_) => Vec::new(),
-            Wait::Poll(poll) => poll.look.files(scope),
-        }
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        poll.look.files(scope)
     }
 
     fn default_effect(&self) -> Effect {
@@ -572,16 +569,6 @@ impl Task for PollTask {
 /// The last report as its look saw it, before it was marked as failed.
 fn report_as_seen(report: &StepReport) -> StepReport {
     StepReport { status: if report.result.is_some() { StepStatus::Succeeded } else { report.status }, ..report.clone() }
-}
-
-fn prefixed(prefix: &str, failure: Failure) -> Failure {
-    match failure.at {
-        Some(mut diagnostic) => {
-            diagnostic.message = format!("{prefix}: {}", diagnostic.message);
-            Failure::drawn(*diagnostic)
-        }
-        None => Failure::plain(format!("{prefix}: {}", failure.message)),
-    }
 }
 
 impl PollTask {

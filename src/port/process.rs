@@ -72,4 +72,7 @@ pub struct ExecRecord {
     /// What it left running, as it may. While the lock of the attempt is held, some of that still runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// All that was left has ended. Where the lock is free and this is not said, its supervisor did not live to say it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_ended: bool,
 }

@@ -97,6 +97,7 @@ fn in_words(event: &Event) -> Option<Line> {
         Event::DaemonEnded { processes, how, .. } => Line::of(match how {
             DaemonEnd::Ended => "what it had left running was ended: ",
             DaemonEnd::Gone => "what it had left running had ended: ",
+            DaemonEnd::Lost => "who watched what it had left running was killed; look for ",
             DaemonEnd::StillThere => "what it had left running could not be ended: ",
         })
         .codes(processes),

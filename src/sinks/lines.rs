@@ -228,6 +228,9 @@ impl Lines {
                 vec![match how {
                     DaemonEnd::Ended => format!("■ ended what {step} had left running: {named}"),
                     DaemonEnd::Gone => self.dim(&format!("– gone, left running by {step}: {named}")),
+                    DaemonEnd::Lost => self.red(&format!(
+                        "! who watched what {step} had left running was killed; it may still run: {named}"
+                    )),
                     DaemonEnd::StillThere => {
                         self.red(&format!("! still running, and not ours to end, left by {step}: {named}"))
                     }

@@ -262,6 +262,7 @@ impl Facts {
             lost_bytes: process.lost,
             swept: Vec::new(),
             left: Vec::new(),
+            left_ended: false,
         };
         process.end = Some(End::Ended(end));
         if process.kind == Kind::Step {

@@ -224,3 +224,30 @@ fn a_timeout_ends_a_daemon_as_it_ends_everything() {
     assert_eq!(processes_of(lab.home()), Vec::<i32>::new());
     lab.sound();
 }
+
+/// Nobody says of what cannot be seen that it is gone.
+#[test]
+fn without_its_supervisor_nobody_claims_to_know() {
+    let lab = lab(&book("", GATED));
+    let gate = lab.gate("gate");
+    let run = lab.start(&["run", "./book.yaml", "--yes"]);
+    let open = gate.reached();
+    let lock = std::fs::read_to_string(lab.run_dir().join("steps/forward.1.lock")).unwrap();
+    let holder: Json = serde_json::from_str(lock.trim()).unwrap();
+    let supervisor = i32::try_from(holder["pid"].as_i64().unwrap()).unwrap();
+    // SAFETY: the supervisor of this test's step.
+    assert_eq!(unsafe { libc::kill(supervisor, libc::SIGKILL) }, 0);
+    until("the end of the supervisor", || {
+        let stat = std::fs::read_to_string(format!("/proc/{supervisor}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
+    open.pass();
+    let ended = run.end().expect(0);
+    assert_eq!(record(&lab, "daemon_ended", "forward")["how"], "lost");
+    assert!(ended.err.contains(&format!("it may still run: bash ({})", pid(&lab))), "{ended:#?}");
+    assert!(processes_of(lab.home()).contains(&pid(&lab)));
+    // SAFETY: what this test has left.
+    assert_eq!(unsafe { libc::kill(pid(&lab), libc::SIGTERM) }, 0);
+    until("the end of the daemon", || processes_of(lab.home()).is_empty());
+    lab.sound();
+}

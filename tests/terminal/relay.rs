@@ -36,6 +36,8 @@ while True:
     if os.path.exists("speak") and not spoken:
         spoken = True
         say("while away")
+    if os.path.exists("finish"):
+        break
     if select.select([0], [], [], 0.02)[0]:
         typed = os.read(0, 1000)
         if not typed:

@@ -91,6 +91,25 @@ fn a_step_with_the_terminal_has_it_again() {
     assert_eq!((bed.read("during"), bed.read("after")), (bed.read("before"), bed.read("before")));
 }
 
+/// From the step to the menu, from the menu to the shell, and all the way back.
+#[test]
+fn the_menu_of_a_step_with_the_terminal_is_left_and_shown_again() {
+    let bed = child().env("PS1", "prompt> ");
+    std::os::unix::fs::symlink(PROGRAM, bed.root().join("bin/runsheet")).unwrap();
+    let mut seat = shell(&bed);
+    seat.sees("ready").types("\x1d").answers("press", "\x1a").sees("Stopped");
+    seat.answers("prompt> ", "stty -g > during\r").answers("prompt> ", "fg\r");
+    seat.sees("[g] go").answers("press", "g").sees("now 50 110").types("Ada\r").sees("got <Ada>");
+    // Once more, and the step comes to its end while the menu is open.
+    seat.types("\x1d").sees("press");
+    bed.write("finish", "");
+    seat.sees("✔ talk").answers("prompt> ", "stty -g > after\r").answers("prompt> ", "exit\r");
+    seat.ends(0);
+    assert_eq!((bed.read("during"), bed.read("after")), (bed.read("before"), bed.read("before")));
+    assert_eq!(ends(&bed), ["talk succeeded"]);
+    assert_eq!(bed.journal().last().unwrap()["event"], "run_paused");
+}
+
 #[test]
 fn keys_typed_while_it_was_stopped_count_for_nothing() {
     for _ in 0..5 {

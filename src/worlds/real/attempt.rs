@@ -268,9 +268,15 @@ mod tests {
             lost_bytes: 0,
             swept: vec![],
             left: Vec::new(),
+            left_ended: false,
         };
         record.write(&end, true).unwrap();
         assert_eq!(state(), AttemptState::Running);
+        // Its end is on record, and it has left something that still runs.
+        let daemon = ExecRecord { left: vec!["ssh (7)".into()], ..end.clone() };
+        record.write(&daemon, true).unwrap();
+        assert_eq!(state(), AttemptState::Daemon(daemon));
+        record.write(&end, true).unwrap();
         drop(record);
         assert_eq!(state(), AttemptState::Ended(end));
         // The next process of the attempt makes the record of the one before it void.

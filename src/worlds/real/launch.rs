@@ -98,6 +98,11 @@ impl Helper {
         }
     }
 
+    /// One that has said everything, to be collected some time.
+    fn retire(self) -> Arc<duct::Handle> {
+        self.handle
+    }
+
     /// Collects the supervisor itself. One that still waits for an order learns from the closed line that none comes.
     async fn reap(self, world: &RealWorld) {
         let numbers: Vec<i32> = numbers(&self.handle).collect();
@@ -112,6 +117,27 @@ impl Helper {
             return;
         }
         let _ = tokio::task::spawn_blocking(move || drop(handle.wait())).await;
+    }
+}
+
+/// Collects those of the retired that have ended.
+fn collect(world: &RealWorld) {
+    world.retired.borrow_mut().retain(|handle| {
+        let goes_on = matches!(handle.try_wait(), Ok(None));
+        if !goes_on {
+            let gone: Vec<i32> = numbers(handle).collect();
+            world.supervisors.borrow_mut().retain(|number| !gone.contains(number));
+        }
+        goes_on
+    });
+}
+
+/// Waits for those that are on their way out, and for the one that learns by it that it is not needed.
+pub(super) fn dismiss(world: &RealWorld) {
+    let spare = world.spare.borrow_mut().take().map(Helper::retire);
+    for handle in world.retired.borrow_mut().drain(..).chain(spare) {
+        // One that cannot be waited for is collected by the system.
+        let _ = handle.wait();
     }
 }
 
@@ -177,6 +203,7 @@ pub(super) async fn run(
     if cancel.level() > 0 {
         return Err(not_started("it was stopped before"));
     }
+    collect(world);
     let attended = request.tty && operator_present();
     let order = order(world, request, attended)?;
     let mut helper = None;
@@ -225,7 +252,11 @@ pub(super) async fn run(
     // One that watches over what was left running is not waited for.
     let stays = matches!(&ended, Ok(Some(end)) if !end.left.is_empty());
     if let Some(helper) = running.helper.take().filter(|_| !stays) {
-        helper.reap(world).await;
+        match &ended {
+            // Everything is known and nothing can follow: what the kernel takes to clear it away is not waited for.
+            Ok(Some(_)) => world.retired.borrow_mut().push(helper.retire()),
+            _ => helper.reap(world).await,
+        }
     }
     // What said nothing has become an error.
     let Some(end) = ended? else { return Err(not_started("it has no supervisor")) };

@@ -21,6 +21,7 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -45,6 +46,8 @@ pub struct RealWorld {
     helper: PathBuf,
     /// A supervisor that was started early and waits for its order. It ends with us.
     spare: RefCell<Option<launch::Helper>>,
+    /// Supervisors that have told everything and are about to end, or have.
+    retired: RefCell<Vec<Arc<duct::Handle>>>,
     /// The numbers of the supervisors that were started and not collected.
     supervisors: RefCell<HashSet<i32>>,
     /// What loses its parent becomes our child.
@@ -61,6 +64,7 @@ impl RealWorld {
             began: Instant::now(),
             helper,
             spare: RefCell::new(None),
+            retired: RefCell::default(),
             supervisors: RefCell::default(),
             adopts: Cell::new(false),
             token: format!("{:016x}", random()),
@@ -82,6 +86,13 @@ impl RealWorld {
             return PathBuf::from("/proc/self/exe");
         }
         std::env::current_exe().unwrap_or_else(|_| PathBuf::from("runsheet"))
+    }
+}
+
+impl Drop for RealWorld {
+    /// Nobody finds a supervisor of ours when we are gone, but one that watches over a daemon.
+    fn drop(&mut self) {
+        launch::dismiss(self);
     }
 }
 

@@ -563,6 +563,9 @@ impl Watch {
             duration_ms: u64::try_from(end.duration.as_millis()).unwrap_or(u64::MAX),
             lost_bytes: end.dropped_bytes,
             swept: end.swept,
+            left_ended: !end.left.is_empty()
+                && matches!(self.phase, Phase::Over { .. })
+                && self.out_of_reach.is_empty(),
             left: end.left,
         };
         record.write(&record_of_end, durable)
