@@ -223,7 +223,7 @@ impl<'a> Engine<'a> {
     }
 
     /// A no, or a quit, that an earlier session could not carry to its end: nobody is asked twice.
-    pub(super) fn was_declined(&self) -> Option<String> {
+    fn was_declined(&self) -> Option<String> {
         let state = self.publisher.state();
         self.plan.runbook.steps.iter().find_map(|step| {
             let said = state.steps.get(&step.path)?.answers.last()?.0.as_str();
