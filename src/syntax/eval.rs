@@ -416,6 +416,7 @@ impl<'a> Machine<'a> {
             rest,
             each: call.each,
             regex: call.regex.as_ref(),
+            shared: None,
             at: call.name_at.clone(),
         };
         Ok((call.function.doc.run)(&mut input)?)

@@ -2,7 +2,14 @@
 
 use std::fmt::Write as _;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    DecodeError, Engine as _,
+    alphabet::URL_SAFE,
+    engine::{
+        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    },
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -306,6 +313,16 @@ fn group<'t>(captures: &regex::Captures<'t>) -> Option<&'t str> {
     found.map(|found| found.as_str())
 }
 
+/// Pays for one match of several: each search may look at all that is left before it knows.
+fn looked(input: &mut Input<'_>, text: &str, from: usize) -> Caught<()> {
+    let at = input.at.clone();
+    let steps = (text.len() - from) / 512;
+    input
+        .meter
+        .spend(steps, &at)
+        .map_err(|fault| fault.hint("cut a large text first, and look into each line: `|lines|map(…)`"))
+}
+
 pub(super) fn regex_find(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
     let regex = input.pattern(0)?;
@@ -321,28 +338,101 @@ pub(super) fn regex_findall(input: &mut Input<'_>) -> Caught<Cell> {
     let regex = input.pattern(0)?;
     room(input, text.len())?;
     let at = input.at.clone();
-    let found = regex
-        .captures_iter(&text)
-        .take(strict::MAX_LIST + 1)
-        .map(|captures| group(&captures).map_or(Value::None, Value::text))
-        .collect();
+    let mut found = Vec::new();
+    let mut end = 0;
+    for captures in regex.captures_iter(&text).take(strict::MAX_LIST + 1) {
+        looked(input, &text, end)?;
+        end = captures.get(0).map_or(end, |whole| whole.end());
+        found.push(group(&captures).map_or(Value::None, Value::text));
+    }
     ok(input.meter.list(found, &at)?)
+}
+
+/// What a match is replaced with.
+enum Part<'t> {
+    Plain(&'t str),
+    Group(usize),
+}
+
+/// `$1`, `${1}`, `$name`, `${name}` and `$$`. A group that does not exist is a mistake, not an empty text.
+fn replacement<'t>(new: &'t str, regex: &regex::Regex) -> Result<Vec<Part<'t>>, (String, Option<String>)> {
+    let group = |name: &str| match name.parse::<usize>() {
+        Ok(number) => (number < regex.captures_len()).then_some(number),
+        Err(_) => regex.capture_names().position(|known| known == Some(name)),
+    };
+    let mut parts = Vec::new();
+    let mut rest = new;
+    while let Some(at) = rest.find(['$', '\\']) {
+        let (plain, sign) = rest.split_at(at);
+        parts.push(Part::Plain(plain));
+        let behind = &sign[1..];
+        let (name, after) = if sign.starts_with('\\') {
+            let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+            if digits > 0 {
+                let number = &behind[..digits];
+                return Err((format!("`\\{number}` means nothing here"), Some(format!("a group is `${{{number}}}`"))));
+            }
+            parts.push(Part::Plain("\\"));
+            rest = behind;
+            continue;
+        } else if let Some(after) = behind.strip_prefix('$') {
+            parts.push(Part::Plain("$"));
+            rest = after;
+            continue;
+        } else if let Some(braced) = behind.strip_prefix('{') {
+            match braced.split_once('}') {
+                Some(found) => found,
+                None => return Err(("`${` has no `}`".to_owned(), Some("`$$` is a dollar".to_owned()))),
+            }
+        } else {
+            let length = behind.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            behind.split_at(length)
+        };
+        match group(name) {
+            Some(number) => parts.push(Part::Group(number)),
+            None if name.is_empty() && !behind.starts_with('{') => parts.push(Part::Plain("$")),
+            None => {
+                let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+                let hint = match group(&name[..digits]) {
+                    Some(number) => {
+                        format!("the group and the text behind it: `${{{number}}}{}`", cut(&name[digits..], 20))
+                    }
+                    None => "`$$` is a dollar".to_owned(),
+                };
+                return Err((format!("the regular expression has no group `{}`", cut(name, 40)), Some(hint)));
+            }
+        }
+        rest = after;
+    }
+    parts.push(Part::Plain(rest));
+    Ok(parts)
 }
 
 pub(super) fn regex_replace(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
     let regex = input.pattern(0)?;
     let new = input.needed_text(1)?;
+    let at = input.at.clone();
+    let parts = replacement(&new, &regex)
+        .map_err(|(why, hint)| input.fault("bad-value", &input.place(1), why).hint_opt(hint))?;
     let mut replaced = String::with_capacity(text.len());
     let mut end = 0;
     for captures in regex.captures_iter(&text) {
         let Some(whole) = captures.get(0) else { continue };
+        looked(input, &text, end)?;
+        input.meter.spend(parts.len(), &at)?;
         replaced.push_str(&text[end..whole.start()]);
-        captures.expand(&new, &mut replaced);
-        end = whole.end();
-        if replaced.len() > MAX_TEXT {
-            break;
+        for part in &parts {
+            replaced.push_str(match part {
+                Part::Plain(plain) => plain,
+                Part::Group(number) => captures.get(*number).map_or("", |found| found.as_str()),
+            });
+            // One match can become far more than may be made.
+            if replaced.len() > MAX_TEXT {
+                return Err(input.fault("too-large", &at, "the result is larger than 16 MiB"));
+            }
         }
+        end = whole.end();
     }
     replaced.push_str(&text[end..]);
     made(input, replaced)
@@ -360,7 +450,8 @@ pub(super) fn fromjson(input: &mut Input<'_>) -> Caught<Cell> {
             input.meter.measure([&value], 1, &at)?;
             ok(value)
         }
-        Err(why) => Err(input.bad(format!("this is no JSON: {why}"))),
+        Err(_) if text.trim().is_empty() => Err(input.bad("an empty text is no JSON")),
+        Err(why) => Err(input.bad(format!("`{}` is no JSON: {why}", cut(text.trim(), 40)))),
     }
 }
 
@@ -379,37 +470,73 @@ fn indented(value: &Value, width: usize) -> String {
 pub(super) fn tojson(input: &mut Input<'_>) -> Caught<Cell> {
     let value = input.subject()?;
     let at = input.at.clone();
-    input.meter.measure([&value], 1, &at)?;
     match input.arg_size(0, 16)? {
         Some(width) => {
-            let text = indented(&value, width);
-            made(input, text)
+            input.meter.weigh(&value, width, &at)?;
+            made(input, indented(&value, width))
         }
-        None => made(input, value.to_json().to_string()),
+        None => {
+            input.meter.weigh(&value, 0, &at)?;
+            made(input, value.to_json().to_string())
+        }
     }
 }
 
 pub(super) fn pprint(input: &mut Input<'_>) -> Caught<Cell> {
     let value = input.subject()?;
     let at = input.at.clone();
-    input.meter.measure([&value], 1, &at)?;
+    input.meter.weigh(&value, 2, &at)?;
     made(input, indented(&value, 2))
 }
 
 pub(super) fn b64encode(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
+    let urlsafe = input.arg_bool(0)?;
     room(input, text.len() / 3 * 4 + 4)?;
-    made(input, STANDARD.encode(text.as_bytes()))
+    let engine = if urlsafe { &URL_SAFE_NO_PAD } else { &STANDARD };
+    made(input, engine.encode(text.as_bytes()))
 }
+
+/// Tokens leave the padding out, other programs write it.
+const URL_SAFE_ANY: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 pub(super) fn b64decode(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
+    let urlsafe = input.arg_bool(0)?;
+    room(input, text.len())?;
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(packed).map_err(|why| input.bad(format!("this is no base64: {why}").to_lowercase()))?;
+    let engine = if urlsafe { &URL_SAFE_ANY } else { &STANDARD };
+    let bytes = engine.decode(&packed).map_err(|why| no_base64(input, &packed, urlsafe, &why))?;
     match String::from_utf8(bytes) {
         Ok(decoded) => made(input, decoded),
-        Err(_) => Err(input.bad("the decoded bytes are not UTF-8 text")),
+        Err(_) => Err(input.bad("the decoded bytes are not UTF-8 text").hint("let a script decode them into a file")),
     }
+}
+
+fn no_base64(input: &Input<'_>, packed: &str, urlsafe: bool, why: &DecodeError) -> Box<Fault> {
+    let reason = match why {
+        DecodeError::InvalidByte(at, byte) if *byte != b'=' => {
+            // The byte may be the first of a longer character.
+            let wrong = packed.get(*at..).and_then(|rest| rest.chars().next()).unwrap_or(char::REPLACEMENT_CHARACTER);
+            format!("`{wrong}` is not one of its characters")
+        }
+        DecodeError::InvalidByte(..) => "a `=` stands before the end".to_owned(),
+        DecodeError::InvalidPadding => "the `=` at its end do not fit".to_owned(),
+        _ => "it is cut off, or characters were lost".to_owned(),
+    };
+    let other = if urlsafe { ['+', '/'] } else { ['-', '_'] };
+    let hint = match (packed.contains(other), urlsafe) {
+        (true, false) => Some("it is in the alphabet for URLs: `|b64decode(urlsafe=true)`"),
+        (true, true) => Some("it is in the standard alphabet: `|b64decode`"),
+        (false, false) if matches!(why, DecodeError::InvalidPadding) => {
+            Some("without padding it is read by `|b64decode(urlsafe=true)`")
+        }
+        _ => None,
+    };
+    input.bad(format!("`{}` is no base64: {reason}", cut(packed, 40))).hint_opt(hint.map(str::to_owned))
 }
 
 pub(super) fn sha256(input: &mut Input<'_>) -> Caught<Cell> {

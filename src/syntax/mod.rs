@@ -17,8 +17,10 @@ mod sequences;
 mod slips;
 mod strict;
 mod template;
+mod times;
 mod tree;
 mod url;
+mod versions;
 pub mod yaml;
 
 pub use decode::decode;
