@@ -12,6 +12,7 @@ mod functions;
 mod given;
 mod node;
 mod parse;
+mod patterns;
 mod scalar;
 mod sequences;
 mod slips;

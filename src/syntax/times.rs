@@ -165,13 +165,13 @@ pub(super) fn to_datetime(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
     let shown = cut(text.trim(), 40);
     let parsed = strtime::parse(format.as_bytes(), text.trim().as_bytes())
-        .map_err(|why| input.bad(format!("`{shown}` does not read as `{}`: {why}", cut(&format, 40))))?;
+        .map_err(|_| input.bad(format!("`{shown}` does not read as `{}`", cut(&format, 40))))?;
     let found = match (parsed.to_timestamp(), parsed.to_datetime()) {
         (Ok(found), _) => found,
         (Err(_), wall) => {
             let wall = wall
                 .or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0)))
-                .map_err(|why| input.bad(format!("`{shown}` as `{}` tells no date: {why}", cut(&format, 40))))?;
+                .map_err(|_| input.bad(format!("`{shown}` as `{}` tells no date", cut(&format, 40))))?;
             match zone {
                 Some(zone) => placed(wall, &zone, &shown, &input.subject_at)?,
                 None => {
@@ -195,9 +195,15 @@ pub(super) fn strftime(input: &mut Input<'_>) -> Caught<Cell> {
     }
     match strtime::format(format.as_bytes(), &moment.to_zoned(zone)) {
         Ok(text) => made(input, text),
-        Err(why) => Err(input
-            .fault("bad-value", &at, format!("the moment cannot be written as `{}`: {why}", cut(&format, 40)))
-            .hint("a format such as %Y-%m-%d %H:%M:%S %z; `%%` is a percent sign")),
+        Err(why) => {
+            // What failed stands behind what was attempted.
+            let why = why.to_string();
+            let why = why.rsplit("failed: ").next().unwrap_or(&why);
+            let message = format!("the moment cannot be written as `{}`: {why}", cut(&format, 40));
+            Err(input
+                .fault("bad-value", &at, message)
+                .hint("a format such as %Y-%m-%d %H:%M:%S %z; `%%` is a percent sign"))
+        }
     }
 }
 

@@ -46,21 +46,17 @@ pub(super) fn read(text: &str) -> Result<Version<'_>, Wrong> {
     if pre.is_some_and(|pre| !pre.split('.').all(identifier)) {
         return Err(wrong("behind `-` stand letters and digits between dots".into()));
     }
-    for part in rest.split('.') {
+    for (index, part) in rest.split('.').enumerate() {
         if digits(part) {
             continue;
         }
-        let numbers = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-        let why = if part.is_empty() {
-            "a number is missing".to_owned()
-        } else {
-            format!("`{}` is no number", cut(part, 20))
+        // No part is repeated here: where the text is a secret, it is masked as a whole and not in pieces.
+        let why = match part {
+            "" => format!("part {} of it is missing", index + 1),
+            _ => format!("part {} of it is no number", index + 1),
         };
-        // `1.2rc1` and `1.2.rc1` are what other tools write.
-        let (front, behind) = rest.split_at(numbers);
-        let (front, behind) = (front.trim_end_matches('.'), behind.trim_start_matches(['.', '_']));
-        let hint = match pre.is_none() && digits(&front.replace('.', "")) && behind.split('.').all(identifier) {
-            true => format!("a pre-release follows a hyphen: `{front}-{}`", cut(behind, 20)),
+        let hint = match part.starts_with(|c: char| c.is_ascii_digit()) && pre.is_none() {
+            true => "a pre-release follows a hyphen, as in 1.2-rc1".to_owned(),
             false => FORM.to_owned(),
         };
         return Err((wrong(why).0, hint));
@@ -135,20 +131,22 @@ fn bounds(spec: &str) -> Result<Vec<(Bound, Version<'_>)>, Wrong> {
     for part in spec.split(',') {
         let part = part.trim();
         let Some((sign, bound)) = BOUNDS.iter().find(|(sign, _)| part.starts_with(sign)) else {
-            let shown = cut(part, 40);
+            // The whole is repeated, never a piece of it, which would not be masked if it were a secret.
+            let shown = cut(spec, 40);
             let bare = part.trim_start_matches(['^', '~', ' ']);
             return Err(match read(bare) {
                 _ if part.is_empty() => {
-                    ("a bound is missing".to_owned(), "write one such as >=1.2, or several: >=1.2,<2".to_owned())
+                    (format!("`{shown}` lacks a bound"), "write one such as >=1.2, or several: >=1.2,<2".to_owned())
                 }
                 Ok(_) if bare.len() < part.len() => {
-                    (format!("`{shown}` has no meaning here"), format!("write both limits: >={bare},<…"))
+                    (format!("`^` and `~` have no meaning in `{shown}`"), "write both limits: >=1.2,<2".to_owned())
                 }
-                Ok(_) => (format!("`{shown}` does not say how to compare"), format!("write >={bare} or =={bare}")),
-                Err(wrong) => wrong,
+                _ => (format!("`{shown}` does not say how to compare"), "write >=1.2 or ==1.2".to_owned()),
             });
         };
-        found.push((*bound, read(&part[sign.len()..])?));
+        let limit = read(&part[sign.len()..])
+            .map_err(|(_, hint)| (format!("a bound of `{}` is no version", cut(spec, 40)), hint))?;
+        found.push((*bound, limit));
     }
     Ok(found)
 }

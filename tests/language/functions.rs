@@ -86,18 +86,26 @@ fn regular_expressions() {
         ("'ab'|regex_replace('(a)(b)', '${2}x$1$$')", "bxa$"),
         ("'a'|regex_replace('a', '5$ \\\\n')", "5$ \\n"),
         ("'ab'|regex_replace('', '-')", "-a-b-"),
-        ("'a'|regex_replace('(a)', '\\\\1')", "bad-value: `\\1` means nothing here at «'\\\\1'» (a group is `${1}`)"),
+        (
+            "'a'|regex_replace('(a)', '\\\\1')",
+            "bad-expression: `\\1` means nothing here at «'\\\\1'» (a group is `${1}`)",
+        ),
         (
             "'a'|regex_replace('a', '$1')",
-            "bad-value: the regular expression has no group `1` at «'$1'» (`$$` is a dollar)",
+            "bad-expression: the regular expression has no group `1` at «'$1'» (`$$` is a dollar)",
         ),
-        ("'a'|regex_replace('a', '${')", "bad-value: `${` has no `}` at «'${'» (`$$` is a dollar)"),
+        ("'a'|regex_replace('a', '${')", "bad-expression: `${` has no `}` at «'${'» (`$$` is a dollar)"),
         ("'b'|regex_find('(a)?b') is none", "true"),
         ("'k=v; k2=v2'|regex_findall('([a-z0-9]+)=')", r#"["k","k2"]"#),
         ("'ab'|regex_findall('x')", "[]"),
         (
             "'x'|regex_find_all('x')",
             "unknown-function: there is no filter `regex_find_all` at «regex_find_all» (did you mean `regex_findall`?)",
+        ),
+        // A value may be a secret, and no piece of one is said.
+        (
+            "'pw'|regex_replace('pw', 'pa$' ~ 'sword')",
+            "bad-value: this names a group that the regular expression does not have at «'pa$' ~ 'sword'» (in a replacement `$$` is a dollar; `|replace(…)` takes its texts as they are)",
         ),
         // One pattern for all items is read once.
         ("range(3000)|map('string')|map('regex_replace', '^.*([0-9])$', '$1')|unique|length", "10"),
@@ -118,6 +126,15 @@ fn moments() {
         ("1714564800.5|to_datetime|epoch", "1714564800.5"),
         ("'01/May/2024:14:00:00 +0200'|to_datetime('%d/%b/%Y:%H:%M:%S %z')", "2024-05-01T12:00:00Z"),
         ("0|strftime('%Y-%m-%d')", "1970-01-01"),
+        ("'1.5.24'|to_datetime('%Y-%m-%d', 'UTC')", "bad-value: `1.5.24` does not read as `%Y-%m-%d` at «'1.5.24'»"),
+        (
+            "'01.05.2024'|to_datetime('%d.%m.%Y')",
+            "bad-value: `01.05.2024` as `%d.%m.%Y` does not say its offset from UTC at «'01.05.2024'» (say which zone it is in: `zone=\"UTC\"`, or read an offset with `%z`)",
+        ),
+        (
+            "0|strftime('%!')",
+            "bad-value: the moment cannot be written as `%!`: found unrecognized specifier directive `!` at «'%!'» (a format such as %Y-%m-%d %H:%M:%S %z; `%%` is a percent sign)",
+        ),
         ("0|strftime('%H:%M %z', '-05:30')", "18:30 -0530"),
         ("'2024-05-01T12:00:00Z'|earlier(grace)", "2024-05-01T11:58:30Z"),
         ("'2024-05-01T12:00:00.25Z'|seconds_since('2024-05-01T12:00:01Z')", "-0.75"),
@@ -177,11 +194,11 @@ fn versions() {
         ("['1.10', '1.9']|select('version', '>=1.10')", r#"["1.10"]"#),
         (
             "version_compare('1.2rc1', '1')",
-            "bad-value: `1.2rc1` is no version: `2rc1` is no number at «'1.2rc1'» (a pre-release follows a hyphen: `1.2-rc1`)",
+            "bad-value: `1.2rc1` is no version: part 2 of it is no number at «'1.2rc1'» (a pre-release follows a hyphen, as in 1.2-rc1)",
         ),
         (
             "version_compare('1', '1..2')",
-            "bad-value: `1..2` is no version: a number is missing at «'1..2'» (write one such as 1.2.3, v2 or 1.0-rc.1)",
+            "bad-value: `1..2` is no version: part 2 of it is missing at «'1..2'» (write one such as 1.2.3, v2 or 1.0-rc.1)",
         ),
         (
             "'' is version('>1')",
@@ -194,15 +211,15 @@ fn versions() {
         // Bounds that are written out are read with the file.
         (
             "queue_url is version('^1.2')",
-            "bad-expression: `^1.2` has no meaning here at «'^1.2'» (write both limits: >=1.2,<…)",
+            "bad-expression: `^` and `~` have no meaning in `^1.2` at «'^1.2'» (write both limits: >=1.2,<2)",
         ),
         (
             "'1' is version('>=1,')",
-            "bad-expression: a bound is missing at «'>=1,'» (write one such as >=1.2, or several: >=1.2,<2)",
+            "bad-expression: `>=1,` lacks a bound at «'>=1,'» (write one such as >=1.2, or several: >=1.2,<2)",
         ),
         (
             "'1' is version('>=' ~ 'x')",
-            "bad-value: `x` is no version: `x` is no number at «'>=' ~ 'x'» (write one such as 1.2.3, v2 or 1.0-rc.1)",
+            "bad-value: a bound of `>=x` is no version at «'>=' ~ 'x'» (write one such as 1.2.3, v2 or 1.0-rc.1)",
         ),
     ]);
 }

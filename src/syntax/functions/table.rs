@@ -1,7 +1,7 @@
 //! The one table of filters, tests and functions: it drives the checks at compile time, the calls and the reference
 //! page. Knows nothing of what each of them does.
 
-use crate::syntax::{checks, filters, format, sequences, times, versions};
+use crate::syntax::{checks, filters, format, patterns, sequences, times, versions};
 
 use super::{FunctionDoc, FunctionKind};
 
@@ -57,9 +57,9 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Filter "min": "min(attribute=none)", "the smallest item", "[1, 3, 2]|min" => "1", "[]|min" => "the filter `min` has nothing to give, this is empty (say what to take then: `[]|min|default(…)`)", sequences::min;
     Filter "path": "path", "a path for a URL: `/` stays, the rest is encoded; refuses `..` and empty segments", "'job/a b'|path" => "job/a%20b", "'a/../b'|path" => "the path `a/../b` holds `..`, which would leave its place", filters::path;
     Filter "pprint": "pprint", "the value as indented JSON", "[1]|pprint" => "[\n  1\n]", "nope|pprint" => "there is no `nope` here", filters::pprint;
-    Filter "regex_find": "regex_find(re)", "the first group, or the whole, of the first match anywhere; none without a match", "'host db3'|regex_find('host (\\\\S+)')" => "db3", "'a'|regex_find('(a')" => "this is no regular expression: unclosed group", filters::regex_find;
-    Filter "regex_findall": "regex_findall(re)", "the first group, or the whole, of every match", "'a1b2'|regex_findall('[0-9]')" => "[\"1\",\"2\"]", "['a']|regex_findall('a')" => "the filter `regex_findall` needs a string, this is a list (put it over each item: `|map(\"regex_findall\", …)`, or make one text first: `|join(\" \")`)", filters::regex_findall;
-    Filter "regex_replace": "regex_replace(re, new)", "every match replaced; `$1` or `${1}` is the first group, `$name` one with a name, `$$` a dollar", "'v1.2'|regex_replace('^v', '')" => "1.2", "'v1'|regex_replace('v([0-9])', '$1st')" => "the regular expression has no group `1st` (the group and the text behind it: `${1}st`)", filters::regex_replace;
+    Filter "regex_find": "regex_find(re)", "the first group, or the whole, of the first match anywhere; none without a match", "'host db3'|regex_find('host (\\\\S+)')" => "db3", "'a'|regex_find('(a')" => "this is no regular expression: unclosed group", patterns::regex_find;
+    Filter "regex_findall": "regex_findall(re)", "the first group, or the whole, of every match", "'a1b2'|regex_findall('[0-9]')" => "[\"1\",\"2\"]", "['a']|regex_findall('a')" => "the filter `regex_findall` needs a string, this is a list (put it over each item: `|map(\"regex_findall\", …)`, or make one text first: `|join(\" \")`)", patterns::regex_findall;
+    Filter "regex_replace": "regex_replace(re, new)", "every match replaced; `$1` or `${1}` is the first group, `$name` one with a name, `$$` a dollar", "'v1.2'|regex_replace('^v', '')" => "1.2", "'v1'|regex_replace('v([0-9])', '$1st')" => "the regular expression has no group `1st` (the group and the text behind it: `${1}st`)", patterns::regex_replace;
     Filter "reject": "reject(test=none, *arguments)", "the items that do not pass a test", "[1, 2]|reject('odd')" => "[2]", "[1]|reject('od')" => "there is no test `od` (did you mean `odd`?)", sequences::reject;
     Filter "rejectattr": "rejectattr(attribute, test=none, *arguments)", "the items whose attribute does not pass a test", "[{'a': true}, {'a': false}]|rejectattr('a')" => "[{\"a\":false}]", "[{'b': true}]|rejectattr('a')" => "an item has no `a` (it has b)", sequences::rejectattr;
     Filter "replace": "replace(old, new, count=none)", "every occurrence replaced", "'a-b'|replace('-', '_')" => "a_b", "'abc'|replace('', '-')" => "an empty text cannot be replaced", filters::replace;
@@ -86,7 +86,7 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Filter "upper": "upper", "the text in large letters", "'ab'|upper" => "AB", "{'a': 1}.b|upper" => "`{'a': 1}` has no `b` (it has a)", filters::upper;
     Filter "urlencode": "urlencode", "percent-encoded, `/` kept; a map becomes `a=1&b=2`", "'a b&c'|urlencode" => "a%20b%26c", "['a']|urlencode" => "the filter `urlencode` needs a string, this is a list (put it over each item: `|map(\"urlencode\")`, or make one text first: `|join(\" \")`)", filters::urlencode;
     Filter "values": "values", "the values of a map", "{'a': 1}|values" => "[1]", "['a']|values" => "the filter `values` needs a map, this is a list", sequences::values;
-    Filter "version_sort": "version_sort(reverse=false)", "the versions in their order, as `version_compare` has it", "['v1.10', 'v1.9', 'v1.10-rc1']|version_sort" => "[\"v1.9\",\"v1.10-rc1\",\"v1.10\"]", "['1.0', 'latest']|version_sort" => "`latest` is no version: `latest` is no number (write one such as 1.2.3, v2 or 1.0-rc.1)", versions::version_sort;
+    Filter "version_sort": "version_sort(reverse=false)", "the versions in their order, as `version_compare` has it", "['v1.10', 'v1.9', 'v1.10-rc1']|version_sort" => "[\"v1.9\",\"v1.10-rc1\",\"v1.10\"]", "['1.0', 'latest']|version_sort" => "`latest` is no version: part 1 of it is no number (write one such as 1.2.3, v2 or 1.0-rc.1)", versions::version_sort;
     Filter "zip": "zip(*lists)", "lists of the items at each position, up to the shortest", "[1, 2]|zip(['a', 'b'])" => "[[1,\"a\"],[2,\"b\"]]", "[1]|zip(5)" => "every argument must be a list, one is a number", sequences::zip;
     Function "dict": "dict(**entries)", "a map of the named arguments", "dict(a=1)" => "{\"a\":1}", "dict('a')" => "this argument is one too many (it is used as `dict(**entries)`)", sequences::dict;
     Function "range": "range(start, stop=none, step=1)", "whole numbers from start up to, without, stop; from 0 with one argument", "range(3)" => "[0,1,2]", "range('3')" => "`range` needs whole numbers, this is a string", sequences::range;
@@ -124,5 +124,5 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Test "true": "true", "is it the boolean true?", "true is true" => "true", "nope is true" => "there is no `nope` here", checks::r#true;
     Test "undefined": "undefined", "does it have no value?", "{}.a is undefined" => "true", "nope is undefined" => "there is no `nope` here", checks::undefined;
     Test "upper": "upper", "is the text in large letters?", "'AB' is upper" => "true", "none is upper" => "the test `upper` needs a string, this is none (give it a value: `none|default(…, true)`)", checks::upper;
-    Test "version": "version(spec)", "is the version within all of these bounds (`>=`, `>`, `<=`, `<`, `==`, `!=`)? Its order alone counts: 1.3-rc1 is newer than 1.2", "'v1.10.2' is version('>=1.9,<2')" => "true", "'1.10' is version('1.9')" => "`1.9` does not say how to compare (write >=1.9 or ==1.9)", versions::version;
+    Test "version": "version(spec)", "is the version within all of these bounds (`>=`, `>`, `<=`, `<`, `==`, `!=`)? Its order alone counts: 1.3-rc1 is newer than 1.2", "'v1.10.2' is version('>=1.9,<2')" => "true", "'1.10' is version('1.9')" => "`1.9` does not say how to compare (write >=1.2 or ==1.2)", versions::version;
 };

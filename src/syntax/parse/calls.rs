@@ -7,7 +7,7 @@ use crate::{
     syntax::{
         ast::{At, Call, Caught, Fault, Kind, Node},
         functions::{self, FunctionKind, Rest},
-        times, versions,
+        patterns, times, versions,
     },
     value::Value,
 };
@@ -136,6 +136,12 @@ impl Parser<'_> {
                         return Err(self.fault(node.at.clone(), format!("this is no regular expression: {why}")));
                     }
                 },
+                ("new", Some(new)) => {
+                    if let Some(regex) = &call.regex {
+                        patterns::check_replacement(new, regex)
+                            .map_err(|(why, hint)| self.fault(node.at.clone(), why).hint_opt(hint))?;
+                    }
+                }
                 ("zone", Some(name)) => {
                     times::zone(name).map_err(|(why, hint)| self.fault(node.at.clone(), why).hint(hint))?;
                 }
