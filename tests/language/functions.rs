@@ -274,6 +274,8 @@ fn one_large_text_many_times_is_refused_before_it_is_written() {
         "(['x' * 1000000] * 100000)|join|length",
         "'y' * 999999 in ['x' * 1000000] * 1000000",
         "(['1.' * 100000 ~ '0'] * 100000)|version_sort|length",
+        "['x' * 1000000] * 1000",
+        "{'a': [['x' * 10000] * 1000] * 2}",
         "('x' * 1000000)|regex_replace('.*', '$0' * 1000000)|length",
         "('x' * 1000000)|regex_replace('(y?)', '$1' * 1000000)|length",
         "('x' * 1000000)|regex_findall('x')|length",
