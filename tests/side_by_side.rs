@@ -1,5 +1,7 @@
 //! Steps that do not wait for each other: what runs beside what, and what the end of one means for the others.
 
+mod decisions;
+
 use serde_json::Value as Json;
 
 use crate::{
@@ -433,20 +435,32 @@ fn a_step_has_the_terminal_to_itself() {
     assert_eq!(bed.read("ran"), "hello\nlast\n");
 }
 
+/// It says when it has its terminal again.
+const DRAWING: &str = r#"
+title: A drawing
+steps:
+  - id: talk
+    shell:
+      tty: true
+      script: |
+        python3 -u -c '
+        import signal, sys
+        signal.signal(signal.SIGWINCH, lambda *_: print("redrawn"))
+        print("talk begins")
+        word = sys.stdin.readline().strip()
+        print("heard", word)'
+"#;
+
 /// Its Ctrl-C is its own; the escape key leads to the menu, and from there back.
 #[test]
 fn the_escape_key_of_a_step_with_the_terminal() {
-    let bed = Bed::with(TALK);
-    bed.write("spoken", "");
+    let bed = Bed::with(DRAWING);
     let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
     seat.sees("talk begins");
-    until("the end of the other", || {
-        bed.journal().iter().any(|record| record["event"] == "step_finished" && record["step"] == "beside")
-    });
     seat.types("\x1d").sees("talk goes on until you decide").sees("[k] kill").answers("press", "g");
-    seat.sees("go-on by").types("again\r").sees("heard again");
+    seat.sees("talk has the terminal").sees("redrawn");
+    seat.waits_for_keys().types("again\r").sees("heard again");
     seat.ends(0);
-    assert_eq!(bed.read("ran").lines().next(), Some("again"));
 
     let bed = Bed::with(TALK);
     let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);

@@ -40,6 +40,9 @@ impl Engine<'_> {
         let mut asked = false;
         // While somebody is asked, what runs goes on, its repeats included, and nothing starts.
         self.signals.may_start().await.map_err(StepError::Paused)?;
+        if self.begins_not(step) {
+            return Ok(Standing::NotBegun);
+        }
         loop {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
@@ -59,9 +62,19 @@ impl Engine<'_> {
                 Ok(Resolution::Task(task)) => {
                     let ask = self.step_mode.get() && !asked && !last;
                     if ask && Self::effect_of(step) != Effect::Read && !step.body.action.is_asked() {
-                        if let Some(standing) = self.before(step).await? {
+                        // One after the other, so that what failed meanwhile is asked about before the next one is.
+                        let turn = self.signals.next_step.lock().await;
+                        self.signals.may_start().await.map_err(StepError::Paused)?;
+                        if self.begins_not(step) {
+                            return Ok(Standing::NotBegun);
+                        }
+                        // Whoever said "auto" at the one before means this one as well.
+                        if self.step_mode.get()
+                            && let Some(standing) = self.before(step).await?
+                        {
                             return Ok(standing);
                         }
+                        drop(turn);
                         asked = true;
                     }
                     self.attempt(step, task.as_ref()).await?
@@ -121,12 +134,16 @@ impl Engine<'_> {
         let began = self.world.now();
         let cx = self.context(step, number);
         let limited = async {
-            // A process and a request have their limit in the world; a person's is kept here.
+            // A process and a request have their limit in the world; a person's is kept here, from when the question is put:
+            // until then somebody else may have had the terminal.
             match self.patience(step) {
                 Some(limit) => tokio::select! {
                     biased;
                     report = task.run(&cx) => report,
-                    () = self.world.sleep(limit, cx.cancel()) => {
+                    () = async {
+                        self.signals.asked(&step.path).await;
+                        self.world.sleep(limit, cx.cancel()).await;
+                    } => {
                         Err(StepError::Paused(format!("nobody answered {} within {}", step.path, show_duration(limit))))
                     }
                 },

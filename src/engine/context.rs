@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, publish::millis, signals::Seat};
+use super::{Engine, publish::millis, signals::Turn};
 use crate::{
     event::{Effect, Event, Progress, RedactStream, Redactor, StepId, Stream},
     port::{
@@ -197,7 +197,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
     }
 
     /// A step that asks for the terminal has it to itself: it waits for it as a question does.
-    async fn seat_for(&self, request: &ProcessRequest) -> Result<Option<Seat<'_>>, StepError> {
+    async fn seat_for(&self, request: &ProcessRequest) -> Result<Option<Turn<'_>>, StepError> {
         if !request.tty || !self.engine.operator.attended() {
             return Ok(None);
         }
@@ -356,7 +356,7 @@ struct Keeper<'k, 'e, 'a> {
 /// The terminal, while a step has it.
 struct Seated<'k, 'e, 'a> {
     attempt: &'k Attempt<'e, 'a>,
-    seat: RefCell<Option<Seat<'k>>>,
+    seat: RefCell<Option<Turn<'k>>>,
 }
 
 impl Seated<'_, '_, '_> {
@@ -387,7 +387,7 @@ struct Kept {
 const LULL: Duration = Duration::from_millis(60);
 
 impl<'k, 'e, 'a> Keeper<'k, 'e, 'a> {
-    fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64, seat: Option<Seat<'k>>) -> Keeper<'k, 'e, 'a> {
+    fn new(attempt: &'k Attempt<'e, 'a>, max_output: u64, seat: Option<Turn<'k>>) -> Keeper<'k, 'e, 'a> {
         let redactor = attempt.engine.publisher.redactor();
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Terminal].map(|stream| (stream, redactor.stream()));
         let inner =

@@ -55,6 +55,14 @@ impl Engine<'_> {
         Some(if runs(&left) { DaemonEnd::StillThere } else { ended(&left, DaemonEnd::Ended) })
     }
 
+    /// Where a run ends without a word in its journal, whoever reads why also reads what goes on.
+    pub(super) fn naming_daemons(&self, why: String) -> String {
+        let state = self.state();
+        let of = |daemon: &Daemon| format!("{}: {}", daemon.step, daemon.processes.join(", "));
+        let left: Vec<String> = state.daemons.iter().map(of).collect();
+        if left.is_empty() { why } else { format!("{why}; still running: {}", left.join("; ")) }
+    }
+
     /// What an attempt left running and goes on: a step that failed has nothing to offer to those after it.
     pub(super) async fn left_by(
         &self,
@@ -68,7 +76,9 @@ impl Engine<'_> {
             return report.left.clone();
         }
         let Some(dir) = self.journal.step_dir() else { return Vec::new() };
-        let left = self.world.settle_left_behind(&dir, &step.path, attempt, true, &Cancel::new()).await;
+        let cancel = Cancel::new();
+        let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
+        let left = self.guarded(step, &cancel, settling).await;
         let named = report.left.join(", ");
         if runs(&left) || ended(&left, DaemonEnd::Ended) == DaemonEnd::Lost {
             notes.push(format!("left running, and could not be ended: {named}"));

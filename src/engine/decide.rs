@@ -9,9 +9,9 @@ use super::{
     menu,
 };
 use crate::{
-    event::{Event, SkipCause, StepStatus},
+    event::{Event, SkipCause, StepPhase, StepState, StepStatus},
     model::{OnFailure, Step},
-    port::{Answer, Reply, StepError, StepReport},
+    port::{Answer, Closing, Failure, Reply, StepError, StepReport},
 };
 
 /// What comes after a failure or an unknown end.
@@ -25,19 +25,36 @@ impl Engine<'_> {
     pub(super) async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
         let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
         let mut question = menu::before_step(step, self.title(step), &shown);
+        // It is over, and only makes again what is not on record: it can be left out no more.
+        let lost = |of: &StepState| matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty());
+        if self.state().steps.get(&step.path).is_some_and(lost) && !self.has_begun(&step.path) {
+            question.message =
+                "It succeeded before; what it captured is secret and not on record. Run it again?".into();
+            question.choices.retain(|choice| !matches!(&*choice.name, "skip" | "done"));
+        }
+        let mut turn = None;
         loop {
-            let answer = match self.ask(question.clone()).await? {
+            let answer = match self.ask_in_turn(question.clone(), None, &mut turn).await? {
                 Reply::Unasked => return Ok(None),
                 Reply::Answer(answer) => answer,
+                // A step beside it failed meanwhile: the question is out of date, and the run not at an end.
+                Reply::Closed { how: Closing::Ended, .. } if self.begins_not(step) => {
+                    return Ok(Some(Standing::NotBegun));
+                }
                 Reply::Nobody { why } | Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
+            // Whoever looks decides next about what is in view, and not about another step.
+            if answer.word == "command" {
+                question.context = shown.detail.lines().map(str::to_owned).collect();
+                continue;
+            }
+            turn = None;
             match answer.word.as_str() {
                 "run" => return Ok(None),
                 "auto" => {
                     self.step_mode.set(false);
                     return Ok(None);
                 }
-                "command" => question.context = shown.detail.lines().map(str::to_owned).collect(),
                 "skip" => return self.skip(step, answer).await.map(Some),
                 "done" => match self.done_by_hand(step, answer).await? {
                     Ok(standing) => return Ok(Some(standing)),
@@ -79,7 +96,7 @@ impl Engine<'_> {
         }
         let title = self.title(step);
         let mut question = if unknown {
-            menu::unknown(step, title, &ended.why, &effects, &ended.output)
+            menu::unknown(step, title, &ended.why, &effects, &ended.output, !last && self.was_declined().is_some())
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
@@ -88,9 +105,10 @@ impl Engine<'_> {
             self.settle(step, ended.status, &IndexMap::new());
             return Ok(Next::Over(Standing::Blocks));
         }
+        let mut turn = None;
         loop {
             // Unattended, `ask` means `stop`.
-            let answer = match self.ask_else(question.clone(), (!unknown).then_some("stop")).await? {
+            let answer = match self.ask_in_turn(question.clone(), (!unknown).then_some("stop"), &mut turn).await? {
                 Reply::Answer(answer) => answer,
                 Reply::Nobody { .. } | Reply::Unasked if unknown => return Ok(Next::Over(Standing::Blocks)),
                 Reply::Nobody { .. } => {
@@ -101,14 +119,22 @@ impl Engine<'_> {
                 Reply::Unasked => return Ok(Next::Over(Standing::Satisfied)),
                 Reply::Closed { why, .. } => return Err(StepError::Paused(why)),
             };
+            if answer.word == "output" {
+                question.context = ended.output.clone();
+                continue;
+            }
+            turn = None;
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
+                "not-done" => {
+                    let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
+                    return self.without_effect(step, &reason).await.map(Next::Over);
+                }
                 "skip" => return self.skip(step, answer).await.map(Next::Over),
                 "done" => match self.done_by_hand(step, answer).await? {
                     Ok(standing) => return Ok(Next::Over(standing)),
                     Err(found) => question.message = found,
                 },
-                "output" => question.context = ended.output.clone(),
                 "pause" => return Err(StepError::Paused("the operator paused the run".into())),
                 "quit" => return Err(StepError::Declined(format!("the operator quit at {}", step.path))),
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
@@ -122,6 +148,18 @@ impl Engine<'_> {
         self.publisher.publish(event).await?;
         self.settle(step, StepStatus::Skipped, &IndexMap::new());
         Ok(Standing::Satisfied)
+    }
+
+    /// The operator says that there was no effect, and the step is not run again.
+    pub(super) async fn without_effect(&self, step: &Step, reason: &str) -> Result<Standing, StepError> {
+        let attempt = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
+        let report = StepReport::failed(Failure::plain(format!("it did not take effect: {reason}")));
+        let cx = self.context(step, attempt);
+        cx.had_no_effect();
+        let began = self.world.now();
+        self.record_end(step, attempt, &report, StepStatus::Failed, &Gathered::default(), &cx, began).await?;
+        self.settle(step, StepStatus::Failed, &IndexMap::new());
+        Ok(Standing::Blocks)
     }
 
     /// The operator says the effect is there; `verify`, if there is one, must agree. `Err` holds what it found instead.

@@ -72,12 +72,24 @@ pub(super) fn failure(step: &Step, title: String, why: &str, output: &[String]) 
 }
 
 /// After an end that left the effect open.
-pub(super) fn unknown(step: &Step, title: String, why: &str, effects: &[String], output: &[String]) -> Question {
+///
+/// After a no, what had no effect is not run again: the run is `over`.
+pub(super) fn unknown(
+    step: &Step,
+    title: String,
+    why: &str,
+    effects: &[String],
+    output: &[String],
+    over: bool,
+) -> Question {
     let mut context: Vec<String> = effects.iter().map(|effect| format!("on record before the end: {effect}")).collect();
     context.extend(last(output, 8));
     let mut choices = vec![
         with_reason(choice('d', "done", "it took effect; say how you know")),
-        with_reason(choice('r', "retry", "it did not take effect: run it again; say how you know")),
+        with_reason(match over {
+            true => choice('n', "not-done", "it did not take effect, and is not run again; say how you know"),
+            false => choice('r', "retry", "it did not take effect: run it again; say how you know"),
+        }),
     ];
     if !step.critical {
         choices.push(with_reason(choice('s', "skip", "leave it as it is; steps after it go on without its values")));
@@ -128,14 +140,18 @@ pub(super) fn decided(step: &StepId) -> Question {
 }
 
 /// Ctrl-C while steps run. Each of several can be interrupted alone; those beyond the ninth go with the others.
-pub(super) fn interrupt(running: &[StepId]) -> Question {
+/// Nothing goes on as before where the run is `stopping` already.
+pub(super) fn interrupt(running: &[StepId], stopping: bool) -> Question {
     let several = running.len() > 1;
     let (them, each) = if several { ("the steps", "every step") } else { ("the step", "the step") };
-    let mut choices = vec![
-        choice('g', "go-on", "go on as if nothing had happened"),
+    let mut choices = Vec::new();
+    if !stopping {
+        choices.push(choice('g', "go-on", "go on as if nothing had happened"));
+    }
+    choices.extend([
         choice('f', "finish", format!("let {them} finish, then pause")),
         choice('i', "interrupt", format!("interrupt {each} (INT), then pause")),
-    ];
+    ]);
     if several {
         let one = |(key, step): (char, &StepId)| {
             choice(key, one_of(step), format!("interrupt {step} alone (INT); the others go on"))

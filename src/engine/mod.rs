@@ -95,6 +95,8 @@ pub(crate) enum Standing {
     Satisfied,
     /// It failed or its effect is open, and nothing may build on it.
     Blocks,
+    /// Another one failed before it had begun.
+    NotBegun,
 }
 
 impl<'a> Engine<'a> {
@@ -153,14 +155,14 @@ impl<'a> Engine<'a> {
             Err(StepError::Paused(why)) => return self.interrupted(why).await,
             Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
             Err(StepError::Declined(why)) => self.declined(why),
-            Err(StepError::Journal(error)) => return journal_lost(&error),
-            Err(StepError::Fault(why)) => return fault(why),
+            Err(StepError::Journal(error)) => return self.journal_lost(&error),
+            Err(StepError::Fault(why)) => return self.fault(why),
         };
         if end.outcome == Outcome::Succeeded
             && self.options.run.is_some()
             && let Some(left) = self.left_out()
         {
-            return fault(format!("step {left} was left out, and nothing says why"));
+            return self.fault(format!("step {left} was left out, and nothing says why"));
         }
         if !end.outcome.closes() {
             return self.close(end).await;
@@ -171,9 +173,17 @@ impl<'a> Engine<'a> {
             Ok(end) => self.close(end).await,
             // A no at the very end was taken there already; it cannot come here.
             Err(StepError::Paused(why) | StepError::Declined(why) | StepError::Undecided(why)) => self.pause(why).await,
-            Err(StepError::Journal(error)) => journal_lost(&error),
-            Err(StepError::Fault(why)) => fault(why),
+            Err(StepError::Journal(error)) => self.journal_lost(&error),
+            Err(StepError::Fault(why)) => self.fault(why),
         }
+    }
+
+    fn journal_lost(&self, error: &JournalError) -> RunEnd {
+        RunEnd { outcome: Outcome::Unknown, code: 9, reason: Some(self.naming_daemons(error.to_string())) }
+    }
+
+    fn fault(&self, why: String) -> RunEnd {
+        RunEnd { outcome: Outcome::Unknown, code: 70, reason: Some(self.naming_daemons(why)) }
     }
 
     /// A step that neither ran nor was skipped: no run succeeds with one, whatever way it came about.
@@ -275,11 +285,15 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let settled = self.settle_daemons(end.outcome.closes()).await;
+        let mut settled = self.settle_daemons(end.outcome.closes()).await;
+        // A question beside which the run came to its end is asked by nobody any more.
+        if settled.is_ok() && end.outcome.closes() {
+            settled = self.give_up_open_question().await;
+        }
         match self.publish_after(settled, event).await {
             Ok(()) => end,
-            Err(StepError::Fault(why)) => fault(why),
-            Err(error) => journal_lost(&JournalError(error.to_string())),
+            Err(StepError::Fault(why)) => self.fault(why),
+            Err(error) => self.journal_lost(&JournalError(error.to_string())),
         }
     }
 
@@ -319,8 +333,8 @@ impl<'a> Engine<'a> {
         let settled = self.settle_daemons(false).await;
         match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
-            Err(StepError::Fault(why)) => fault(why),
-            Err(error) => journal_lost(&JournalError(error.to_string())),
+            Err(StepError::Fault(why)) => self.fault(why),
+            Err(error) => self.journal_lost(&JournalError(error.to_string())),
         }
     }
 
@@ -420,12 +434,4 @@ impl<'a> Engine<'a> {
 fn undecided(why: &str, open: &[String]) -> RunEnd {
     let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
     RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
-}
-
-fn journal_lost(error: &JournalError) -> RunEnd {
-    RunEnd { outcome: Outcome::Unknown, code: 9, reason: Some(error.to_string()) }
-}
-
-fn fault(why: String) -> RunEnd {
-    RunEnd { outcome: Outcome::Unknown, code: 70, reason: Some(why) }
 }

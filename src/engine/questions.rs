@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use super::Engine;
+use super::{Engine, signals::Turn};
 use crate::{
     event::{Event, StepId},
     model::Step,
@@ -17,7 +17,18 @@ impl Engine<'_> {
 
     /// As [`Engine::ask`], for a question that has an answer for the case that nobody is there: that is put on record
     /// before anybody else can ask.
-    pub(super) async fn ask_else(&self, mut question: Question, nobody: Option<&str>) -> Result<Reply, StepError> {
+    pub(super) async fn ask_else(&self, question: Question, nobody: Option<&str>) -> Result<Reply, StepError> {
+        self.ask_in_turn(question, nobody, &mut None).await
+    }
+
+    /// As [`Engine::ask_else`], with the turn left to the caller: whoever only wanted to see more is asked again before
+    /// anybody else is.
+    pub(super) async fn ask_in_turn<'s>(
+        &'s self,
+        mut question: Question,
+        nobody: Option<&str>,
+        turn: &mut Option<Turn<'s>>,
+    ) -> Result<Reply, StepError> {
         let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
         if self.plan.runbook.all_steps().any(critical) {
             question.choices.retain(|choice| choice.name != "skip");
@@ -48,20 +59,40 @@ impl Engine<'_> {
             _ => {}
         }
         // Others may ask as well: nothing starts, and each waits for its turn.
-        let _asking = self.signals.asking(question.step.as_ref());
+        let asking = turn.is_none().then(|| self.signals.asking(question.step.as_ref()));
         let after_no = matches!(question.kind, QuestionKind::Unknown);
-        let closed = || async { if after_no { self.signals.closed().await } else { self.signals.stopped().await } };
-        let _turn = tokio::select! {
-            biased;
-            why = closed() => return Ok(Reply::Closed { why, how: Closing::Ended }),
-            turn = self.signals.seat.lock() => turn,
+        let before = matches!(question.kind, QuestionKind::BeforeStep { .. })
+            && question.step.as_ref().is_some_and(|step| !self.has_begun(step));
+        let closed = || async {
+            match (after_no, before) {
+                (true, _) => self.signals.closed().await,
+                (false, true) => self.signals.not_begun().await,
+                (false, false) => self.signals.stopped().await,
+            }
         };
+        if let Some(asking) = asking {
+            let seat = tokio::select! {
+                biased;
+                why = closed() => return Ok(Reply::Closed { why, how: Closing::Ended }),
+                seat = self.signals.seat.lock() => seat,
+            };
+            *turn = Some(Turn { _seat: seat, _asking: asking });
+        }
         let number = self.put(&question).await?;
+        self.signals.put(question.step.as_ref());
         let reply = tokio::select! {
             biased;
             why = closed() => Reply::Closed { why, how: Closing::Ended },
             reply = self.operator.ask(&question) => reply,
         };
+        // A run that has failed does not come back to this question.
+        if let Reply::Closed { how: Closing::Ended, why } = &reply
+            && before
+            && self.signals.none_begins().is_some()
+        {
+            self.answered(number, question.step, "closed", Some(why.clone()), "runsheet".into()).await?;
+            return Ok(reply);
+        }
         // At a question Ctrl-C is a key, and no signal.
         if let Reply::Closed { how: Closing::Interrupted, why } = &reply {
             self.signals.request_stop(why);

@@ -99,14 +99,25 @@ impl Engine<'_> {
             return Ok(());
         }
         for name in names {
-            match self.ask(menu::withheld(&step.path, name)).await? {
+            self.ask_for(step, name).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_for(&self, step: &Step, name: &str) -> Result<(), StepError> {
+        let mut question = menu::withheld(&step.path, name);
+        loop {
+            match self.ask(question.clone()).await? {
                 Reply::Answer(Answer { secret: Some(secret), .. }) => {
                     let text = secret.expose().to_owned();
-                    self.publisher
-                        .redactor()
-                        .add(&Secret::new(text.clone()), true)
-                        .map_err(|_| StepError::Paused(format!("`{name}` could not be masked")))?;
+                    // None that short was ever captured, and masking it would hide half of every text.
+                    if self.publisher.redactor().add(&Secret::new(text.clone()), false).is_err() {
+                        question.message =
+                            format!("that is shorter than 8 bytes, which the captured `{name}` was not; type it again");
+                        continue;
+                    }
                     self.scope.borrow_mut().know(name, Value::text(text));
+                    return Ok(());
                 }
                 Reply::Nobody { why } => {
                     return Err(StepError::Undecided(format!("`{name}` is not on record and must be typed: {why}")));
@@ -117,7 +128,6 @@ impl Engine<'_> {
                 _ => return Err(StepError::Paused(format!("`{name}` is not on record and was not given"))),
             }
         }
-        Ok(())
     }
 
     /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
@@ -139,8 +149,10 @@ impl Engine<'_> {
                     let of = state.steps.get(&step.path);
                     (of.is_some_and(|of| of.interrupted), of.is_some_and(|of| of.no_effect))
                 };
-                let again = no_effect || step.idempotent && (status == StepStatus::Unknown || interrupted);
-                if again && !self.is_decided(step) {
+                if no_effect && !self.is_decided(step) {
+                    return Ok(None);
+                }
+                if (status == StepStatus::Unknown || interrupted) && self.runs_again(step) {
                     return Ok(None);
                 }
                 let attempts = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
@@ -177,7 +189,11 @@ impl Engine<'_> {
             let answer = Answer { reason: Some(decision.reason.clone()), ..Answer::word("done") };
             if !decision.done {
                 // The operator says it had no effect, so it is as if it had not run.
-                return self.not_done(step, &decision.reason).await.map(|()| None);
+                self.not_done(step, &decision.reason).await?;
+                if !last && self.was_declined().is_some() {
+                    return self.without_effect(step, &decision.reason).await.map(Some);
+                }
+                return Ok(None);
             }
             return match self.done_by_hand(step, answer).await? {
                 Ok(standing) => Ok(Some(standing)),
@@ -211,6 +227,13 @@ impl Engine<'_> {
     /// Whether the command line says how this step ended.
     fn is_decided(&self, step: &Step) -> bool {
         self.options.decisions.contains_key(step.path.as_str())
+    }
+
+    /// Whether a step whose end nobody knows simply runs once more. After a no nothing does, so that somebody has to say
+    /// what became of it.
+    fn runs_again(&self, step: &Step) -> bool {
+        let over = || self.was_declined().is_some() && self.plan.runbook.steps.iter().any(|of| of.path == step.path);
+        step.idempotent && !self.is_decided(step) && !over()
     }
 
     /// A decision from the command line, on record like any answer.
@@ -284,7 +307,7 @@ impl Engine<'_> {
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
         // decided already how it ended.
-        if !decided && (step.body.action.is_asked() || step.idempotent || effect == Effect::Read) {
+        if self.runs_again(step) || !decided && (step.body.action.is_asked() || effect == Effect::Read) {
             return Ok(None);
         }
         // Nothing of it had begun: its start is on record, and no intent of an effect.
@@ -316,7 +339,7 @@ impl Engine<'_> {
         }
         report.left.clone_from(&record.left);
         let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
-            if step.idempotent && !self.is_decided(step) {
+            if self.runs_again(step) {
                 return Ok(None);
             }
             let how = match record {
@@ -351,7 +374,7 @@ impl Engine<'_> {
             }
             return self.adopt(step, attempt, report, false, false).await.map(Some);
         }
-        if step.idempotent && !self.is_decided(step) {
+        if self.runs_again(step) {
             return Ok(None);
         }
         report.failure = Some(Failure::plain(format!(

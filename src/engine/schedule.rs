@@ -6,7 +6,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::{Engine, Standing, signals::Winding};
 use crate::{
-    event::{StepPhase, StepState, StepStatus},
+    event::{StepId, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
     port::StepError,
 };
@@ -65,7 +65,7 @@ impl Queue {
 
     /// In `finally` each step is tried, so there a failure satisfies as well.
     fn over(&mut self, index: usize, standing: Standing, last: bool) {
-        if standing == Standing::Blocks && !last {
+        if standing == Standing::NotBegun || standing == Standing::Blocks && !last {
             return;
         }
         for after in &self.after[index] {
@@ -106,13 +106,14 @@ impl Engine<'_> {
                 standing.insert(index, known);
             }
         }
-        let mut begun: BTreeSet<usize> =
-            (0..steps.len()).filter(|index| !standing.contains_key(index) && self.was_begun(&steps[*index])).collect();
+        let mut begun: BTreeSet<usize> = (0..steps.len())
+            .filter(|index| !standing.contains_key(index) && self.has_begun(&steps[*index].path))
+            .collect();
         let mut queue = Queue::of(graph, &standing, last);
         let mut running = FuturesUnordered::new();
         let mut going_on = BTreeSet::new();
         let jobs = self.options.jobs.max(1);
-        let mut stopped = false;
+        self.signals.begin_any();
         let mut broken: Option<StepError> = None;
         loop {
             let first = queue.ready.intersection(&begun).next().is_some();
@@ -125,8 +126,11 @@ impl Engine<'_> {
                     begun.remove(&index);
                     going_on.remove(&index);
                     match result {
+                        Ok(Standing::NotBegun) => {}
                         Ok(result) => {
-                            stopped |= result == Standing::Blocks;
+                            if result == Standing::Blocks && !last {
+                                self.signals.begin_none(&steps[index].path);
+                            }
                             standing.insert(index, result);
                             queue.over(index, result, last);
                         }
@@ -142,7 +146,7 @@ impl Engine<'_> {
                         continue;
                     }
                     // What was begun beside a failure that stops the run is still to be decided, or the run never ends.
-                    if stopped && !last {
+                    if self.signals.none_begins().is_some() {
                         queue.ready.retain(|index| begun.contains(index));
                     }
                     // Together, so that their first records share a sync.
@@ -170,10 +174,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether an earlier session started a step and did not see it through.
-    fn was_begun(&self, step: &Step) -> bool {
+    /// Whether another step has failed before this one has begun; what an earlier session began is seen through.
+    pub(super) fn begins_not(&self, step: &Step) -> bool {
+        self.signals.none_begins().is_some() && !self.has_begun(&step.path)
+    }
+
+    /// Whether a step was started, by an earlier session perhaps, and not seen through.
+    pub(super) fn has_begun(&self, step: &StepId) -> bool {
         let state = self.publisher.state();
-        state.steps.get(&step.path).is_some_and(|of| match of.phase {
+        state.steps.get(step).is_some_and(|of| match of.phase {
             StepPhase::Running => true,
             StepPhase::Finished { status, .. } => matches!(status, StepStatus::Failed | StepStatus::Unknown),
             _ => false,

@@ -59,10 +59,14 @@ pub(super) struct Signals {
     heeded: Cell<u32>,
     /// After TERM or HUP: until when running steps may end by themselves.
     ending: Cell<Option<Duration>>,
+    /// A step failed for good: none begins after it, and what runs goes on.
+    failed: RefCell<Option<String>>,
     running: RefCell<IndexMap<u64, Running>>,
     registered: Cell<u64>,
     /// One question at a time; a step that has the terminal to itself holds it as well.
     pub seat: tokio::sync::Mutex<()>,
+    /// In step mode, the step that may be asked about next.
+    pub next_step: tokio::sync::Mutex<()>,
     /// Questions that are open or wait for their turn.
     questions: Cell<u32>,
 }
@@ -74,6 +78,8 @@ struct Running {
     cancel: Cancel,
     /// It waits for a person.
     asking: bool,
+    /// The question was put to that person, who may have been busy with another one before.
+    asked: bool,
 }
 
 /// While this lives, what it stands for can be told to end.
@@ -89,10 +95,10 @@ impl Drop for Registered<'_> {
     }
 }
 
-/// While this lives, a step has the terminal to itself.
-pub(super) struct Seat<'s> {
-    _turn: tokio::sync::MutexGuard<'s, ()>,
-    _asking: Asking<'s>,
+/// While this lives, one question has the operator, or a step the terminal to itself.
+pub(super) struct Turn<'s> {
+    pub _seat: tokio::sync::MutexGuard<'s, ()>,
+    pub _asking: Asking<'s>,
 }
 
 /// While this lives, a question is open or waits for its turn, and nothing new starts.
@@ -121,9 +127,11 @@ impl Signals {
             taken: Cell::new(0),
             heeded: Cell::new(0),
             ending: Cell::new(None),
+            failed: RefCell::new(None),
             running: RefCell::new(IndexMap::new()),
             registered: Cell::new(0),
             seat: tokio::sync::Mutex::new(()),
+            next_step: tokio::sync::Mutex::new(()),
             questions: Cell::new(0),
         }
     }
@@ -141,9 +149,9 @@ impl Signals {
     }
 
     /// The terminal for a step, once nobody else has it.
-    pub async fn take_seat(&self, step: &StepId) -> Seat<'_> {
+    pub async fn take_seat(&self, step: &StepId) -> Turn<'_> {
         let asking = self.asking(Some(step));
-        Seat { _turn: self.seat.lock().await, _asking: asking }
+        Turn { _seat: self.seat.lock().await, _asking: asking }
     }
 
     fn mark(&self, step: Option<&StepId>, asking: bool) {
@@ -151,10 +159,23 @@ impl Signals {
         self.running.borrow_mut().values_mut().filter(|of| of.step == *step).for_each(|of| of.asking = asking);
     }
 
+    /// The question of a step has its turn.
+    pub fn put(&self, step: Option<&StepId>) {
+        let Some(step) = step else { return };
+        self.running.borrow_mut().values_mut().filter(|of| of.step == *step).for_each(|of| of.asked = true);
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves when the question of a step that goes on was put to a person.
+    pub async fn asked(&self, step: &StepId) {
+        let asked = || self.running.borrow().values().any(|of| of.step == *step && of.asked);
+        self.until(|| asked().then_some(())).await;
+    }
+
     fn register(&self, step: &StepId, effect: Effect, cancel: &Cancel) -> Registered<'_> {
         let number = self.registered.get() + 1;
         self.registered.set(number);
-        let running = Running { step: step.clone(), effect, cancel: cancel.clone(), asking: false };
+        let running = Running { step: step.clone(), effect, cancel: cancel.clone(), asking: false, asked: false };
         self.running.borrow_mut().insert(number, running);
         Registered { signals: self, number }
     }
@@ -251,6 +272,27 @@ impl Signals {
     /// Everything has come to its end, and `finally` may start.
     pub fn wound_down(&self) {
         self.winding.replace(None);
+    }
+
+    /// A step failed, and no other one begins. What has begun is none the worse for it.
+    pub fn begin_none(&self, failed: &StepId) {
+        self.failed.borrow_mut().get_or_insert_with(|| format!("{failed} did not succeed, so nothing new starts"));
+        self.changed.notify_waiters();
+    }
+
+    /// Another list of steps begins.
+    pub fn begin_any(&self) {
+        self.failed.replace(None);
+    }
+
+    /// Why no step begins.
+    pub fn none_begins(&self) -> Option<String> {
+        self.failed.borrow().clone()
+    }
+
+    /// Resolves when a step that has not begun will not.
+    pub async fn not_begun(&self) -> String {
+        self.until(|| self.stop_reason().or_else(|| self.none_begins())).await
     }
 
     /// Nothing new starts, and nobody is asked anything but what became of a change after a no.
@@ -410,7 +452,9 @@ impl Engine<'_> {
         if busy.is_empty() {
             return;
         }
-        let question = menu::interrupt(&busy);
+        // Whoever interrupted a question has ended the run, whatever becomes of the rest.
+        let stopping = signals.stop.borrow().is_some();
+        let question = menu::interrupt(&busy, stopping);
         let Ok(number) = self.put(&question).await else { return };
         let (word, why, by_operator) = tokio::select! {
             biased;
@@ -425,7 +469,9 @@ impl Engine<'_> {
                     self.urge(Signal::Interrupt);
                     ("interrupt".to_owned(), "Ctrl-C again", false)
                 }
-                Reply::Closed { how: Closing::Escaped, .. } => ("go-on".to_owned(), "nothing was chosen", true),
+                Reply::Closed { how: Closing::Escaped, .. } => {
+                    (if stopping { "finish" } else { "go-on" }.to_owned(), "nothing was chosen", true)
+                }
                 // Without a terminal nobody sees what the steps do; they may end by themselves.
                 Reply::Closed { .. } | Reply::Nobody { .. } | Reply::Unasked => {
                     ("finish".to_owned(), "the terminal gave no answer", false)

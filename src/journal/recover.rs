@@ -197,15 +197,16 @@ impl RunStore {
             if !self.storage.exists(&path) {
                 continue;
             }
-            // What is promised is durable first.
-            self.storage.append(&path).and_then(|mut file| file.sync()).map_err(StoreError::write(&path))?;
             let (bytes, sha256) = digest(&*self.storage, &path).map_err(StoreError::read(&path))?;
             if bytes > committed {
+                // What is promised is durable first, and written anew for that: a sync that failed has given its bytes
+                // up, and the next one would say that all is well.
+                self.replace(&path, &dir.join("output.new"), |store, fresh| {
+                    copy(&*store.storage, &path, fresh).map_err(StoreError::write(fresh))
+                })?;
+                self.sync_dir(&dir.join("out"))?;
                 commits.push(Event::OutputCommit { step, attempt, bytes, sha256 });
             }
-        }
-        if !commits.is_empty() {
-            self.sync_dir(&dir.join("out"))?;
         }
         Ok(commits)
     }
@@ -257,6 +258,20 @@ fn open_outputs(replay: &Replay) -> Vec<(StepId, u32, u64)> {
     }
     known.retain(|(.., open)| *open);
     known.into_iter().map(|(step, attempt, committed, _)| (step, attempt, committed)).collect()
+}
+
+/// A durable copy of a file under a new name.
+fn copy(storage: &dyn Storage, from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut reader = storage.open(from)?;
+    let mut file = storage.create(to)?;
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        let read = reader.read(&mut chunk)?;
+        if read == 0 {
+            return file.sync();
+        }
+        file.write_all(&chunk[..read])?;
+    }
 }
 
 /// Length and digest of a file.

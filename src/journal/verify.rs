@@ -61,11 +61,12 @@ pub enum Anchor {
 }
 
 /// Names in a run's folder that are part of it, or of how it is kept.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "journal.jsonl",
     "journal.jsonl.new",
     "journal.torn.new",
     "out",
+    "output.new",
     "plan.json",
     "reserve",
     "reserve.new",

@@ -79,6 +79,13 @@ impl Terminal {
     async fn put(&self, question: &Question) -> Result<Answer, GaveUp> {
         let mut screen = self.screen()?;
         screen.say(&draw_question(question, screen.width, screen.color))?;
+        let left = Left(&self.out);
+        let answer = self.answer(question, &mut screen).await;
+        std::mem::forget(left);
+        answer
+    }
+
+    async fn answer(&self, question: &Question, screen: &mut Screen<'_>) -> Result<Answer, GaveUp> {
         match &question.kind {
             QuestionKind::Confirm { type_back, .. } => screen.confirm(type_back.as_deref(), &question.choices).await,
             QuestionKind::Manual { evidence, .. } => screen.manual(evidence, &question.choices).await,
@@ -117,6 +124,18 @@ impl Operator for Terminal {
 
     fn attended(&self) -> bool {
         true
+    }
+}
+
+/// A question that goes away without an answer leaves its prompt in the middle of a line.
+struct Left<'t>(&'t RefCell<Box<dyn Write>>);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if let Ok(mut out) = self.0.try_borrow_mut() {
+            // What it says is of no use to a terminal that is gone.
+            let _ = out.write_all(b"\n").and_then(|()| out.flush());
+        }
     }
 }
 

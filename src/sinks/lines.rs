@@ -489,7 +489,16 @@ impl Sink for Lines {
     fn progress(&self, progress: &Progress) {
         let mut state = self.state.borrow_mut();
         match progress {
-            Progress::Seat { step } if self.options.interactive => state.seat(step.is_some()),
+            Progress::Seat { step } if self.options.interactive => {
+                // What is typed from here on goes there, and one of several looks like another.
+                if let Some(step) = step
+                    && !self.options.quiet
+                {
+                    let line = format!("  {} has the terminal; Ctrl-] opens the menu", one_line(step.as_str()));
+                    state.write(vec![self.dim(&line)]);
+                }
+                state.seat(step.is_some());
+            }
             Progress::Seat { .. } => {}
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),

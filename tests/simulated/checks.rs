@@ -295,9 +295,10 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
         return end == whole;
     }
     let (mut end, mut whole) = (end.clone(), whole.clone());
-    let last = case.runbook.finally.iter().map(|step| step.path.to_string());
-    let is_open = |of: &End, step: &str| of.statuses.get(step).is_some_and(|status| *status == "unknown");
-    let open: Vec<String> = last.filter(|step| is_open(&end, step) || is_open(&whole, step)).collect();
+    let last: Vec<String> = case.runbook.finally.iter().map(|step| step.path.to_string()).collect();
+    let is_open = |of: &End| last.iter().any(|step| of.statuses.get(step).is_some_and(|status| *status == "unknown"));
+    // What comes after it there may ask how it ended.
+    let open = if is_open(&end) || is_open(&whole) { last } else { Vec::new() };
     for step in &open {
         for end in [&mut end, &mut whole] {
             end.statuses.remove(step);

@@ -92,6 +92,7 @@ impl Forms {
                 if let Some((start, _)) = bare.escape_around(span.0) {
                     span.0 = start;
                 }
+                span.0 = bare.unswallowed(buffer, span.0);
                 if let Some((_, end)) = bare.escape_around(span.1.saturating_sub(1)) {
                     span.1 = span.1.max(end);
                 }
@@ -102,6 +103,9 @@ impl Forms {
                 && found.hold < *end
             {
                 found.hold = *start;
+            }
+            if !last {
+                found.hold = bare.unswallowed(buffer, found.hold);
             }
             found.slash = bare.before(found.hold).map(|byte| byte == b'\\');
         } else {

@@ -385,6 +385,8 @@ fn what_is_left_of_an_escape_brings_nothing_together() {
     for text in [
         "long-secret-with-hunter2\u{1b}aHVudGVyMmh1bnRlcjI=hunter2-inside",
         "\u{1b}]0;taHVudGVyMmh1bnRlcjI=ab'c\u{1b}\\/ d\"e",
+        "aHVudGVyMm\u{1b}[\u{1b}[ab'c/ d\"e\u{1b}[31mh1bnRlcjI=",
+        "aHVudGVyMm\u{1b}\u{1b}\u{1b}[ab'c/ d\"e\u{1b}[31mh1bnRlcjI=",
     ] {
         let masked = redactor.bytes(text.as_bytes());
         assert!(!current_holds(&redactor, &masked), "{text:?} became {:?}", String::from_utf8_lossy(&masked));

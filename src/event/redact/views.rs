@@ -4,6 +4,8 @@ use super::forms::{Form, sextet};
 
 /// The longest escape sequence with a text in it (a title, a link); a longer one is taken for text.
 const LONGEST_STRING: usize = 4096;
+/// Escape sequences without an end that are looked at in front of a mask.
+const MOST_OPEN: usize = 32;
 /// The longest escape sequence with numbers in it.
 const LONGEST_NUMBERS: usize = 256;
 
@@ -100,6 +102,25 @@ impl Bare {
         let next = self.escapes.partition_point(|(start, _)| *start <= place);
         let (start, end) = *self.escapes.get(next.checked_sub(1)?)?;
         (place < end).then_some((start, end))
+    }
+
+    /// Where a mask at a place must begin: an escape sequence right before it that has no end of its own would swallow the
+    /// mask, and with it what stands behind.
+    pub fn unswallowed(&self, buffer: &[u8], mut place: usize) -> usize {
+        // Nobody means so many; without a limit a flood of them would be held back for ever.
+        for _ in 0..MOST_OPEN {
+            let next = self.escapes.partition_point(|(_, end)| *end < place);
+            let Some(&(start, end)) = self.escapes.get(next) else { break };
+            if end != place {
+                break;
+            }
+            let masked = [&buffer[start..end], super::MASK.as_bytes()].concat();
+            if escape(&masked, true) == Some(end - start) {
+                break;
+            }
+            place = start;
+        }
+        place
     }
 
     /// The last byte of this view before a place in the buffer.
