@@ -97,7 +97,8 @@ impl Meter {
     /// Refuses what would be too large a text as JSON, before it is made: a list may hold one large text many times.
     /// `indent` is what each level of it is moved by.
     pub fn weigh(&mut self, value: &Value, indent: usize, at: &At) -> Caught<()> {
-        self.measure([value], 1, at)?;
+        // The value itself is no level: what could be made can be weighed.
+        self.measure([value], 0, at)?;
         let mut left = MAX_TEXT;
         match lighter(value, indent, indent, &mut left) {
             true => Ok(()),
