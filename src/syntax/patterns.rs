@@ -58,6 +58,10 @@ enum Part<'t> {
 
 /// What is wrong with a replacement that is written out, and what to do about it.
 pub(super) fn check_replacement(new: &str, regex: &regex::Regex) -> Result<(), (String, Option<String>)> {
+    // `"\1"` is a control character before anybody looks for a group.
+    if let Some(number) = new.chars().map(u32::from).find(|c| (1..8).contains(c)) {
+        return Err((format!("`\\{number}` is a control character here"), Some(format!("a group is `${{{number}}}`"))));
+    }
     replacement(new, regex).map(|_| ())
 }
 
