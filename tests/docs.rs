@@ -270,7 +270,7 @@ fn kinds_page() -> String {
 
 fn expressions_page() -> String {
     let mut page =
-        "# Filters, tests and functions\n\nMade from the table in `src/syntax/functions.rs`. A parameter with `=` \
+        "# Filters, tests and functions\n\nMade from the table in `src/syntax/functions/table.rs`. A parameter with `=` \
                     may be left out; those after `*` are given by\nname. How expressions differ from Jinja is in the \
                     [notes](language-notes.md#expressions).\n"
             .to_owned();
@@ -280,16 +280,20 @@ fn expressions_page() -> String {
         (FunctionKind::Function, "Functions: `name(…)`"),
     ];
     for (kind, heading) in parts {
-        page.push_str(&format!("\n## {heading}\n\n| name | meaning | example | gives |\n| --- | --- | --- | --- |\n"));
+        page.push_str(&format!(
+            "\n## {heading}\n\n| name | meaning | example | gives | refused | because |\n| --- | --- | --- | --- | --- | --- |\n"
+        ));
         for doc in functions().iter().filter(|doc| doc.kind == kind) {
             let others: Vec<String> = doc.aliases.iter().map(|alias| code(alias)).collect();
             let others = if others.is_empty() { String::new() } else { format!(" (also {})", others.join(", ")) };
             page.push_str(&format!(
-                "| {}{others} | {} | {} | {} |\n",
+                "| {}{others} | {} | {} | {} | {} | {} |\n",
                 code(doc.signature),
                 cell(doc.summary),
                 code(doc.example),
-                code(doc.gives)
+                code(doc.gives),
+                code(doc.wrong),
+                cell(doc.says)
             ));
         }
     }

@@ -193,3 +193,25 @@ fn runs_that_were_left_in_every_way_are_gone_on_with() {
         }
     }
 }
+
+/// Killed while two steps ran side by side: one ended later, as its supervisor wrote down, and of the other there is nothing.
+const BESIDE: (&str, &str) = ("0.1.0-beside", "20261121-005926-hx53h6");
+
+#[test]
+fn a_run_left_with_two_steps_side_by_side_is_gone_on_with() {
+    let (release, run) = BESIDE;
+    let lab = kept(release);
+    lab.call(&["verify", run]).expect(0);
+    let report = lab.call(&["report", run]).expect(0).out;
+    assert!(report.contains("found v6.0") && report.contains("right begins"), "{report}");
+    let asked = lab.call(&["resume", run, "--yes"]);
+    if asked.err.contains("plans the rest of the run differently") {
+        return assert_eq!(asked.code, Some(7));
+    }
+    let asked = asked.expect(7);
+    assert!(asked.err.contains("✔ left") && asked.err.contains("right"), "{asked:#?}");
+    let decided = ["--yes", "--step", "right", "--as", "done", "--reason", "it is long ago"];
+    if let Some(said) = gone_on(&lab, run, &decided) {
+        assert_eq!(said, "last of found v6.0");
+    }
+}

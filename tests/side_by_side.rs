@@ -458,8 +458,7 @@ fn the_escape_key_of_a_step_with_the_terminal() {
     let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
     seat.sees("talk begins");
     seat.types("\x1d").sees("talk goes on until you decide").sees("[k] kill").answers("press", "g");
-    seat.sees("talk has the terminal").sees("redrawn");
-    seat.waits_for_keys().types("again\r").sees("heard again");
+    seat.sees("talk has the terminal").sees("redrawn").types("again\r").sees("heard again");
     seat.ends(0);
 
     let bed = Bed::with(TALK);

@@ -331,7 +331,7 @@ impl StepContext for Attempt<'_, '_> {
                 Progress::Poll { step, polls, elapsed_ms, limit_ms, answer }
             }
             // Output comes through `write` alone, which masks it, and the terminal is not the task's to take.
-            Progress::Output { .. } | Progress::Seat { .. } => return,
+            Progress::Output { .. } | Progress::Seat { .. } | Progress::Ending { .. } => return,
         };
         self.engine.publisher.progress(&progress);
     }

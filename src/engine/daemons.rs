@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::Engine;
 use crate::{
-    event::{Daemon, DaemonEnd, Effect, Event, StepId, StepStatus},
+    event::{Daemon, DaemonEnd, Effect, Event, Progress, StepId, StepStatus},
     model::Step,
     port::{Cancel, LeftBehind, StepError, StepReport},
 };
@@ -24,6 +24,10 @@ impl Engine<'_> {
 
     async fn settle_these(&self, daemons: &[Daemon], end_them: bool) -> Result<(), StepError> {
         let Some(first) = daemons.first() else { return Ok(()) };
+        for daemon in daemons.iter().filter(|_| end_them) {
+            let Daemon { step, processes, .. } = daemon.clone();
+            self.publisher.progress(&Progress::Ending { step, processes });
+        }
         // Side by side, because each has its own grace. A kill from the menu cuts them short.
         let cancel = Cancel::new();
         let settling = join_all(daemons.iter().map(|daemon| self.settle_daemon(daemon, end_them, &cancel)));

@@ -209,6 +209,8 @@ pub enum Progress {
     Output { step: StepId, stream: Stream, bytes: Vec<u8> },
     /// The terminal is this step's alone, or nobody's again.
     Seat { step: Option<StepId> },
+    /// What a step left running is being ended, which takes as long as its grace.
+    Ending { step: StepId, processes: Vec<String> },
     /// One look of a wait.
     Poll { step: StepId, polls: u32, elapsed_ms: u64, limit_ms: u64, answer: String },
 }

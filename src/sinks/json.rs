@@ -1,6 +1,9 @@
 //! One record a line, for programs. Knows nothing of people.
 
-use std::{cell::RefCell, io::Write};
+use std::{
+    cell::RefCell,
+    io::{ErrorKind, Write},
+};
 
 use super::Anchors;
 use crate::{event::Record, port::Sink};
@@ -36,8 +39,16 @@ impl Sink for JsonLines {
             line.extend_from_slice(format!(",\"head\":\"{}\"}}", anchor.hash).as_bytes());
         }
         line.push(b'\n');
-        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
+        if let Err(why) = out.write_all(&line).and_then(|()| out.flush()) {
             *slot = None;
+            // A reader that has gone knows it; of a disk that is full nobody would hear.
+            if why.kind() != ErrorKind::BrokenPipe {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "runsheet: events from record {} on could not be written to standard output: {why}; the run goes on, and its journal has them",
+                    record.seq
+                );
+            }
         }
     }
 }

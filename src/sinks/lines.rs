@@ -335,7 +335,10 @@ impl Lines {
     fn outcome(&self, state: &Screen, outcome: Outcome, reason: Option<&str>, elapsed_ms: u64) -> Vec<String> {
         let reason = reason.map(|reason| printable(reason).into_owned()).unwrap_or_default();
         let mut rest = reason.lines();
-        let why = rest.next().map(|why| format!(": {why}")).unwrap_or_default();
+        // What is said already is not said twice.
+        let why =
+            rest.next().map(|why| why.strip_prefix("failed: ").filter(|_| outcome == Outcome::Failed).unwrap_or(why));
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         let said = match outcome {
             Outcome::Succeeded => self.green(&format!("✔ succeeded{why}")),
             Outcome::Failed => self.red(&format!("✘ failed{why}")),
@@ -504,6 +507,11 @@ impl Sink for Lines {
                 state.seat(step.is_some());
             }
             Progress::Seat { .. } => {}
+            Progress::Ending { .. } if self.options.quiet => {}
+            Progress::Ending { step, processes } => {
+                let line = format!("  ending what {} left running: {}", one_line(step.as_str()), named(processes));
+                state.write(vec![self.dim(&line)]);
+            }
             Progress::Output { step, .. } if state.looking.contains(step) && !self.options.verbose => {}
             Progress::Output { step, stream, bytes } => self.output(&mut state, step, *stream, bytes),
             Progress::Poll { .. } if self.options.quiet => {}

@@ -55,6 +55,7 @@ pub(super) fn empty(input: &mut Input<'_>) -> Caught<Cell> {
 fn whole(input: &mut Input<'_>) -> Caught<i64> {
     match input.subject()? {
         Value::Int(number) => Ok(number),
+        Value::Float(number) => Err(input.bad(format!("{} needs a whole number, this is {number}", input.label()))),
         other => Err(input.subject_mismatch(&other, "a whole number")),
     }
 }

@@ -101,6 +101,15 @@ impl<'a> Machine<'a> {
         Ok(self.eval(node)?.value()?)
     }
 
+    /// What the whole gives; whoever takes it may write it out, so it is no larger than a text may be.
+    pub fn outcome(&mut self, node: &Node) -> Result<Value, Stop> {
+        let value = self.value(node)?;
+        if matches!(value, Value::List(_) | Value::Map(_)) {
+            self.meter.weigh(&value, 0, &node.at)?;
+        }
+        Ok(value)
+    }
+
     /// A value that must be true or false; `needed_by` begins the message when it is not.
     pub fn condition(&mut self, node: &Node, needed_by: &str) -> Result<bool, Stop> {
         let value = self.value(node)?;
@@ -416,6 +425,7 @@ impl<'a> Machine<'a> {
             rest,
             each: call.each,
             regex: call.regex.as_ref(),
+            shared: None,
             at: call.name_at.clone(),
         };
         Ok((call.function.doc.run)(&mut input)?)

@@ -134,7 +134,7 @@ impl Expr {
         if !waits.is_empty() {
             return Ok(Eval::Deferred(waits));
         }
-        match Machine::new(&self.inner.source, scope, locals).value(&self.inner.tree) {
+        match Machine::new(&self.inner.source, scope, locals).outcome(&self.inner.tree) {
             Ok(value) => Ok(Eval::Value(value)),
             Err(Stop::Waiting(names)) => Ok(Eval::Deferred(names)),
             Err(Stop::Fault(fault)) => Err(self.place(&fault)),

@@ -2,14 +2,21 @@
 
 use std::fmt::Write as _;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    DecodeError, Engine as _,
+    alphabet::URL_SAFE,
+    engine::{
+        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    },
+};
 use sha2::{Digest as _, Sha256};
 
 use super::{
     ast::{Caught, Fault},
     eval::Cell,
     functions::Input,
-    strict::{self, MAX_TEXT, brief},
+    strict::{MAX_TEXT, brief},
     url,
 };
 use crate::{
@@ -23,12 +30,12 @@ pub(super) fn made(input: &mut Input<'_>, text: impl AsRef<str>) -> Caught<Cell>
 }
 
 /// Asks for room before a text of that size is made.
-fn room(input: &mut Input<'_>, bytes: usize) -> Caught<()> {
+pub(super) fn room(input: &mut Input<'_>, bytes: usize) -> Caught<()> {
     let at = input.at.clone();
     input.meter.room(bytes, &at)
 }
 
-fn ok(value: Value) -> Caught<Cell> {
+pub(super) fn ok(value: Value) -> Caught<Cell> {
     Ok(Cell::Value(value))
 }
 
@@ -298,56 +305,6 @@ pub(super) fn string(input: &mut Input<'_>) -> Caught<Cell> {
     ok(Value::text(text))
 }
 
-// Regular expressions.
-
-fn group<'t>(captures: &regex::Captures<'t>) -> Option<&'t str> {
-    // A first group that took no part in the match is none, not the whole.
-    let found = if captures.len() > 1 { captures.get(1) } else { captures.get(0) };
-    found.map(|found| found.as_str())
-}
-
-pub(super) fn regex_find(input: &mut Input<'_>) -> Caught<Cell> {
-    let text = input.text()?;
-    let regex = input.pattern(0)?;
-    let found = regex.captures(&text).as_ref().and_then(group).map(str::to_owned);
-    match found {
-        Some(found) => made(input, found),
-        None => ok(Value::None),
-    }
-}
-
-pub(super) fn regex_findall(input: &mut Input<'_>) -> Caught<Cell> {
-    let text = input.text()?;
-    let regex = input.pattern(0)?;
-    room(input, text.len())?;
-    let at = input.at.clone();
-    let found = regex
-        .captures_iter(&text)
-        .take(strict::MAX_LIST + 1)
-        .map(|captures| group(&captures).map_or(Value::None, Value::text))
-        .collect();
-    ok(input.meter.list(found, &at)?)
-}
-
-pub(super) fn regex_replace(input: &mut Input<'_>) -> Caught<Cell> {
-    let text = input.text()?;
-    let regex = input.pattern(0)?;
-    let new = input.needed_text(1)?;
-    let mut replaced = String::with_capacity(text.len());
-    let mut end = 0;
-    for captures in regex.captures_iter(&text) {
-        let Some(whole) = captures.get(0) else { continue };
-        replaced.push_str(&text[end..whole.start()]);
-        captures.expand(&new, &mut replaced);
-        end = whole.end();
-        if replaced.len() > MAX_TEXT {
-            break;
-        }
-    }
-    replaced.push_str(&text[end..]);
-    made(input, replaced)
-}
-
 // Other notations.
 
 pub(super) fn fromjson(input: &mut Input<'_>) -> Caught<Cell> {
@@ -360,7 +317,8 @@ pub(super) fn fromjson(input: &mut Input<'_>) -> Caught<Cell> {
             input.meter.measure([&value], 1, &at)?;
             ok(value)
         }
-        Err(why) => Err(input.bad(format!("this is no JSON: {why}"))),
+        Err(_) if text.trim().is_empty() => Err(input.bad("an empty text is no JSON")),
+        Err(why) => Err(input.bad(format!("`{}` is no JSON: {why}", cut(text.trim(), 40)))),
     }
 }
 
@@ -379,37 +337,73 @@ fn indented(value: &Value, width: usize) -> String {
 pub(super) fn tojson(input: &mut Input<'_>) -> Caught<Cell> {
     let value = input.subject()?;
     let at = input.at.clone();
-    input.meter.measure([&value], 1, &at)?;
     match input.arg_size(0, 16)? {
         Some(width) => {
-            let text = indented(&value, width);
-            made(input, text)
+            input.meter.weigh(&value, width, &at)?;
+            made(input, indented(&value, width))
         }
-        None => made(input, value.to_json().to_string()),
+        None => {
+            input.meter.weigh(&value, 0, &at)?;
+            made(input, value.to_json().to_string())
+        }
     }
 }
 
 pub(super) fn pprint(input: &mut Input<'_>) -> Caught<Cell> {
     let value = input.subject()?;
     let at = input.at.clone();
-    input.meter.measure([&value], 1, &at)?;
+    input.meter.weigh(&value, 2, &at)?;
     made(input, indented(&value, 2))
 }
 
 pub(super) fn b64encode(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
+    let urlsafe = input.arg_bool(0)?;
     room(input, text.len() / 3 * 4 + 4)?;
-    made(input, STANDARD.encode(text.as_bytes()))
+    let engine = if urlsafe { &URL_SAFE_NO_PAD } else { &STANDARD };
+    made(input, engine.encode(text.as_bytes()))
 }
+
+/// Tokens leave the padding out, other programs write it.
+const URL_SAFE_ANY: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 pub(super) fn b64decode(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
+    let urlsafe = input.arg_bool(0)?;
+    room(input, text.len())?;
     let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    let bytes = STANDARD.decode(packed).map_err(|why| input.bad(format!("this is no base64: {why}").to_lowercase()))?;
+    let engine = if urlsafe { &URL_SAFE_ANY } else { &STANDARD };
+    let bytes = engine.decode(&packed).map_err(|why| no_base64(input, &packed, urlsafe, &why))?;
     match String::from_utf8(bytes) {
         Ok(decoded) => made(input, decoded),
-        Err(_) => Err(input.bad("the decoded bytes are not UTF-8 text")),
+        Err(_) => Err(input.bad("the decoded bytes are not UTF-8 text").hint("let a script decode them into a file")),
     }
+}
+
+fn no_base64(input: &Input<'_>, packed: &str, urlsafe: bool, why: &DecodeError) -> Box<Fault> {
+    let reason = match why {
+        DecodeError::InvalidByte(at, byte) if *byte != b'=' => {
+            // The byte may be the first of a longer character.
+            let wrong = packed.get(*at..).and_then(|rest| rest.chars().next()).unwrap_or(char::REPLACEMENT_CHARACTER);
+            format!("`{wrong}` is not one of its characters")
+        }
+        DecodeError::InvalidByte(..) => "a `=` stands before the end".to_owned(),
+        DecodeError::InvalidPadding => "the `=` at its end do not fit".to_owned(),
+        _ => "it is cut off, or characters were lost".to_owned(),
+    };
+    let other = if urlsafe { ['+', '/'] } else { ['-', '_'] };
+    let hint = match (packed.contains(other), urlsafe) {
+        (true, false) => Some("it is in the alphabet for URLs: `|b64decode(urlsafe=true)`"),
+        (true, true) => Some("it is in the standard alphabet: `|b64decode`"),
+        (false, false) if matches!(why, DecodeError::InvalidPadding) => {
+            Some("without padding it is read by `|b64decode(urlsafe=true)`")
+        }
+        _ => None,
+    };
+    input.bad(format!("`{}` is no base64: {reason}", cut(packed, 40))).hint_opt(hint.map(str::to_owned))
 }
 
 pub(super) fn sha256(input: &mut Input<'_>) -> Caught<Cell> {

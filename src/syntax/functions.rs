@@ -1,15 +1,16 @@
-//! The one table of filters, tests and functions: it drives the checks at compile time, the calls and the reference
-//! page. Knows nothing of what each of them does.
+//! What a filter, test or function is, what it is given, and what a wrong name most likely meant; the table itself is
+//! below. Knows nothing of what each of them does.
+
+mod table;
 
 use std::{collections::HashMap, sync::Arc, sync::OnceLock};
 
 use indexmap::IndexMap;
 
+use self::table::TABLE;
 use super::{
     ast::{At, Caught, Fault},
-    checks,
     eval::Cell,
-    filters, format, sequences,
     strict::{Meter, a_kind, brief},
 };
 use crate::{text::nearest, value::Value};
@@ -73,6 +74,9 @@ pub struct FunctionDoc {
     /// An expression, and what it gives.
     pub example: &'static str,
     pub gives: &'static str,
+    /// An expression that is refused, and the message.
+    pub wrong: &'static str,
+    pub says: &'static str,
     pub(super) run: fn(&mut Input<'_>) -> Caught<Cell>,
 }
 
@@ -156,26 +160,42 @@ pub(super) fn find(kind: FunctionKind, name: &str) -> Option<&'static Function> 
 
 /// The name that a writer of `name` most likely meant.
 pub(super) fn meant(kind: FunctionKind, name: &str) -> Option<&'static str> {
+    use FunctionKind::{Filter, Function, Test};
     let habit = match (kind, name) {
-        (FunctionKind::Filter, "strip") => Some("trim"),
-        (FunctionKind::Filter, "upcase" | "uppercase") => Some("upper"),
-        (FunctionKind::Filter, "downcase" | "lowercase") => Some("lower"),
-        (FunctionKind::Filter, "len" | "size" | "wordcount") => Some("length"),
-        (FunctionKind::Filter, "to_json" | "json") => Some("tojson"),
-        (FunctionKind::Filter, "from_json" | "parse_json" | "json_decode") => Some("fromjson"),
-        (FunctionKind::Filter, "str" | "text") => Some("string"),
-        (FunctionKind::Filter, "number") => Some("int"),
-        (FunctionKind::Filter, "regex_search" | "regex_match" | "regex") => Some("regex_find"),
-        (FunctionKind::Filter, "quote") => Some("shell_quote"),
-        (FunctionKind::Filter, "base64") => Some("b64encode"),
-        (FunctionKind::Filter, "urlquote" | "url_encode") => Some("urlencode"),
-        (FunctionKind::Test, "null") => Some("none"),
-        (FunctionKind::Test, "match" | "search" | "regex") => Some("matches"),
-        (FunctionKind::Test, "startswith") => Some("startingwith"),
-        (FunctionKind::Test, "endswith") => Some("endingwith"),
-        (FunctionKind::Test, "list") => Some("sequence"),
-        (FunctionKind::Test, "map" | "dict") => Some("mapping"),
-        (FunctionKind::Test, "bool") => Some("boolean"),
+        (Filter, "strip") => Some("trim"),
+        (Filter, "upcase" | "uppercase") => Some("upper"),
+        (Filter, "downcase" | "lowercase") => Some("lower"),
+        (Filter, "len" | "size" | "wordcount") => Some("length"),
+        (Filter, "to_json" | "json" | "to_nice_json") => Some("tojson"),
+        (Filter, "from_json" | "parse_json" | "json_decode") => Some("fromjson"),
+        (Filter, "str" | "text") => Some("string"),
+        (Filter, "number") => Some("int"),
+        (Filter, "regex_search" | "regex_match" | "regex") => Some("regex_find"),
+        (Filter, "regex_find_all" | "findall" | "scan") => Some("regex_findall"),
+        (Filter, "regex_sub" | "sub" | "gsub") => Some("regex_replace"),
+        (Filter, "quote" | "shellquote" | "shlex_quote") => Some("shell_quote"),
+        (Filter, "base64" | "base64_encode" | "to_base64") => Some("b64encode"),
+        (Filter, "base64_decode" | "from_base64") => Some("b64decode"),
+        (Filter, "hash" | "checksum" | "sha256sum") => Some("sha256"),
+        (Filter, "urlquote" | "url_encode") => Some("urlencode"),
+        (Filter, "splitlines" | "split_lines") => Some("lines"),
+        (Filter, "get" | "lookup") => Some("attr"),
+        (Filter, "dict2items") => Some("items"),
+        (Filter, "date" | "datetimeformat" | "dateformat" | "timestamp_custom" | "format_time") => Some("strftime"),
+        (Filter, "strptime" | "as_datetime" | "parse_time" | "datetime") => Some("to_datetime"),
+        (Filter, "timestamp" | "as_timestamp" | "unixtime") => Some("epoch"),
+        (Filter, "add_duration" | "add_time" | "dateadd" | "timedelta") => Some("later"),
+        (Filter, "sort_versions" | "sort_version") => Some("version_sort"),
+        (Test, "null") => Some("none"),
+        (Test, "match" | "search" | "regex") => Some("matches"),
+        (Test, "startswith") => Some("startingwith"),
+        (Test, "endswith") => Some("endingwith"),
+        (Test, "list") => Some("sequence"),
+        (Test, "map" | "dict") => Some("mapping"),
+        (Test, "bool") => Some("boolean"),
+        (Test, "contains") => Some("containing"),
+        (Test, "semver" | "version_at_least") => Some("version"),
+        (Function, "semver_compare" | "compare_versions") => Some("version_compare"),
         _ => None,
     };
     habit.or_else(|| nearest(name, index().get(&kind).into_iter().flatten().map(|(name, _)| *name)))
@@ -209,12 +229,15 @@ pub(super) struct Input<'m> {
     pub rest: Vec<(Option<String>, Value)>,
     pub each: Option<&'static Function>,
     pub regex: Option<&'m regex::Regex>,
+    /// The regular expression that `map`, `select` and their kin hand to what they apply, compiled for all items.
+    pub shared: Option<regex::Regex>,
     /// The place of the name.
     pub at: At,
 }
 
 impl Input<'_> {
-    fn label(&self) -> String {
+    /// "the filter `name`".
+    pub fn label(&self) -> String {
         let doc = self.function.doc;
         format!("the {} `{}`", doc.kind.word(), doc.name)
     }
@@ -240,6 +263,11 @@ impl Input<'_> {
     pub fn subject_mismatch(&self, value: &Value, needed: &str) -> Box<Fault> {
         let hint = match (value, needed) {
             (Value::None, _) => Some(format!("give it a value: `{}|default(…, true)`", brief(self.written))),
+            (Value::List(_), "a string") if self.function.doc.kind == FunctionKind::Filter => {
+                let name = self.function.doc.name;
+                let more = if self.function.params.iter().any(|param| param.required) { ", …" } else { "" };
+                Some(format!("put it over each item: `|map(\"{name}\"{more})`, or make one text first: `|join(\" \")`"))
+            }
             (_, "a string") => Some(format!("convert with `|string`: `{}|string`", brief(self.written))),
             (Value::Text(_), "a number") => Some(format!("convert with `|int`: `{}|int`", brief(self.written))),
             (Value::Text(_), "a list") => Some("cut a string with `|lines` or `|split`".to_owned()),
@@ -341,7 +369,7 @@ impl Input<'_> {
             Ok(size) if size <= most => Ok(Some(size)),
             _ => {
                 let name = self.function.params.get(index).map_or("argument", |param| param.name);
-                let message = format!("`{name}` of {} must lie between 0 and {most}", self.label());
+                let message = format!("`{name}` of {} must lie between 0 and {most}, this is {number}", self.label());
                 Err(self.fault("bad-value", &self.place(index), message))
             }
         }
@@ -372,6 +400,14 @@ impl Input<'_> {
         if let Value::Text(text) = &item {
             self.meter.scan(text.len(), &self.at)?;
         }
+        if self.shared.is_none()
+            && function.params.first().is_some_and(|param| param.name == "re")
+            && let Some((_, Value::Text(pattern))) = self.rest.first()
+        {
+            self.meter.spend(20_000, &self.at)?;
+            let wrong = |why| Fault::new("bad-value", self.at.clone(), format!("this is no regular expression: {why}"));
+            self.shared = Some(regex(pattern).map_err(wrong)?);
+        }
         let mut given = self.rest.iter().map(|(_, value)| value.clone());
         let args = function
             .params
@@ -389,118 +425,10 @@ impl Input<'_> {
             places: function.params.iter().map(|_| self.at.clone()).collect(),
             rest,
             each: None,
-            regex: None,
+            regex: self.shared.as_ref(),
+            shared: None,
             at: self.at.clone(),
         };
         (function.doc.run)(&mut input)
     }
 }
-
-macro_rules! table {
-    ($($kind:ident $name:literal $(or $($alias:literal),+)? : $signature:literal, $summary:literal, $example:literal => $gives:literal, $run:path;)*) => {
-        &[$(FunctionDoc {
-            kind: FunctionKind::$kind,
-            name: $name,
-            aliases: &[$($($alias),+)?],
-            signature: $signature,
-            summary: $summary,
-            example: $example,
-            gives: $gives,
-            run: $run,
-        }),*]
-    };
-}
-
-static TABLE: &[FunctionDoc] = table! {
-    Filter "abs": "abs", "the number without its sign", "-3|abs" => "3", filters::abs;
-    Filter "attr": "attr(name)", "the entry of a map under a name that is worked out", "{'a': 1}|attr('a')" => "1", sequences::attr;
-    Filter "b64decode": "b64decode", "the text that a base64 text stands for; fails if it is none, or not UTF-8", "'aGk='|b64decode" => "hi", filters::b64decode;
-    Filter "b64encode": "b64encode", "the text in base64, on one line", "'hi'|b64encode" => "aGk=", filters::b64encode;
-    Filter "batch": "batch(count, fill=none)", "the list in lists of so many items", "[1, 2, 3]|batch(2)" => "[[1,2],[3]]", sequences::batch;
-    Filter "bool": "bool", "the texts `true` and `false` as a boolean; fails on any other", "'true'|bool" => "true", filters::bool;
-    Filter "capitalize": "capitalize", "the first letter large, the others small", "'hELLO'|capitalize" => "Hello", filters::capitalize;
-    Filter "chain": "chain(*lists)", "the lists one after the other", "[1]|chain([2], [3])" => "[1,2,3]", sequences::chain;
-    Filter "default" or "d": "default(value=\"\", lax=false)", "the value, or another where there is none; with `true` also for none, false, 0 and what is empty", "{}.a|default('x')" => "x", filters::default;
-    Filter "dictsort": "dictsort(case_sensitive=false, by=\"key\", reverse=false)", "the pairs of a map, sorted", "{'b': 1, 'a': 2}|dictsort" => "[[\"a\",2],[\"b\",1]]", sequences::dictsort;
-    Filter "duration": "duration", "the duration that a text such as `1h30m` says", "'90m'|duration" => "1h30m", filters::duration;
-    Filter "first": "first", "the first item or character", "[7, 8]|first" => "7", sequences::first;
-    Filter "float": "float(default=none)", "the number that a text says; fails on any other text, unless there is a default", "'1.5'|float" => "1.5", filters::float;
-    Filter "format": "format(*values, **named)", "the text with `%s`, `%d`, `%5.2f`, `%x` replaced in turn", "'%03d-%s'|format(7, 'a')" => "007-a", format::format;
-    Filter "fromjson": "fromjson", "what a JSON text says", "'{\"a\": [1]}'|fromjson" => "{\"a\":[1]}", filters::fromjson;
-    Filter "groupby": "groupby(attribute)", "pairs of a value and the items that have it", "[{'k': 1}, {'k': 1}]|groupby('k')" => "[[1,[{\"k\":1},{\"k\":1}]]]", sequences::groupby;
-    Filter "indent": "indent(width=4, first=false, blank=false)", "every line after the first moved to the right", "'a\nb'|indent(2)" => "a\n  b", filters::indent;
-    Filter "int": "int(default=none)", "the whole number that a text says, or a number without its fraction; fails on any other text, unless there is a default", "'42'|int" => "42", filters::int;
-    Filter "items": "items", "the pairs of a map", "{'a': 1}|items" => "[[\"a\",1]]", sequences::items;
-    Filter "join": "join(separator=\"\", attribute=none)", "the items as one text", "['a', 1]|join(', ')" => "a, 1", sequences::join;
-    Filter "keys": "keys", "the keys of a map", "{'a': 1}|keys" => "[\"a\"]", sequences::keys;
-    Filter "last": "last", "the last item or character", "[7, 8]|last" => "8", sequences::last;
-    Filter "length" or "count": "length", "how many characters, items or entries", "'abc'|length" => "3", sequences::length;
-    Filter "lines": "lines", "the lines of a text, without their ends", "'a\nb\n'|lines" => "[\"a\",\"b\"]", filters::lines;
-    Filter "list": "list", "the characters of a text, the keys of a map, or the list itself", "'ab'|list" => "[\"a\",\"b\"]", sequences::list_filter;
-    Filter "lower": "lower", "the text in small letters", "'AB'|lower" => "ab", filters::lower;
-    Filter "map": "map(filter=none, *arguments, attribute=none, default=none)", "each item through a filter, or one attribute of each", "[{'a': 1}]|map(attribute='a')" => "[1]", sequences::map;
-    Filter "max": "max(attribute=none)", "the largest item", "[1, 3, 2]|max" => "3", sequences::max;
-    Filter "min": "min(attribute=none)", "the smallest item", "[1, 3, 2]|min" => "1", sequences::min;
-    Filter "path": "path", "a path for a URL: `/` stays, the rest is encoded; refuses `..` and empty segments", "'job/a b'|path" => "job/a%20b", filters::path;
-    Filter "pprint": "pprint", "the value as indented JSON", "[1]|pprint" => "[\n  1\n]", filters::pprint;
-    Filter "regex_find": "regex_find(re)", "the first group, or the whole, of the first match anywhere; none without a match", "'host db3'|regex_find('host (\\\\S+)')" => "db3", filters::regex_find;
-    Filter "regex_findall": "regex_findall(re)", "the first group, or the whole, of every match", "'a1b2'|regex_findall('[0-9]')" => "[\"1\",\"2\"]", filters::regex_findall;
-    Filter "regex_replace": "regex_replace(re, new)", "every match replaced; `$1` is the first group, `$$` a dollar", "'v1.2'|regex_replace('^v', '')" => "1.2", filters::regex_replace;
-    Filter "reject": "reject(test=none, *arguments)", "the items that do not pass a test", "[1, 2]|reject('odd')" => "[2]", sequences::reject;
-    Filter "rejectattr": "rejectattr(attribute, test=none, *arguments)", "the items whose attribute does not pass a test", "[{'a': true}, {'a': false}]|rejectattr('a')" => "[{\"a\":false}]", sequences::rejectattr;
-    Filter "replace": "replace(old, new, count=none)", "every occurrence replaced", "'a-b'|replace('-', '_')" => "a_b", filters::replace;
-    Filter "reverse": "reverse", "the list or text backwards", "[1, 2]|reverse" => "[2,1]", sequences::reverse;
-    Filter "round": "round(digits=0, method=\"common\")", "rounded; the method is common, floor or ceil", "2.567|round(1)" => "2.6", filters::round;
-    Filter "seconds": "seconds", "a duration, or the text of one, as a number of seconds", "'1m30s'|seconds" => "90", filters::seconds;
-    Filter "select": "select(test=none, *arguments)", "the items that pass a test", "[1, 2]|select('even')" => "[2]", sequences::select;
-    Filter "selectattr": "selectattr(attribute, test=none, *arguments)", "the items whose attribute passes a test", "[{'a': 1}, {'a': 2}]|selectattr('a', 'eq', 2)" => "[{\"a\":2}]", sequences::selectattr;
-    Filter "sha256": "sha256", "the SHA-256 of the text's UTF-8 bytes, in hex", "'a'|sha256" => "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb", filters::sha256;
-    Filter "shell_quote": "shell_quote", "the text as one word of a shell, quoted where needed", "\"it's\"|shell_quote" => "'it'\\''s'", filters::shell_quote;
-    Filter "slice": "slice(count, fill=none)", "the list in so many lists", "[1, 2, 3]|slice(2)" => "[[1,2],[3]]", sequences::slice;
-    Filter "sort": "sort(reverse=false, case_sensitive=false, attribute=none)", "the list in order; its items must be of one type", "[2, 1]|sort" => "[1,2]", sequences::sort;
-    Filter "split": "split(separator=none, count=none)", "the parts between separators, or between blanks", "'a,b'|split(',')" => "[\"a\",\"b\"]", filters::split;
-    Filter "string": "string", "the value as a text", "5|string" => "5", filters::string;
-    Filter "sum": "sum(attribute=none, start=0)", "the numbers or durations added up", "[1, 2]|sum" => "3", sequences::sum;
-    Filter "title": "title", "every word with a large first letter", "'a bc'|title" => "A Bc", filters::title;
-    Filter "tojson": "tojson(indent=none)", "the value as JSON", "{'a': none}|tojson" => "{\"a\":null}", filters::tojson;
-    Filter "trim": "trim(chars=none)", "without blanks, or the given characters, at both ends", "' a '|trim" => "a", filters::trim;
-    Filter "truncate": "truncate(length=255, end=\"…\")", "at most so many characters", "'abcdef'|truncate(4)" => "abc…", filters::truncate;
-    Filter "unique": "unique(case_sensitive=false, attribute=none)", "every item once", "[1, 2, 1]|unique" => "[1,2]", sequences::unique;
-    Filter "upper": "upper", "the text in large letters", "'ab'|upper" => "AB", filters::upper;
-    Filter "urlencode": "urlencode", "percent-encoded, `/` kept; a map becomes `a=1&b=2`", "'a b&c'|urlencode" => "a%20b%26c", filters::urlencode;
-    Filter "values": "values", "the values of a map", "{'a': 1}|values" => "[1]", sequences::values;
-    Filter "zip": "zip(*lists)", "lists of the items at each position, up to the shortest", "[1, 2]|zip(['a', 'b'])" => "[[1,\"a\"],[2,\"b\"]]", sequences::zip;
-    Function "dict": "dict(**entries)", "a map of the named arguments", "dict(a=1)" => "{\"a\":1}", sequences::dict;
-    Function "range": "range(start, stop=none, step=1)", "whole numbers from start up to, without, stop; from 0 with one argument", "range(3)" => "[0,1,2]", sequences::range;
-    Test "boolean": "boolean", "is it true or false?", "1 is boolean" => "false", checks::boolean;
-    Test "containing": "containing(item)", "is the item in the list, the key in the map, the part in the text?", "'abc' is containing('b')" => "true", checks::containing;
-    Test "defined": "defined", "does it have a value?", "{}.a is defined" => "false", checks::defined;
-    Test "divisibleby": "divisibleby(number)", "is nothing left after dividing?", "9 is divisibleby(3)" => "true", checks::divisibleby;
-    Test "duration": "duration", "is it a duration?", "1 is duration" => "false", checks::duration;
-    Test "empty": "empty", "is the text, list or map empty?", "'' is empty" => "true", checks::empty;
-    Test "endingwith": "endingwith(part)", "does the text end so?", "'a.txt' is endingwith('.txt')" => "true", checks::endingwith;
-    Test "eq" or "equalto", "sameas": "eq(other)", "as `==`", "[1, 2]|select('eq', 2)" => "[2]", checks::eq;
-    Test "even": "even", "is it divisible by two?", "2 is even" => "true", checks::even;
-    Test "false": "false", "is it the boolean false?", "false is false" => "true", checks::r#false;
-    Test "float": "float", "is it a number with a fraction?", "1.5 is float" => "true", checks::float;
-    Test "ge": "ge(other)", "as `>=`", "2 is ge(2)" => "true", checks::ge;
-    Test "gt" or "greaterthan": "gt(other)", "as `>`", "2 is gt(2)" => "false", checks::gt;
-    Test "in": "in(container)", "as the operator `in`", "1 is in([1])" => "true", checks::is_in;
-    Test "integer" or "int": "integer", "is it a whole number?", "1 is integer" => "true", checks::integer;
-    Test "iterable": "iterable", "is it a list or a map?", "[] is iterable" => "true", checks::iterable;
-    Test "le": "le(other)", "as `<=`", "2 is le(2)" => "true", checks::le;
-    Test "lower": "lower", "is the text in small letters?", "'ab' is lower" => "true", checks::lower;
-    Test "lt" or "lessthan": "lt(other)", "as `<`", "1 is lt(2)" => "true", checks::lt;
-    Test "mapping": "mapping", "is it a map?", "{} is mapping" => "true", checks::mapping;
-    Test "matches": "matches(re)", "does the regular expression match anywhere? `^…$` for the whole", "'v3.20' is matches('^v[0-9]+')" => "true", checks::matches;
-    Test "ne": "ne(other)", "as `!=`", "1 is ne(2)" => "true", checks::ne;
-    Test "none": "none", "is it none?", "none is none" => "true", checks::none;
-    Test "number": "number", "is it a number?", "1.5 is number" => "true", checks::number;
-    Test "odd": "odd", "is it not divisible by two?", "2 is odd" => "false", checks::odd;
-    Test "sequence": "sequence", "is it a list?", "[] is sequence" => "true", checks::sequence;
-    Test "startingwith": "startingwith(part)", "does the text begin so?", "'v3' is startingwith('v')" => "true", checks::startingwith;
-    Test "string": "string", "is it a text?", "'a' is string" => "true", checks::string;
-    Test "true": "true", "is it the boolean true?", "true is true" => "true", checks::r#true;
-    Test "undefined": "undefined", "does it have no value?", "{}.a is undefined" => "true", checks::undefined;
-    Test "upper": "upper", "is the text in large letters?", "'AB' is upper" => "true", checks::upper;
-};

@@ -12,13 +12,16 @@ mod functions;
 mod given;
 mod node;
 mod parse;
+mod patterns;
 mod scalar;
 mod sequences;
 mod slips;
 mod strict;
 mod template;
+mod times;
 mod tree;
 mod url;
+mod versions;
 pub mod yaml;
 
 pub use decode::decode;

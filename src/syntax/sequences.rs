@@ -8,9 +8,12 @@ use super::{
     ast::{Caught, Fault, MathOp},
     eval::{Cell, map_key, position},
     functions::Input,
-    strict::{self, MAX_LIST, Operand, a_kind},
+    strict::{self, MAX_LIST, Operand, a_kind, brief},
 };
-use crate::value::Value;
+use crate::{
+    text::{cut, nearest},
+    value::Value,
+};
 
 fn list(input: &mut Input<'_>, items: Vec<Value>) -> Caught<Cell> {
     let at = input.at.clone();
@@ -21,8 +24,11 @@ fn pair(key: &str, value: &Value) -> Value {
     Value::list(vec![Value::text(key), value.clone()])
 }
 
-fn nothing(input: &Input<'_>, message: &str) -> Cell {
-    Cell::Nothing(Fault::new("no-value", input.subject_at.clone(), message))
+/// There is no first, last, least or greatest of nothing.
+fn empty(input: &Input<'_>) -> Cell {
+    let message = format!("{} has nothing to give, this is empty", input.label());
+    let hint = format!("say what to take then: `{}|{}|default(…)`", brief(input.written), input.function.doc.name);
+    Cell::Nothing(Fault::new("no-value", input.subject_at.clone(), message).hint(hint))
 }
 
 /// What `a.b.0` leads to below a value.
@@ -44,7 +50,19 @@ fn attribute_of(input: &Input<'_>, item: &Value, path: &str) -> Caught<Value> {
             Value::Map(_) | Value::List(_) => format!("an item has no `{path}`"),
             other => format!("an item is {} and has no `{path}`", a_kind(other)),
         };
-        input.fault("no-value", &input.at, message)
+        let hint = match item {
+            Value::Map(entries) => match nearest(path, entries.keys().map(String::as_str)) {
+                Some(name) => Some(format!("did you mean `{name}`?")),
+                None => entries.keys().next().map(|_| {
+                    let names: Vec<&str> = entries.keys().take(8).map(String::as_str).collect();
+                    format!("it has {}{}", names.join(", "), if entries.len() > names.len() { ", …" } else { "" })
+                }),
+            },
+            _ => None,
+        };
+        let index = input.function.params.iter().position(|param| param.name == "attribute");
+        let at = index.map_or_else(|| input.at.clone(), |index| input.place(index));
+        input.fault("no-value", &at, message).hint_opt(hint)
     })
 }
 
@@ -62,10 +80,14 @@ fn keyed(input: &Input<'_>, items: &[Value], attribute: Option<&str>) -> Caught<
         .collect()
 }
 
-fn folded(value: Value, case_sensitive: bool) -> Value {
+fn folded(input: &mut Input<'_>, value: Value, case_sensitive: bool) -> Caught<Value> {
     match value {
-        Value::Text(text) if !case_sensitive => Value::text(text.to_lowercase()),
-        other => other,
+        Value::Text(text) if !case_sensitive => {
+            // A list may hold one large text many times.
+            input.meter.room(text.len(), &input.at)?;
+            Ok(Value::text(text.to_lowercase()))
+        }
+        other => Ok(other),
     }
 }
 
@@ -115,32 +137,44 @@ fn items_of(keyed: Vec<(Value, Value)>) -> Vec<Value> {
 pub(super) fn attr(input: &mut Input<'_>) -> Caught<Cell> {
     let key = input.needed(0)?;
     let value = input.subject()?;
+    if !matches!(value, Value::Map(_) | Value::None) {
+        return Ok(Cell::Nothing(input.subject_mismatch(&value, "a map")));
+    }
     let found = match (&value, map_key(&key)) {
         (Value::Map(entries), Some(key)) => entries.get(&key).cloned(),
         _ => None,
     };
-    Ok(match found {
-        Some(value) => Cell::Value(value),
-        None => nothing(input, &format!("this has no `{key}`")),
-    })
+    if let Some(found) = found {
+        return Ok(Cell::Value(found));
+    }
+    if let Some(default) = input.arg(1)? {
+        return Ok(Cell::Value(default));
+    }
+    let nearest = match &value {
+        Value::Map(entries) => nearest(&key.to_string(), entries.keys().map(String::as_str)),
+        _ => None,
+    };
+    let hint = nearest.map(|name| format!("did you mean `{name}`?"));
+    let at = input.place(0);
+    Ok(Cell::Nothing(Fault::new("no-value", at, format!("this has no `{}`", cut(&key.to_string(), 40))).hint_opt(hint)))
 }
 
 pub(super) fn first(input: &mut Input<'_>) -> Caught<Cell> {
     if let Cell::Value(Value::Text(text)) = &input.subject {
         let found = text.chars().next();
-        return Ok(found.map_or_else(|| nothing(input, "this is empty"), |c| Cell::Value(Value::text(c.to_string()))));
+        return Ok(found.map_or_else(|| empty(input), |c| Cell::Value(Value::text(c.to_string()))));
     }
     let items = input.list()?;
-    Ok(items.first().map_or_else(|| nothing(input, "this is empty"), |item| Cell::Value(item.clone())))
+    Ok(items.first().map_or_else(|| empty(input), |item| Cell::Value(item.clone())))
 }
 
 pub(super) fn last(input: &mut Input<'_>) -> Caught<Cell> {
     if let Cell::Value(Value::Text(text)) = &input.subject {
         let found = text.chars().next_back();
-        return Ok(found.map_or_else(|| nothing(input, "this is empty"), |c| Cell::Value(Value::text(c.to_string()))));
+        return Ok(found.map_or_else(|| empty(input), |c| Cell::Value(Value::text(c.to_string()))));
     }
     let items = input.list()?;
-    Ok(items.last().map_or_else(|| nothing(input, "this is empty"), |item| Cell::Value(item.clone())))
+    Ok(items.last().map_or_else(|| empty(input), |item| Cell::Value(item.clone())))
 }
 
 pub(super) fn length(input: &mut Input<'_>) -> Caught<Cell> {
@@ -234,15 +268,16 @@ pub(super) fn dictsort(input: &mut Input<'_>) -> Caught<Cell> {
     let by_value = match by.as_deref() {
         None | Some("key") => false,
         Some("value") => true,
-        Some(_) => return Err(input.fault("bad-value", &input.place(1), "`by` is `key` or `value`")),
+        Some(other) => {
+            let message = format!("`by` of the filter `dictsort` is `key` or `value`, not `{}`", cut(other, 40));
+            return Err(input.fault("bad-value", &input.place(1), message));
+        }
     };
-    let keyed = entries
-        .iter()
-        .map(|(key, value)| {
-            let by = if by_value { value.clone() } else { Value::text(key) };
-            (folded(by, case_sensitive), pair(key, value))
-        })
-        .collect();
+    let mut keyed = Vec::with_capacity(entries.len());
+    for (key, value) in entries.iter() {
+        let by = if by_value { value.clone() } else { Value::text(key) };
+        keyed.push((folded(input, by, case_sensitive)?, pair(key, value)));
+    }
     let sorted = sorted(input, keyed, reverse)?;
     list(input, items_of(sorted))
 }
@@ -252,8 +287,11 @@ pub(super) fn sort(input: &mut Input<'_>) -> Caught<Cell> {
     let (reverse, case_sensitive) = (input.arg_bool(0)?, input.arg_bool(1)?);
     let attribute = input.arg_text(2)?;
     let keyed = keyed(input, &items, attribute.as_deref())?;
-    let keyed = keyed.into_iter().map(|(key, item)| (folded(key, case_sensitive), item)).collect();
-    let sorted = sorted(input, keyed, reverse)?;
+    let mut by = Vec::with_capacity(keyed.len());
+    for (key, item) in keyed {
+        by.push((folded(input, key, case_sensitive)?, item));
+    }
+    let sorted = sorted(input, by, reverse)?;
     list(input, items_of(sorted))
 }
 
@@ -263,7 +301,7 @@ fn extreme(input: &mut Input<'_>, last: bool) -> Caught<Cell> {
     let keyed = keyed(input, &items, attribute.as_deref())?;
     let sorted = sorted(input, keyed, false)?;
     let found = if last { sorted.last() } else { sorted.first() };
-    Ok(found.map_or_else(|| nothing(input, "this is empty"), |(_, item)| Cell::Value(item.clone())))
+    Ok(found.map_or_else(|| empty(input), |(_, item)| Cell::Value(item.clone())))
 }
 
 pub(super) fn min(input: &mut Input<'_>) -> Caught<Cell> {
@@ -379,9 +417,9 @@ pub(super) fn unique(input: &mut Input<'_>) -> Caught<Cell> {
     let mut seen = std::collections::HashSet::new();
     let mut kept = Vec::new();
     for (key, item) in keyed(input, &items, attribute.as_deref())? {
-        input.meter.measure([&key], 1, &at)?;
+        input.meter.weigh(&key, 0, &at)?;
         // The type is part of the key: `1` and `"1"` are two; `1` and `1.0` are one.
-        let key = match folded(key, case_sensitive) {
+        let key = match folded(input, key, case_sensitive)? {
             Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => Value::Int(number as i64),
             other => other,
         };

@@ -87,10 +87,23 @@ impl Meter {
             match item {
                 Value::List(items) => self.measure(items.iter(), nesting + 1, at)?,
                 Value::Map(entries) => self.measure(entries.values(), nesting + 1, at)?,
+                Value::Text(text) => self.scan(text.len(), at)?,
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Refuses what would be too large a text as JSON, before it is made: a list may hold one large text many times.
+    /// `indent` is what each level of it is moved by.
+    pub fn weigh(&mut self, value: &Value, indent: usize, at: &At) -> Caught<()> {
+        // The value itself is no level: what could be made can be weighed.
+        self.measure([value], 0, at)?;
+        let mut left = MAX_TEXT;
+        match lighter(value, indent, indent, &mut left) {
+            true => Ok(()),
+            false => Err(Fault::new("too-large", at.clone(), "the result is larger than 16 MiB")),
+        }
     }
 
     /// As a template shows it; none is refused, because a missing value that is silently printed is a lie.
@@ -104,11 +117,36 @@ impl Meter {
             self.room(text.len(), at)?;
             return Ok(text.to_string());
         }
-        self.measure([value], 1, at)?;
+        self.weigh(value, 0, at)?;
         let text = value.to_string();
         self.room(text.len(), at)?;
         Ok(text)
     }
+}
+
+/// Takes the least that a value needs as JSON from what is left; false when nothing is.
+fn lighter(value: &Value, indent: usize, margin: usize, left: &mut usize) -> bool {
+    match value {
+        Value::Text(text) => taken(left, text.len() + 2),
+        Value::List(items) => {
+            taken(left, 2)
+                && items.iter().all(|item| taken(left, margin + 1) && lighter(item, indent, margin + indent, left))
+        }
+        Value::Map(entries) => {
+            taken(left, 2)
+                && entries.iter().all(|(key, item)| {
+                    taken(left, margin + key.len() + 4) && lighter(item, indent, margin + indent, left)
+                })
+        }
+        _ => taken(left, 1),
+    }
+}
+
+fn taken(left: &mut usize, bytes: usize) -> bool {
+    left.checked_sub(bytes).is_some_and(|rest| {
+        *left = rest;
+        true
+    })
 }
 
 /// What was written, short enough for a message.
@@ -299,7 +337,7 @@ pub(super) fn contains(meter: &mut Meter, item: &Operand<'_>, container: &Operan
         .hint(format!("convert with `|string`: `{}|string`", brief(item.written)))),
         (Value::List(items), value) => {
             meter.spend(items.len(), whole)?;
-            if matches!(value, Value::List(_) | Value::Map(_)) {
+            if matches!(value, Value::List(_) | Value::Map(_) | Value::Text(_)) {
                 meter.measure(items.iter(), 1, whole)?;
             }
             Ok(items.iter().any(|item| same_type(item, value) && equal(item, value)))

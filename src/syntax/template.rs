@@ -110,7 +110,7 @@ impl Template {
             if !waits.is_empty() {
                 return Ok(Eval::Deferred(waits));
             }
-            return match Machine::new(&self.inner.source, scope, locals).value(node) {
+            return match Machine::new(&self.inner.source, scope, locals).outcome(node) {
                 Ok(value) => Ok(Eval::Value(value)),
                 Err(Stop::Waiting(names)) => Ok(Eval::Deferred(names)),
                 Err(Stop::Fault(fault)) => Err(self.place(&fault)),

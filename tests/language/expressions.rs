@@ -43,11 +43,11 @@ fn result() -> Value {
     )
 }
 
-fn eval(text: &str) -> Result<Eval, Diagnostic> {
+pub fn eval(text: &str) -> Result<Eval, Diagnostic> {
     Expr::compile(&plain(text))?.eval(&scope(), &[("result", result()), ("value", Value::Float(2.5))])
 }
 
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     match eval(text) {
         Ok(Eval::Value(value)) => value.to_string(),
         Ok(Eval::Deferred(names)) => format!("waits on {}", names.join(", ")),
@@ -255,8 +255,11 @@ fn mistakes_at_run_time_stand_at_their_place() {
             "(1 if false)",
             "no-value: this has no value: its condition does not hold and it has no `else` at «(1 if false)»",
         ),
-        ("[]|first", "no-value: this is empty at «[]»"),
-        ("'{'|fromjson", "bad-value: this is no JSON: EOF while parsing an object at line 1 column 1 at «'{'»"),
+        (
+            "[]|first",
+            "no-value: the filter `first` has nothing to give, this is empty at «[]» (say what to take then: `[]|first|default(…)`)",
+        ),
+        ("'{'|fromjson", "bad-value: `{` is no JSON: EOF while parsing an object at line 1 column 1 at «'{'»"),
     ]);
 }
 
@@ -368,17 +371,33 @@ fn references() {
 #[test]
 fn every_example_of_the_reference_page_is_true() {
     let mut names = std::collections::HashSet::new();
+    let mut wrong = Vec::new();
     for doc in functions() {
         assert!(names.insert((doc.kind, doc.name)), "{} is listed twice", doc.name);
         assert!(doc.signature.starts_with(doc.name), "{}", doc.signature);
         assert!(!doc.summary.is_empty());
         assert_eq!(shown(doc.example), doc.gives, "{}", doc.example);
+        match eval(doc.wrong) {
+            Err(d) if said(&d) == doc.says => {}
+            Err(d) => wrong.push(format!("{}\n  is {}\n  not {}", doc.wrong, said(&d), doc.says)),
+            other => wrong.push(format!("{}\n  is not refused: {other:?}", doc.wrong)),
+        }
         let word = match doc.kind {
             FunctionKind::Filter => format!("|{}", doc.name),
             FunctionKind::Test => format!("is {}", doc.name),
             FunctionKind::Function => format!("{}(", doc.name),
         };
         assert!(doc.example.contains(&word) || doc.name == "eq" || doc.name == "false", "{}", doc.example);
+        assert!(doc.wrong.contains(doc.name) || doc.name == "select", "{}", doc.wrong);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong and what to do about it, as the reference page has it.
+fn said(d: &Diagnostic) -> String {
+    match &d.hint {
+        Some(hint) => format!("{} ({hint})", d.message),
+        None => d.message.clone(),
     }
 }
 

@@ -1,4 +1,5 @@
 //! The language of values: expressions and templates.
 
 mod expressions;
+mod functions;
 mod templates;

@@ -125,19 +125,6 @@ impl<'b> Seat<'b> {
         self
     }
 
-    /// Waits until the program reads single keys: what was typed before that is thrown away.
-    pub fn waits_for_keys(&mut self) -> &mut Self {
-        let slave = rustix::fs::open(&*self.slave, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
-        let raw =
-            || !rustix::termios::tcgetattr(&slave).unwrap().local_modes.contains(rustix::termios::LocalModes::ICANON);
-        let until = Instant::now() + LIMIT;
-        while !raw() {
-            assert!(Instant::now() < until, "nobody reads keys");
-            std::thread::yield_now();
-        }
-        self
-    }
-
     /// Types, and waits until the keys are where the program would read them.
     pub fn types_ahead(&mut self, keys: &str) -> &mut Self {
         self.types(keys);

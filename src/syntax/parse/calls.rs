@@ -7,6 +7,7 @@ use crate::{
     syntax::{
         ast::{At, Call, Caught, Fault, Kind, Node},
         functions::{self, FunctionKind, Rest},
+        patterns, times, versions,
     },
     value::Value,
 };
@@ -135,6 +136,18 @@ impl Parser<'_> {
                         return Err(self.fault(node.at.clone(), format!("this is no regular expression: {why}")));
                     }
                 },
+                ("new", Some(new)) => {
+                    if let Some(regex) = &call.regex {
+                        patterns::check_replacement(new, regex)
+                            .map_err(|(why, hint)| self.fault(node.at.clone(), why).hint_opt(hint))?;
+                    }
+                }
+                ("zone", Some(name)) => {
+                    times::zone(name).map_err(|(why, hint)| self.fault(node.at.clone(), why).hint(hint))?;
+                }
+                ("spec", Some(spec)) => {
+                    versions::check(spec).map_err(|(why, hint)| self.fault(node.at.clone(), why).hint(hint))?;
+                }
                 ("filter" | "test", Some(name)) => {
                     let kind = if param.name == "filter" { FunctionKind::Filter } else { FunctionKind::Test };
                     let Some(each) = functions::find(kind, name) else {
@@ -170,6 +183,7 @@ fn unknown_function(kind: FunctionKind, name: &str, at: At) -> Box<Fault> {
         .find(|other| *other != kind && functions::find(*other, name).is_some());
     let hint = match (name, other) {
         ("e" | "escape" | "safe", _) => Some("nothing is escaped here; leave it out".to_owned()),
+        ("now" | "today" | "utcnow", _) => Some("the only clock is `run.started`".to_owned()),
         ("namespace" | "super" | "caller" | "debug", _) => None,
         (_, Some(FunctionKind::Filter)) => Some(format!("it is a filter: `value|{name}`")),
         (_, Some(FunctionKind::Test)) => Some(format!("it is a test: `value is {name}`")),
