@@ -121,7 +121,7 @@ pub(super) fn still_running(step: &StepId, title: String, effects: &[String], ou
         kind: QuestionKind::Run,
         choices: vec![
             choice('w', "wait", "wait for it to end; Ctrl-C leaves it running and pauses"),
-            choice('e', "end", "end it; whether it took effect is then asked"),
+            choice('e', "end", "end it; whether it took effect is then looked at, or asked"),
             choice('p', "pause", "leave it running and stop here"),
         ],
     }

@@ -348,7 +348,10 @@ impl Engine<'_> {
                 _ => "it was killed",
             };
             report.failure = Some(Failure::plain(how));
-            return self.adopt(step, attempt, report, true, false).await.map(Some);
+            // Whoever cut it short did not say that it failed: where it had no effect, it runs.
+            let cut = record.cancelled && !self.is_decided(step);
+            let ended = self.adopt(step, attempt, report, true, cut).await?;
+            return Ok((!(cut && ended.not_in_place)).then_some(ended));
         };
         let says_more = step.body.expect.entries.iter().any(|entry| {
             entry.references().iter().any(|r| r.name == "result" && r.path.first().is_none_or(|field| field != "exit"))
