@@ -98,7 +98,9 @@ fn kill_at(place: &Place<'_>, nth: usize, at: &Point) -> Option<StepStatus> {
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         !words.is_empty() && !words.split(|byte| *byte == 0).any(|word| word == b"__supervise")
     });
-    assert!(left.is_empty(), "{point}: {left:?} {ended:#?}");
+    let stats: Vec<String> =
+        left.iter().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()).collect();
+    assert!(left.is_empty(), "{point}: {stats:?} {ended:#?}");
     assert!(place.look(&ended.events(), &point), "{point}: there is no run");
     let state = place.run_state();
     let status = state.steps[&StepId::new("only")].status().unwrap();

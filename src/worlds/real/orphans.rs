@@ -9,6 +9,9 @@ use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::family::{self, Living};
 
+/// One look may miss a process that was started while it was under way, by one that ended before its turn came. So many in a
+/// row that find nothing are believed.
+const SURE: u32 = 3;
 /// Who is still there so long after a KILL cannot be ended by us.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
@@ -29,8 +32,10 @@ pub(super) async fn end(sessions: &[i32], supervisors: Option<&HashSet<i32>>) ->
     let look = || family::below(|seen| sessions.contains(&seen.session) || adopted(seen.pid, seen.parent));
     let until = Instant::now() + GIVE_UP;
     let mut ended: Vec<Living> = Vec::new();
+    let mut in_vain = 0;
     loop {
         let left = look();
+        in_vain = if left.is_empty() { in_vain + 1 } else { 0 };
         for process in &left {
             let _ = family::signal(process, Signal::KILL);
             if !ended.contains(process) {
@@ -45,7 +50,7 @@ pub(super) async fn end(sessions: &[i32], supervisors: Option<&HashSet<i32>>) ->
                 }
             }
         }
-        if left.is_empty() || Instant::now() > until {
+        if in_vain == SURE || Instant::now() > until {
             ended.retain(|process| !left.contains(process));
             let labels = |all: &[Living]| all.iter().map(Living::label).collect();
             return Orphans { ended: labels(&ended), left: labels(&left) };
