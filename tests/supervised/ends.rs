@@ -1,6 +1,6 @@
 //! What is left of a step when it ends, and who ends it.
 
-use crate::lab::{Lab, processes_of};
+use crate::lab::{Lab, processes_of, until};
 
 fn notes(lab: &Lab, step: &str) -> String {
     let journal = lab.journal();
@@ -139,6 +139,9 @@ fn without_its_supervisor_the_end_of_a_step_is_unknown() {
     let gate = lab.gate("gate");
     let run = lab.start(&["run", "./book.yaml", "--yes"]);
     let open = gate.reached();
+    // What is left of it has come as far as its own name.
+    let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    until("the one in the background", || processes_of(lab.home()).iter().any(|pid| name(pid) == "sleep\n"));
     let lock = std::fs::read_to_string(lab.run_dir().join("steps/deploy.1.lock")).unwrap();
     let holder: serde_json::Value = serde_json::from_str(lock.trim()).unwrap();
     let supervisor = i32::try_from(holder["pid"].as_i64().unwrap()).unwrap();
