@@ -152,6 +152,10 @@ impl<'a> Place<'a> {
     /// What must be true at any moment, given what a reader of the events was told. False if there is no run yet.
     pub fn look(&self, told: &[Json], point: &str) -> bool {
         let store = self.store();
+        // A helper that was being started has the lock of the run until it has become a program of its own.
+        until("the lock of a run that was killed", || {
+            store.list().unwrap().iter().all(|summary| summary.outcome != Standing::Running)
+        });
         let listed = store.list().unwrap();
         let [summary] = listed.as_slice() else {
             assert!(listed.is_empty(), "{point}: {listed:?}");
