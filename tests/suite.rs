@@ -11,6 +11,7 @@ mod docs;
 mod edits;
 mod fields;
 mod floors;
+mod fuzzed;
 mod journal;
 mod kept;
 mod killed;
