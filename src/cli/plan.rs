@@ -274,7 +274,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(&row.step.sees(scope));
+            let shown = row.step.body.show(&row.step.sees(scope));
             let mut step = json!({
                 "id": row.step.path.as_str(),
                 "kind": row.step.body.kind,
@@ -368,7 +368,7 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         {
             text.push_str(&format!("   only when {}\n", one_line(&when.on_one_line())));
         }
-        let shown = row.step.body.action.show(&row.step.sees(scope));
+        let shown = row.step.body.show(&row.step.sees(scope));
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }

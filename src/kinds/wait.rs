@@ -10,12 +10,12 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
-        mentions_outcome, missed, unknown_fields,
+        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_script,
+        fits_variable, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Spanned},
     value::{Scope, Value, show_duration},
 };
 
@@ -192,6 +192,17 @@ impl Action for Wait {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
 
+    fn limits_values(&self) -> bool {
+        matches!(self, Wait::Poll(poll) if poll.look.action.limits_values())
+    }
+
+    fn tools(&self) -> Vec<Spanned<String>> {
+        match self {
+            Wait::Poll(poll) => poll.look.action.tools(),
+            Wait::Pause(_) => Vec::new(),
+        }
+    }
+
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
             let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
@@ -283,7 +294,8 @@ impl Action for Wait {
             match template.eval(setting.scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        let fits = if poll.look.action.limits_values() { fits_variable } else { fits_script };
+                        fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

@@ -80,6 +80,16 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
+    /// Whether it hands values over as a process is handed them, with the limits of the system.
+    fn limits_values(&self) -> bool {
+        true
+    }
+
+    /// Programs that it starts and names in so many words.
+    fn tools(&self) -> Vec<Spanned<String>> {
+        Vec::new()
+    }
+
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.
     fn check(&self, _names: &Names, _variables: &[&str], _problems: &mut Vec<Diagnostic>) {}
 

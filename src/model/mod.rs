@@ -22,7 +22,7 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
-pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
+pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use lower::{Loaded, Lowering, Part, load, number};
 pub use names::{Declared, Names};
