@@ -341,6 +341,12 @@ impl Action for Shell {
         if self.reads_variables() {
             let set = |word: &str| variables.contains(&word);
             for suspicion in suspicions(&text.text, &|word| names.contains(word), &set) {
+                // Nobody knows what else is set elsewhere: there it is a slip only where it looks like one.
+                if let (Some(_), Suspicion::Unset { word, .. }) = (&self.via, &suspicion)
+                    && nearest(word, names.words()).is_none()
+                {
+                    continue;
+                }
                 problems.push(warning(suspicion, text, names));
             }
         }
