@@ -218,8 +218,8 @@ fn programs(runbook: &Runbook) -> Vec<(StepId, String)> {
     for step in runbook.all_steps() {
         for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
             for tool in body.action.tools() {
-                if !tool.value.contains('/') && found.iter().all(|(_, known)| *known != tool.value) {
-                    found.push((step.path.clone(), tool.value));
+                if !tool.contains('/') && found.iter().all(|(_, known)| *known != tool) {
+                    found.push((step.path.clone(), tool));
                 }
             }
         }

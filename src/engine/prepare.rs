@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    model::{Body, Resolution, SecretPlace, Setting, Step, fits_script, fits_variable},
+    model::{Body, Resolution, SecretPlace, Setting, Step},
     plan::Plan,
     port::{Failure, SecretSource, StepError},
     syntax::{Eval, Rendered},
@@ -70,8 +70,7 @@ impl Engine<'_> {
             match template.eval(&scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        let fits = if body.action.limits_values() { fits_variable } else { fits_script };
-                        fits(&name.value, &text, template.span())?;
+                        body.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

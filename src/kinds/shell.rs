@@ -17,7 +17,7 @@ use crate::{
     },
     port::{ProcessRequest, Stdin},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
-    text::{Diagnostic, Span, Spanned, nearest},
+    text::{Diagnostic, Span, nearest},
     value::{Scope, Slot},
 };
 
@@ -327,13 +327,12 @@ impl Action for Shell {
         true
     }
 
-    fn limits_values(&self) -> bool {
-        self.via.is_none()
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if self.via.is_some() { fits_script(name, value, at) } else { fits_variable(name, value, at) }
     }
 
-    fn tools(&self) -> Vec<Spanned<String>> {
-        let Some(via) = &self.via else { return Vec::new() };
-        via.program().map(|program| Spanned::new(program.to_owned(), via.span())).into_iter().collect()
+    fn tools(&self) -> Vec<String> {
+        self.via.iter().filter_map(|via| via.program().map(str::to_owned)).collect()
     }
 
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {

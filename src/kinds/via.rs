@@ -26,7 +26,6 @@ const SSH_OPTIONS: &str = "BbcDEeFIiJLlmOoPpQRSWw";
 #[derive(Debug)]
 pub(super) struct Via {
     words: Vec<Template>,
-    span: Span,
 }
 
 /// Where it stands beside others it does not go with.
@@ -68,7 +67,7 @@ pub(super) fn lower(at: Span, given: &Given<'_>, beside: &Beside, lowering: &Low
             .push(Diagnostic::error("conflict", second, message).related(first, "does not go with this").hint(hint));
     }
     let words: Vec<Template> = given.command()?.iter().filter_map(|item| lowering.template(item)).collect();
-    let via = Via { words, span: given.span() };
+    let via = Via { words };
     via.check(problems);
     Some(via)
 }
@@ -76,10 +75,6 @@ pub(super) fn lower(at: Span, given: &Given<'_>, beside: &Beside, lowering: &Low
 impl Via {
     pub fn words(&self) -> &[Template] {
         &self.words
-    }
-
-    pub fn span(&self) -> Span {
-        self.span
     }
 
     /// The program, where the file names it.

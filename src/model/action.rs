@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Names;
+use super::{Names, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
     syntax::Reference,
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
 
@@ -80,13 +80,13 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
-    /// Whether it hands values over as a process is handed them, with the limits of the system.
-    fn limits_values(&self) -> bool {
-        true
+    /// Whether a value can be handed over as a variable: for a process, within the limits of the system.
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        fits_variable(name, value, at)
     }
 
-    /// Programs that it starts and names in so many words.
-    fn tools(&self) -> Vec<Spanned<String>> {
+    /// Programs that must be on the search path, where the file names them.
+    fn tools(&self) -> Vec<String> {
         Vec::new()
     }
 
