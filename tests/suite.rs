@@ -40,4 +40,5 @@ mod thread_dump;
 mod tour;
 mod unattended;
 mod values;
+mod via;
 mod yaml;

@@ -10,12 +10,12 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
-        mentions_outcome, missed, unknown_fields,
+        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
+        unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
@@ -192,6 +192,14 @@ impl Action for Wait {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
 
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
+    }
+
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
             let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
@@ -283,7 +291,7 @@ impl Action for Wait {
             match template.eval(setting.scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        poll.look.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

@@ -24,7 +24,7 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
-pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
+pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
 pub use link::{Linker, Runbooks};

@@ -9,6 +9,7 @@ mod launch;
 pub(crate) mod lookup;
 mod orphans;
 mod relay;
+mod remote;
 mod secrets;
 mod signals;
 mod signatures;
