@@ -6,13 +6,13 @@ use indexmap::IndexMap;
 
 use super::{
     report::{not_run, process_failure},
-    script::{Suspicion, file_words, plain_path, suspicions},
+    script::{Suspicion, commands, file_words, plain_path, suspicions},
 };
 use crate::{
     event::{Effect, StepId, StepStatus},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
-        Setting, Shown, fits_argument, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Parts,
+        Resolution, Script, Setting, Shown, fits_argument, fits_variable,
     },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
@@ -278,6 +278,17 @@ impl Action for Shell {
             }
         }
         files
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        match &self.what {
+            What::Script { text, interpreter } => {
+                let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
+                let commands = if shell.is_some() { commands(&text.text) } else { Vec::new() };
+                Parts { scripts: vec![Script { text, shell, commands }], ..Parts::default() }
+            }
+            What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
+        }
     }
 
     fn default_effect(&self) -> Effect {

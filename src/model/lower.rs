@@ -10,6 +10,7 @@ use super::{
     broken::Broken,
     checks,
     declare::{checked_name, nearest_name, separated},
+    hidden,
 };
 use crate::{
     event::{Effect, StepId},
@@ -101,6 +102,7 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
+    hidden::check(&root, &problems);
     let lowering = Lowering { registry, misnamed: RefCell::default() };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {
