@@ -270,7 +270,7 @@ fn an_allow_holds_for_what_begins_below_it_or_beside_it() {
             "",
         ),
         ("- id: a\n  effect: read\n  shell: |\n    x |\\\n      curl a # runsheet: allow curl-without-fail: why\n", ""),
-        ("- id: a\n  shell: echo '# runsheet: allow no-verify: why'\n", "no-verify@4"),
+        ("- id: a\n  shell: \"echo '# runsheet: allow no-verify: why'\"\n", "no-verify@4"),
         ("# runsheet: allow no-verify, curl-without-fail: why\n- id: a\n  shell: curl a\n", ""),
     ] {
         assert_eq!(of_steps(steps), expected, "{steps}");

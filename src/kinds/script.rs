@@ -290,6 +290,8 @@ impl Reader {
         let mut word: Option<usize> = None;
         while at < bytes.len() {
             match bytes[at] {
+                // The line goes on in the next one.
+                b'\\' if bytes.get(at + 1) == Some(&b'\n') => at += 2,
                 b'\\' => {
                     word.get_or_insert(at);
                     reader.literal.push(at + 1..at + 3);
