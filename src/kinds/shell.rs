@@ -284,8 +284,7 @@ impl Action for Shell {
         match &self.what {
             What::Script { text, interpreter } => {
                 let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
-                let commands = if shell.is_some() { commands(&text.text) } else { Vec::new() };
-                Parts { scripts: vec![Script { text, shell, commands }], ..Parts::default() }
+                Parts { scripts: vec![Script { text, shell, read: commands }], ..Parts::default() }
             }
             What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
         }

@@ -2,7 +2,11 @@
 //!
 //! Comments are no part of the tree, so they are found in the text, beside the places of its values.
 
-use std::{cell::Cell, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    ops::Range,
+};
 
 use super::{
     look::{Looked, warn},
@@ -112,16 +116,25 @@ impl Allows {
     /// looked at the scripts with `shellcheck`.
     pub fn apply(self, found: Vec<Diagnostic>, scripts: bool) -> Looked {
         let mut looked = Looked::default();
+        let mut begun = Begun::default();
+        let mut found = found;
+        found.sort_by_key(|problem| problem.span.start);
+        let mut list: Vec<&Allow> = self.list.iter().collect();
+        list.sort_by_key(|allow| (allow.over.start, std::cmp::Reverse(allow.over.end)));
+        let mut list = list.into_iter().peekable();
         for problem in found {
-            let allows = self.list.iter().filter(|allow| !problem.is_error() && allow.allows(&problem));
-            let mut reason = None;
-            for allow in allows {
-                allow.used.set(true);
-                // The last one is the nearest.
-                reason = Some(allow.reason.clone());
+            if problem.is_error() {
+                looked.problems.push(problem);
+                continue;
             }
-            match reason {
-                Some(reason) => looked.allowed.push((problem, reason)),
+            while let Some(allow) = list.next_if(|allow| allow.over.start <= problem.span.start) {
+                begun.push(allow);
+            }
+            match begun.nearest(&problem) {
+                Some(allow) => {
+                    allow.used.set(true);
+                    looked.allowed.push((problem, allow.reason.clone()));
+                }
                 None => looked.problems.push(problem),
             }
         }
@@ -140,11 +153,27 @@ impl Allows {
     }
 }
 
-impl Allow {
-    fn allows(&self, problem: &Diagnostic) -> bool {
-        let code = problem.code == self.code
-            || (problem.code == "shellcheck" && problem.message.split(':').next() == Some(self.code.as_str()));
-        code && self.over.contains(&problem.span.start)
+/// What is allowed at a place that only moves forward, by code: the nearest last.
+#[derive(Default)]
+struct Begun<'a>(HashMap<&'a str, Vec<&'a Allow>>);
+
+impl<'a> Begun<'a> {
+    fn push(&mut self, allow: &'a Allow) {
+        self.0.entry(&allow.code).or_default().push(allow);
+    }
+
+    /// The nearest one that allows this, which alone counts as used.
+    fn nearest(&mut self, problem: &Diagnostic) -> Option<&'a Allow> {
+        let of_shellcheck = problem.message.split(':').next().filter(|_| problem.code == "shellcheck");
+        let mut nearest = |code: &str| {
+            let begun = self.0.get_mut(code)?;
+            while begun.last().is_some_and(|allow| allow.over.end <= problem.span.start) {
+                begun.pop();
+            }
+            begun.last().copied()
+        };
+        let found = [nearest(problem.code), of_shellcheck.and_then(&mut nearest)];
+        found.into_iter().flatten().max_by_key(|allow| allow.over.start)
     }
 }
 
@@ -160,6 +189,8 @@ struct Page<'s> {
     scalars: Vec<(Span, bool)>,
     /// For each thing that begins in a line (the file, an entry, an item of a list) its place.
     things: Vec<Span>,
+    /// What was asked last of [`Page::next_line`], and the answer: comments often stand together.
+    next: RefCell<(Range<usize>, Option<Range<usize>>)>,
 }
 
 impl<'s> Page<'s> {
@@ -175,8 +206,12 @@ impl<'s> Page<'s> {
             }
         }
         scripts.sort_unstable();
-        let mut page =
-            Page { source, scalars: Vec::new(), things: vec![Span::new(root.span.start, source.text().len())] };
+        let mut page = Page {
+            source,
+            scalars: Vec::new(),
+            things: vec![Span::new(root.span.start, source.text().len())],
+            next: RefCell::new((0..0, None)),
+        };
         page.collect(root, &scripts);
         page.scalars.sort_unstable();
         page.scalars.dedup();
@@ -208,6 +243,16 @@ impl<'s> Page<'s> {
         }
     }
 
+    /// The first line behind a place, and before another, that is neither blank nor a comment.
+    fn next_line(&self, from: usize, to: usize) -> Option<Range<usize>> {
+        let mut last = self.next.borrow_mut();
+        let until = last.1.as_ref().map_or(last.0.end, |line| line.start);
+        if last.0.end != to || from < last.0.start || from >= until {
+            *last = (from..to, next_line(self.source.text(), from, to));
+        }
+        last.1.clone()
+    }
+
     /// Where a comment that begins at this `#` holds; none where it is no comment.
     fn over(&self, hash: usize) -> Option<Range<usize>> {
         let text = self.source.text();
@@ -222,7 +267,7 @@ impl<'s> Page<'s> {
         let opened = within.is_some_and(|(span, _)| line.contains(&span.start) && is_block(text, *span));
         match within {
             Some((span, true)) if !opened => Some(if alone {
-                let next = next_line(text, line.end, span.end);
+                let next = self.next_line(line.end, span.end);
                 next.map_or(span.end..span.end, |next| next.start..continued(text, next).end)
             } else {
                 let mut start = line.start;
@@ -236,7 +281,7 @@ impl<'s> Page<'s> {
             Some((_, false)) if !opened => None,
             _ => {
                 let end = text.len() + 1;
-                let line = if alone { next_line(text, line.end, text.len()).unwrap_or(end..end) } else { line };
+                let line = if alone { self.next_line(line.end, text.len()).unwrap_or(end..end) } else { line };
                 let first = self.things.partition_point(|thing| thing.start < line.start);
                 let begun = self.things[first..].iter().take_while(|thing| thing.start < line.end.max(line.start + 1));
                 let widest = begun.max_by_key(|thing| thing.len()).map(|thing| thing.start..thing.end.max(line.end));

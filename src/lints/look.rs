@@ -120,6 +120,10 @@ impl<'r> Seen<'r> {
         found
     }
 
+    pub fn has_secrets(&self) -> bool {
+        !self.runbook.secrets.is_empty() || !self.secret_captures.is_empty()
+    }
+
     /// Whether a name is that of a secret.
     pub fn is_secret(&self, name: &str) -> bool {
         matches!(self.names.get(name), Some(Declared::Secret(_))) || self.secret_captures.contains(name)

@@ -70,8 +70,8 @@ pub(super) fn curl_without_fail(seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
     };
     for body in seen.bodies() {
         let parts = body.action.parts();
-        for script in &parts.scripts {
-            for command in &script.commands {
+        for script in parts.scripts.iter().filter(|script| script.text.text.contains("curl")) {
+            for command in &script.commands() {
                 let words: Vec<&str> = command.iter().map(|word| word.text.as_str()).collect();
                 if let Some(at) = program(&words).filter(|at| base(words[*at]) == "curl")
                     && !sees_failure(&words[at + 1..])
@@ -157,6 +157,9 @@ fn sees_failure(arguments: &[&str]) -> bool {
 
 /// A secret that everybody on the machine can read in the list of processes.
 pub(super) fn secret_in_arguments(seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
+    if !seen.has_secrets() {
+        return;
+    }
     for step in seen.steps() {
         for body in seen.bodies_of(step) {
             let handed = handed_secrets(body, seen);
@@ -190,7 +193,7 @@ fn tell(name: &str, by: &str, span: Span) -> Diagnostic {
 
 fn in_script(script: &Script<'_>, is_secret: &dyn Fn(&str) -> bool, found: &mut Vec<Diagnostic>) {
     let functions = functions(&script.text.text);
-    for command in &script.commands {
+    for command in &script.commands() {
         let Some((at, name)) = external(command, &functions) else { continue };
         for (value, place) in command[at + 1..].iter().flat_map(|word| &word.values) {
             if is_secret(value) {

@@ -82,7 +82,7 @@ fn collect(node: &Node, prose: bool, into: &mut Vec<(Span, bool)>) {
         NodeKind::List(items) => items.iter().for_each(|item| collect(item, prose, into)),
         NodeKind::Map(entries) => {
             for entry in entries {
-                into.push((entry.key.span, false));
+                into.push((entry.key.span, prose));
                 collect(&entry.value, is_prose(&entry.key, &entry.value, prose), into);
             }
         }

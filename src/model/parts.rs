@@ -24,8 +24,15 @@ pub struct Script<'a> {
     pub text: &'a Text,
     /// The name of the shell that reads it, such as `bash`; none where something else does.
     pub shell: Option<&'a str>,
-    /// Its simple commands, as far as they can be told.
-    pub commands: Vec<Vec<ScriptWord>>,
+    /// Tells its simple commands apart.
+    pub read: fn(&str) -> Vec<Vec<ScriptWord>>,
+}
+
+impl Script<'_> {
+    /// Its simple commands, as far as they can be told; none where no shell reads it. Looks at the whole script.
+    pub fn commands(&self) -> Vec<Vec<ScriptWord>> {
+        if self.shell.is_some() { (self.read)(&self.text.text) } else { Vec::new() }
+    }
 }
 
 /// A word of a command with its place in the script.
