@@ -19,6 +19,8 @@ mod lab;
 mod language;
 mod library;
 mod limits;
+mod lints;
+mod lints_shown;
 mod locked;
 mod masking;
 mod plan;

@@ -5,15 +5,15 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
-    script::{Suspicion, file_words, plain_path, suspicions},
+    script::{Suspicion, commands, file_words, plain_path, suspicions},
     shell_task::ShellTask,
     via::{self, Beside, Via},
 };
 use crate::{
     event::{Effect, StepId},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
-        Setting, Shown, fits_argument, fits_script, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Parts,
+        Resolution, Script, Setting, Shown, fits_argument, fits_script, fits_variable,
     },
     port::{ProcessRequest, Stdin},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
@@ -301,6 +301,16 @@ impl Action for Shell {
             What::Exec(argv) => words(argv, &mut files),
         }
         files
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        match &self.what {
+            What::Script { text, interpreter } => {
+                let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
+                Parts { scripts: vec![Script { text, shell, read: commands }], ..Parts::default() }
+            }
+            What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
+        }
     }
 
     fn default_effect(&self) -> Effect {

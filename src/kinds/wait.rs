@@ -10,8 +10,8 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
-        unknown_fields,
+        Outline, Part, Parts, Resolution, Setting, Shown, Verdict, backoff, body_references, field,
+        mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -171,6 +171,11 @@ impl Action for Wait {
     fn files(&self, scope: &Scope) -> Vec<FileUse> {
         let Wait::Poll(poll) = self else { return Vec::new() };
         poll.look.files(scope)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let Wait::Poll(poll) = self else { return Parts::default() };
+        Parts { looks: vec![&poll.look], gives_up: Some(poll.fail_when.is_some()), ..Parts::default() }
     }
 
     fn default_effect(&self) -> Effect {

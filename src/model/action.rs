@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Inside, Names, fits_variable};
+use super::{Inside, Names, Parts, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
@@ -37,6 +37,11 @@ pub trait Action: std::fmt::Debug {
     /// Files that it names, as far as their names are known; relative ones stand below the step's folder.
     fn files(&self, _scope: &Scope) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    /// Those parts of it that lints look at: scripts, arguments, addresses.
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
     }
 
     fn default_effect(&self) -> Effect;
