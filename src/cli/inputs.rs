@@ -180,6 +180,13 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
+    problems.extend(secret_problems(plan, world, uses));
+    problems
+}
+
+/// What of the sources of secrets is not there; none of them is opened.
+pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut problems = Vec::new();
     for (name, source) in secret_sources(plan).into_iter().filter(|(name, _)| uses(name)) {
         let problem = match source {
             Err(why) => Some(why),

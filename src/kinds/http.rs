@@ -6,8 +6,8 @@ use super::http_task;
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting,
-        Shown,
+        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Keys, Kind, Lowering, Mapping, Names, Outline,
+        Resolution, Rule, Setting, Shown, Takes,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
@@ -17,22 +17,65 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "http",
     summary: "Sends one request.",
+    short: None,
     fields: &[
-        FieldDoc { name: "method", summary: "GET if absent" },
-        FieldDoc { name: "url", summary: "a value at its start is taken whole, later ones as one path segment each" },
-        FieldDoc { name: "query", summary: "names and values, encoded for you" },
-        FieldDoc { name: "headers", summary: "names and values" },
-        FieldDoc { name: "json", summary: "a body as JSON" },
-        FieldDoc { name: "form", summary: "a body as a form" },
-        FieldDoc { name: "body", summary: "a body as text" },
-        FieldDoc { name: "upload", summary: "a file as body" },
-        FieldDoc { name: "auth", summary: "{basic: [user, secret]} or {bearer: secret}" },
-        FieldDoc { name: "save", summary: "a path for the response body" },
-        FieldDoc { name: "follow_redirects", summary: "within the same origin; false if absent" },
-        FieldDoc { name: "ca_file", summary: "certificates to trust besides the system's" },
-        FieldDoc { name: "max_body", summary: "how much of the response is kept, such as 64 KiB; 10 MiB if absent" },
+        FieldDoc {
+            name: "method",
+            takes: Takes::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            summary: "GET if absent",
+        },
+        FieldDoc {
+            name: "url",
+            takes: Takes::Url,
+            summary: "a value at its start is taken whole, later ones as one path segment each",
+        },
+        FieldDoc {
+            name: "query",
+            takes: Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
+            summary: "names and values, encoded for you",
+        },
+        FieldDoc {
+            name: "headers",
+            takes: Takes::Entries { keys: Keys::Headers, of: &Takes::Template, least: 0 },
+            summary: "names and values",
+        },
+        FieldDoc { name: "json", takes: Takes::Anything, summary: "a body as JSON" },
+        FieldDoc {
+            name: "form",
+            takes: Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
+            summary: "a body as a form",
+        },
+        FieldDoc { name: "body", takes: Takes::Template, summary: "a body as text" },
+        FieldDoc { name: "upload", takes: Takes::Template, summary: "a file as body" },
+        FieldDoc { name: "auth", takes: Takes::Fields(&AUTH), summary: "{basic: [user, secret]} or {bearer: secret}" },
+        FieldDoc { name: "save", takes: Takes::Template, summary: "a path for the response body" },
+        FieldDoc {
+            name: "follow_redirects",
+            takes: Takes::Boolean,
+            summary: "within the same origin; false if absent",
+        },
+        FieldDoc { name: "ca_file", takes: Takes::Template, summary: "certificates to trust besides the system's" },
+        FieldDoc {
+            name: "max_body",
+            takes: Takes::Bytes,
+            summary: "how much of the response is kept, such as 64 KiB; 10 MiB if absent",
+        },
     ],
+    rules: &[Rule::Needs("url"), Rule::AtMostOne(&BODIES)],
     lower: Some(lower),
+};
+
+const AUTH: Mapping = Mapping {
+    name: "auth",
+    fields: &[
+        FieldDoc {
+            name: "basic",
+            takes: Takes::Tuple(&[Takes::Template, Takes::Name]),
+            summary: "a user, and the name of the secret that is the password",
+        },
+        FieldDoc { name: "bearer", takes: Takes::Name, summary: "the name of the secret that is the token" },
+    ],
+    rules: &[Rule::ExactlyOne(&["basic", "bearer"])],
 };
 
 const METHODS: [(&str, &str); 7] = [

@@ -13,7 +13,7 @@ mod wait;
 use crate::model::{Kind, Registry};
 
 const fn later(name: &'static str, summary: &'static str) -> Kind {
-    Kind { name, summary, fields: &[], lower: None }
+    Kind { name, summary, short: None, fields: &[], rules: &[], lower: None }
 }
 
 /// Everything that reads, checks, documents or suggests a kind reads this table.

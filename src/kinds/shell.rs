@@ -12,7 +12,7 @@ use crate::{
     event::{Effect, StepId, StepStatus},
     model::{
         Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
-        Setting, Shown, fits_argument, fits_variable,
+        Rule, Setting, Shown, Takes, fits_argument, fits_variable,
     },
     port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
@@ -23,21 +23,41 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "shell",
     summary: "Runs a script with bash, or a program without a shell.",
+    short: Some(Takes::Filled),
     fields: &[
-        FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
-        FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
-        FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
-        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it" },
+        FieldDoc {
+            name: "script",
+            takes: Takes::Filled,
+            summary: "the script, as it would be pasted; values reach it as `$name`",
+        },
+        FieldDoc {
+            name: "exec",
+            takes: Takes::List { of: &Takes::Template, least: 1 },
+            summary: "program and arguments, each a template, without a shell",
+        },
+        FieldDoc { name: "interpreter", takes: Takes::Line, summary: "what runs the script; bash if absent" },
+        FieldDoc {
+            name: "tty",
+            takes: Takes::Boolean,
+            summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it",
+        },
         FieldDoc {
             name: "daemon",
+            takes: Takes::Boolean,
             summary: "what it leaves running, such as a port forward, goes on until the end of the run",
         },
-        FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
+        FieldDoc {
+            name: "kill_grace",
+            takes: Takes::FixedDuration,
+            summary: "between the polite signal and KILL; 10s if absent",
+        },
         FieldDoc {
             name: "max_output",
+            takes: Takes::Bytes,
             summary: "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
         },
     ],
+    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script")],
     lower: Some(lower),
 };
 

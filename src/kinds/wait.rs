@@ -10,8 +10,8 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
-        mentions_outcome, missed, unknown_fields,
+        Outline, Part, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
+        fits_variable, mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
@@ -22,16 +22,25 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "wait",
     summary: "Waits for a while, or looks again and again until something holds.",
+    short: Some(Takes::Duration),
     fields: &[
-        FieldDoc { name: "shell, http", summary: "the look" },
-        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
-        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
-        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
-        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
-        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
-        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
-        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+        FieldDoc {
+            name: "until",
+            takes: Takes::Expression,
+            summary: "what must hold; if absent, the look's own expectations",
+        },
+        FieldDoc { name: "fail_when", takes: Takes::Expression, summary: "what ends the wait as a failure at once" },
+        FieldDoc { name: "interval", takes: Takes::Duration, summary: "between looks; 5s if absent" },
+        FieldDoc {
+            name: "backoff",
+            takes: Takes::Number { least: 1 },
+            summary: "the interval grows by this factor; 1 if absent",
+        },
+        FieldDoc { name: "max_interval", takes: Takes::Duration, summary: "the longest interval; 1m if absent" },
+        FieldDoc { name: "held_for", takes: Takes::Duration, summary: "it must hold this long without a break" },
+        FieldDoc { name: "timeout", takes: Takes::Duration, summary: "of the whole wait; 10m if absent" },
     ],
+    rules: &[Rule::Holds(&["shell", "http"])],
     lower: Some(lower),
 };
 

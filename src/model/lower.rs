@@ -10,6 +10,9 @@ use super::{
     broken::Broken,
     checks,
     declare::{checked_name, nearest_name, separated},
+    fields::{
+        AROUND, BODY_KEYS, CAPTURE_KEYS, NEED_KEYS, RETRY_KEYS, RUNBOOK_KEYS, RUNBOOK_LATER, STEP_KEYS, STEP_LATER,
+    },
 };
 use crate::{
     event::{Effect, StepId},
@@ -17,30 +20,6 @@ use crate::{
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
-
-const RUNBOOK: [&str; 16] = [
-    "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
-    "triggers", "steps", "finally", "outputs",
-];
-const RUNBOOK_LATER: [&str; 3] = ["files", "triggers", "outputs"];
-const STEP: [&str; 13] = [
-    "id",
-    "title",
-    "text",
-    "needs",
-    "when",
-    "retry",
-    "idempotent",
-    "verify",
-    "critical",
-    "on_failure",
-    "foreach",
-    "undo",
-    "irreversible",
-];
-const STEP_LATER: [&str; 3] = ["foreach", "undo", "irreversible"];
-/// What every body may have.
-const BODY: [&str; 6] = ["effect", "expect", "capture", "timeout", "env", "cwd"];
 
 /// Words of other tools, for hints.
 const RUNBOOK_FOREIGN: [Foreign; 9] = [
@@ -189,7 +168,7 @@ impl Lowering {
     }
 
     fn runbook(&self, name: &str, root: &crate::syntax::Node, problems: &Problems) -> Option<Runbook> {
-        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK).foreign(&RUNBOOK_FOREIGN);
+        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK_KEYS).foreign(&RUNBOOK_FOREIGN);
         let title = fields.need("title").and_then(|given| given.line());
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         let summary = fields.get("summary").and_then(trimmed);
@@ -270,7 +249,7 @@ impl Lowering {
     fn step(&self, given: &Given<'_>, above: &str) -> Option<Step> {
         let problems = given.problems();
         let fields = given.clone().like("{id: build, shell: make}").fields("a step")?;
-        let mut fields = fields.closed(self.keys(&STEP)).foreign(&STEP_FOREIGN);
+        let mut fields = fields.closed(self.keys(&STEP_KEYS)).foreign(&STEP_FOREIGN);
         let id = fields.need("id").and_then(|given| given.text());
         if let Some(id) = id {
             checked_id(id, problems);
@@ -296,7 +275,7 @@ impl Lowering {
         for later in STEP_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
-        fields.know(&BODY);
+        fields.know(&BODY_KEYS);
         let body = self.body(&mut fields, Part::Step);
         fields.finish();
         Some(Step {
@@ -334,28 +313,11 @@ impl Lowering {
     }
 
     /// Keys of the step around a kind.
-    pub const AROUND: &'static [&'static str] = &[
-        "id",
-        "title",
-        "text",
-        "needs",
-        "when",
-        "retry",
-        "idempotent",
-        "verify",
-        "critical",
-        "on_failure",
-        "effect",
-        "expect",
-        "capture",
-        "timeout",
-        "env",
-        "cwd",
-    ];
+    pub const AROUND: &'static [&'static str] = &AROUND;
 
     /// Every key of a mapping that holds a kind.
     pub fn keys(&self, own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
-        own.iter().chain(&BODY).copied().chain(self.registry.names())
+        own.iter().chain(&BODY_KEYS).copied().chain(self.registry.names())
     }
 
     /// The kind and the settings among the fields of a step or a probe. A probe reads unless it says otherwise.
@@ -474,7 +436,7 @@ impl Lowering {
             match &item.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = item.fields("an entry of `needs`") else { continue };
-                    let mut fields = fields.closed(["step", "when"]);
+                    let mut fields = fields.closed(NEED_KEYS);
                     let step = fields.need("step").and_then(|given| given.text());
                     let when = fields.get("when").and_then(|given| self.expr(&given));
                     fields.finish();
@@ -500,7 +462,7 @@ impl Lowering {
             let (value, secret) = match &given.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = given.fields("a capture") else { continue };
-                    let mut fields = fields.closed(["value", "secret"]);
+                    let mut fields = fields.closed(CAPTURE_KEYS);
                     let value = fields.need("value").map(|given| self.expr_or_none(&given));
                     let secret = fields.get("secret").and_then(|given| given.boolean()).unwrap_or(false);
                     fields.finish();
@@ -542,7 +504,7 @@ impl Lowering {
 
     fn retry(&self, given: &Given<'_>) -> Option<Retry> {
         let fields = given.fields("`retry`")?;
-        let mut fields = fields.closed(["attempts", "interval", "backoff", "max_interval", "when"]);
+        let mut fields = fields.closed(RETRY_KEYS);
         let attempts = fields.need("attempts").and_then(|given| given.integer(1..=1000));
         let interval = fields.get("interval").and_then(|given| given.duration());
         let backoff = fields.get("backoff").and_then(|given| number(&given, 1.0));

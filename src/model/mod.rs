@@ -6,6 +6,7 @@ mod bodies;
 mod broken;
 mod checks;
 mod declare;
+pub mod fields;
 mod graph;
 mod handed;
 mod input;
@@ -21,11 +22,12 @@ pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Set
 pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
+pub use fields::{FieldDoc, Keys, Mapping, Rule, Takes};
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use lower::{Loaded, Lowering, Part, load, number};
 pub use names::{Declared, Names};
-pub use registry::{FieldDoc, Kind, Registry};
+pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};

@@ -14,6 +14,7 @@ mod signals;
 mod signatures;
 mod supervisor;
 mod terminal;
+mod versions;
 mod wire;
 
 use std::{
@@ -29,6 +30,7 @@ pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
+pub use versions::{tool_version, try_a_process};
 
 use crate::{
     event::StepId,
