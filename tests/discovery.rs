@@ -19,20 +19,22 @@ summary: |
 owner: web team
 tags: [web, nginx]
 steps:
-  - {id: look, title: Look at the load, shell: uptime, effect: read}
+  - {id: look, title: Look at the gauges, shell: uptime, effect: read}
 ";
 
 fn shelf() -> Bed {
     Bed::new()
         .file("runbooks/web/restart.yaml", SITE)
-        .file("runbooks/db/restart.yaml", "title: Restart the database\nsteps:\n  - {id: a, shell: echo}\n")
+        .file("runbooks/db/restart.yaml", "title: Restart the warehouse\nsteps:\n  - {id: a, shell: echo}\n")
         .file("runbooks/web/broken.yaml", "title: [\n")
 }
 
 fn found(bed: &Bed, words: &[&str]) -> Vec<String> {
     let ended = bed.run(&["search", "--json"]).args(words).end();
     let rows = ended.json();
-    rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    let names = rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    // What is built in may speak of the same.
+    names.into_iter().filter(|name| name.starts_with("web/") || name.starts_with("db/")).collect()
 }
 
 #[test]
@@ -41,7 +43,7 @@ fn a_search_finds_every_field_and_ranks_the_strong_ones_first() {
     assert_eq!(found(&bed, &["restart", "web"]), ["web/restart"]);
     assert_eq!(found(&bed, &["RESTART"]), ["db/restart", "web/restart"]);
     assert_eq!(found(&bed, &["web"])[0], "web/restart");
-    for word in ["nginx", "team", "caches", "load", "database"] {
+    for word in ["nginx", "team", "caches", "gauges", "warehouse"] {
         assert_eq!(found(&bed, &[word]).len(), 1, "{word}");
     }
     // A file with a mistake is still found by its name.
@@ -66,7 +68,7 @@ fn a_search_without_a_find_fails_and_suggests() {
     let bed = shelf();
     bed.run(&["search", "nginks"]).end().code(1).stderr_has("no runbook speaks of `nginks`").stderr_has("`nginx`");
     // Each is found, and never together.
-    bed.run(&["search", "nginx", "database"]).end().code(1).stderr_has("look for fewer");
+    bed.run(&["search", "nginx", "warehouse"]).end().code(1).stderr_has("look for fewer");
     let ended = bed.run(&["search", "zzzzzz", "--json"]).end();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "[]\n"));
     bed.run(&["search"]).end().code(2);

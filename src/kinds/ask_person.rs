@@ -17,8 +17,8 @@ pub const CONFIRM: Kind = Kind {
     summary: "A gate: every later step of its list waits until somebody says yes.",
     short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", takes: Takes::Text, summary: "the question" },
-        FieldDoc { name: "type_back", takes: Takes::Template, summary: "a text that must be typed instead of yes" },
+        FieldDoc::new("message", Takes::Text, "the question"),
+        FieldDoc::new("type_back", Takes::Template, "a text that must be typed instead of yes"),
     ],
     rules: &[Rule::Needs("message")],
     lower: Some(lower_confirm),
@@ -29,13 +29,13 @@ pub const MANUAL: Kind = Kind {
     summary: "Something a person does; the run goes on when it is done.",
     short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", takes: Takes::Text, summary: "what to do" },
-        FieldDoc { name: "open", takes: Takes::Url, summary: "a page to open" },
-        FieldDoc {
-            name: "evidence",
-            takes: Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&PARAM), least: 0 },
-            summary: "values to be typed as proof, declared as parameters are",
-        },
+        FieldDoc::new("message", Takes::Text, "what to do"),
+        FieldDoc::new("open", Takes::Url, "a page to open"),
+        FieldDoc::new(
+            "evidence",
+            Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&PARAM), least: 0 },
+            "values to be typed as proof, declared as parameters are",
+        ),
     ],
     rules: &[Rule::Needs("message")],
     lower: Some(lower_manual),

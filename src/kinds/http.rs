@@ -19,47 +19,31 @@ pub const KIND: Kind = Kind {
     summary: "Sends one request.",
     short: None,
     fields: &[
-        FieldDoc {
-            name: "method",
-            takes: Takes::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
-            summary: "GET if absent",
-        },
-        FieldDoc {
-            name: "url",
-            takes: Takes::Url,
-            summary: "a value at its start is taken whole, later ones as one path segment each",
-        },
-        FieldDoc {
-            name: "query",
-            takes: Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
-            summary: "names and values, encoded for you",
-        },
-        FieldDoc {
-            name: "headers",
-            takes: Takes::Entries { keys: Keys::Headers, of: &Takes::Template, least: 0 },
-            summary: "names and values",
-        },
-        FieldDoc { name: "json", takes: Takes::Anything, summary: "a body as JSON" },
-        FieldDoc {
-            name: "form",
-            takes: Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
-            summary: "a body as a form",
-        },
-        FieldDoc { name: "body", takes: Takes::Template, summary: "a body as text" },
-        FieldDoc { name: "upload", takes: Takes::Template, summary: "a file as body" },
-        FieldDoc { name: "auth", takes: Takes::Fields(&AUTH), summary: "{basic: [user, secret]} or {bearer: secret}" },
-        FieldDoc { name: "save", takes: Takes::Template, summary: "a path for the response body" },
-        FieldDoc {
-            name: "follow_redirects",
-            takes: Takes::Boolean,
-            summary: "within the same origin; false if absent",
-        },
-        FieldDoc { name: "ca_file", takes: Takes::Template, summary: "certificates to trust besides the system's" },
-        FieldDoc {
-            name: "max_body",
-            takes: Takes::Bytes,
-            summary: "how much of the response is kept, such as 64 KiB; 10 MiB if absent",
-        },
+        FieldDoc::new(
+            "method",
+            Takes::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            "GET if absent",
+        ),
+        FieldDoc::new("url", Takes::Url, "a value at its start is taken whole, later ones as one path segment each"),
+        FieldDoc::new(
+            "query",
+            Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
+            "names and values, encoded for you",
+        ),
+        FieldDoc::new(
+            "headers",
+            Takes::Entries { keys: Keys::Headers, of: &Takes::Template, least: 0 },
+            "names and values",
+        ),
+        FieldDoc::new("json", Takes::Anything, "a body as JSON"),
+        FieldDoc::new("form", Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 }, "a body as a form"),
+        FieldDoc::new("body", Takes::Template, "a body as text"),
+        FieldDoc::new("upload", Takes::Template, "a file as body"),
+        FieldDoc::new("auth", Takes::Fields(&AUTH), "{basic: [user, secret]} or {bearer: secret}"),
+        FieldDoc::new("save", Takes::Template, "a path for the response body"),
+        FieldDoc::new("follow_redirects", Takes::Boolean, "within the same origin; false if absent"),
+        FieldDoc::new("ca_file", Takes::Template, "certificates to trust besides the system's"),
+        FieldDoc::new("max_body", Takes::Bytes, "how much of the response is kept, such as 64 KiB; 10 MiB if absent"),
     ],
     rules: &[Rule::Needs("url"), Rule::AtMostOne(&BODIES)],
     lower: Some(lower),
@@ -68,12 +52,12 @@ pub const KIND: Kind = Kind {
 const AUTH: Mapping = Mapping {
     name: "auth",
     fields: &[
-        FieldDoc {
-            name: "basic",
-            takes: Takes::Tuple(&[Takes::Template, Takes::Name]),
-            summary: "a user, and the name of the secret that is the password",
-        },
-        FieldDoc { name: "bearer", takes: Takes::Name, summary: "the name of the secret that is the token" },
+        FieldDoc::new(
+            "basic",
+            Takes::Tuple(&[Takes::Template, Takes::Name]),
+            "a user, and the name of the secret that is the password",
+        ),
+        FieldDoc::new("bearer", Takes::Name, "the name of the secret that is the token"),
     ],
     rules: &[Rule::ExactlyOne(&["basic", "bearer"])],
 };

@@ -25,37 +25,25 @@ pub const KIND: Kind = Kind {
     summary: "Runs a script with bash, or a program without a shell.",
     short: Some(Takes::Filled),
     fields: &[
-        FieldDoc {
-            name: "script",
-            takes: Takes::Filled,
-            summary: "the script, as it would be pasted; values reach it as `$name`",
-        },
-        FieldDoc {
-            name: "exec",
-            takes: Takes::List { of: &Takes::Template, least: 1 },
-            summary: "program and arguments, each a template, without a shell",
-        },
-        FieldDoc { name: "interpreter", takes: Takes::Line, summary: "what runs the script; bash if absent" },
-        FieldDoc {
-            name: "tty",
-            takes: Takes::Boolean,
-            summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it",
-        },
-        FieldDoc {
-            name: "daemon",
-            takes: Takes::Boolean,
-            summary: "what it leaves running, such as a port forward, goes on until the end of the run",
-        },
-        FieldDoc {
-            name: "kill_grace",
-            takes: Takes::FixedDuration,
-            summary: "between the polite signal and KILL; 10s if absent",
-        },
-        FieldDoc {
-            name: "max_output",
-            takes: Takes::Bytes,
-            summary: "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
-        },
+        FieldDoc::new("script", Takes::Filled, "the script, as it would be pasted; values reach it as `$name`"),
+        FieldDoc::new(
+            "exec",
+            Takes::List { of: &Takes::Template, least: 1 },
+            "program and arguments, each a template, without a shell",
+        ),
+        FieldDoc::new("interpreter", Takes::Line, "what runs the script; bash if absent"),
+        FieldDoc::new("tty", Takes::Boolean, "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it"),
+        FieldDoc::new(
+            "daemon",
+            Takes::Boolean,
+            "what it leaves running, such as a port forward, goes on until the end of the run",
+        ),
+        FieldDoc::new("kill_grace", Takes::FixedDuration, "between the polite signal and KILL; 10s if absent"),
+        FieldDoc::new(
+            "max_output",
+            Takes::Bytes,
+            "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
+        ),
     ],
     rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script")],
     lower: Some(lower),

@@ -108,8 +108,14 @@ pub enum Rule {
     Holds(&'static [&'static str]),
 }
 
+impl FieldDoc {
+    pub const fn new(name: &'static str, takes: Takes, summary: &'static str) -> FieldDoc {
+        FieldDoc { name, takes, summary }
+    }
+}
+
 const fn field(name: &'static str, takes: Takes, summary: &'static str) -> FieldDoc {
-    FieldDoc { name, takes, summary }
+    FieldDoc::new(name, takes, summary)
 }
 
 pub const RUNBOOK: Mapping =
