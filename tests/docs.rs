@@ -1,5 +1,9 @@
 //! What people read is held to the program: every example loads, every link leads somewhere. Looks at text only.
 
+mod commands;
+mod links;
+mod made;
+
 use std::path::{Path, PathBuf};
 
 use runsheet::{
@@ -114,39 +118,6 @@ fn every_example_is_a_well_made_runbook() {
 }
 
 #[test]
-fn every_link_between_pages_leads_somewhere() {
-    let mut wrong = Vec::new();
-    for (path, text) in pages() {
-        let prose = without_fences(&text);
-        for (at, _) in prose.match_indices("](") {
-            let target = prose[at + 2..].split(')').next().unwrap_or("");
-            let file = target.split('#').next().unwrap_or("");
-            if file.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            if !path.parent().unwrap().join(file).exists() {
-                wrong.push(format!("{}: {target}", path.strip_prefix(root()).unwrap().display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
-}
-
-fn without_fences(page: &str) -> String {
-    let mut inside = false;
-    let mut prose = String::new();
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            inside = !inside;
-        } else if !inside {
-            prose.push_str(line);
-            prose.push('\n');
-        }
-    }
-    prose
-}
-
-#[test]
 fn every_decision_is_in_the_list() {
     let folder = root().join("docs/decisions");
     let list = std::fs::read_to_string(folder.join("README.md")).unwrap();
@@ -227,17 +198,41 @@ fn code_below(folders: &[&str]) -> String {
     code
 }
 
-/// The pages that are made from tables of the program. `UPDATE_GOLDEN=1` writes them.
+/// Where a page is not what it should be: written anew with `UPDATE_GOLDEN=1`, else said.
+fn golden(path: &Path, should: &str, drift: &mut Vec<String>) {
+    if std::fs::read_to_string(path).unwrap_or_default() == should {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, should).unwrap();
+    } else {
+        drift.push(path.strip_prefix(root()).unwrap().display().to_string());
+    }
+}
+
+/// The pages that are made from tables of the program, and the parts of others. `UPDATE_GOLDEN=1` writes them.
 #[test]
 fn pages_made_from_tables_are_up_to_date() {
-    for (name, text) in [("kinds.md", kinds_page()), ("expressions.md", expressions_page())] {
-        let path = root().join("docs/reference").join(name);
-        if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let is = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(is == text, "docs/reference/{name} is out of date: UPDATE_GOLDEN=1 cargo test --test suite docs::");
+    let whole = [
+        ("kinds.md", kinds_page()),
+        ("expressions.md", expressions_page()),
+        ("command-line.md", made::command_line_page()),
+    ];
+    let (parts, mut drift) = (made::parts(), Vec::new());
+    for (name, text) in whole {
+        golden(&root().join("docs/reference").join(name), &text, &mut drift);
     }
+    let mut used = String::new();
+    for (path, text) in pages() {
+        let should = made::with_parts(&text, &parts).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        golden(&path, &should, &mut drift);
+        used.push_str(&should);
+    }
+    let idle: Vec<&str> =
+        parts.iter().map(|(name, _)| *name).filter(|name| !used.contains(&format!("<!-- made: {name} -->"))).collect();
+    assert!(idle.is_empty(), "no page holds the parts {idle:?}");
+    assert!(drift.is_empty(), "out of date: {}\nUPDATE_GOLDEN=1 cargo test --test suite docs::", drift.join(", "));
 }
 
 fn cell(text: &str) -> String {
