@@ -3,6 +3,7 @@
 mod commands;
 mod links;
 mod made;
+mod schemas;
 
 use std::path::{Path, PathBuf};
 
@@ -229,8 +230,11 @@ fn pages_made_from_tables_are_up_to_date() {
         golden(&path, &should, &mut drift);
         used.push_str(&should);
     }
-    let idle: Vec<&str> =
-        parts.iter().map(|(name, _)| *name).filter(|name| !used.contains(&format!("<!-- made: {name} -->"))).collect();
+    let idle: Vec<&str> = parts
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !used.contains(&format!("<!-- made: {name} -->")))
+        .collect();
     assert!(idle.is_empty(), "no page holds the parts {idle:?}");
     assert!(drift.is_empty(), "out of date: {}\nUPDATE_GOLDEN=1 cargo test --test suite docs::", drift.join(", "));
 }

@@ -4,15 +4,99 @@
 use clap::{Arg, ArgAction, Command};
 use runsheet::cli::{EXIT_CODES, command};
 
-use super::{cell, code};
+use serde_json::Value as Json;
+
+use super::{cell, code, schemas::schemas};
 
 /// What stands in a page between `<!-- made: NAME -->` and `<!-- made end -->`.
-pub fn parts() -> Vec<(&'static str, String)> {
-    vec![("exit-codes", exit_codes())]
+pub fn parts() -> Vec<(String, String)> {
+    let mut parts = vec![("exit-codes".to_owned(), exit_codes())];
+    for (name, schema) in schemas() {
+        let (mut own, mut conditional) = (schema.clone(), Vec::new());
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            conditional.extend(part["then"]["$ref"].as_str().and_then(|place| place.strip_prefix("#/$defs/")));
+        }
+        if own["properties"].is_object() {
+            parts.push((format!("members of {name}"), members(&own)));
+        }
+        let (mut events, mut others) = (String::new(), String::new());
+        for (def, node) in own["$defs"].take().as_object().into_iter().flatten() {
+            let about = node["description"].as_str().unwrap_or_default();
+            if conditional.contains(&def.as_str()) {
+                events.push_str(&format!("### {def}\n\n{}.\n\n{}\n", capital(about), members(node)));
+            } else {
+                others.push_str(&format!("`{def}`: {about}.\n\n{}\n", members(node)));
+            }
+        }
+        if !events.is_empty() {
+            parts.push((format!("kinds of {name}"), events));
+        }
+        if !others.is_empty() {
+            parts.push((format!("parts of {name}"), others));
+        }
+    }
+    parts
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The members of an object, as its schema has them.
+fn members(node: &Json) -> String {
+    let properties = node["properties"].as_object().unwrap();
+    if properties.is_empty() {
+        return "It has no members of its own.\n".to_owned();
+    }
+    let required: Vec<&str> = node["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let mut table = "| member | is | meaning |\n| --- | --- | --- |\n".to_owned();
+    for (name, member) in properties {
+        let mut is = form(member);
+        if !required.contains(&name.as_str()) {
+            is.push_str(", or left out");
+        }
+        table.push_str(&format!("| {} | {is} | {} |\n", code(name), cell(member["description"].as_str().unwrap())));
+    }
+    table
+}
+
+/// What a value looks like, in a few words.
+fn form(node: &Json) -> String {
+    if let Some(other) = node["$ref"].as_str() {
+        return code(other.strip_prefix("#/$defs/").unwrap_or("event"));
+    }
+    if let Some(words) = node["enum"].as_array() {
+        let said = node["description"].as_str().unwrap_or_default();
+        let words: Vec<&str> = words.iter().filter_map(Json::as_str).collect();
+        // What the meaning names already needs no list.
+        if words.iter().all(|word| said.contains(&code(word))) {
+            return "text".to_owned();
+        }
+        return words.iter().map(|word| code(word)).collect::<Vec<_>>().join(", ");
+    }
+    let one = |name: &str| match name {
+        "string" if node["format"] == "date-time" => "moment".to_owned(),
+        "string" if node["pattern"].is_string() => "SHA-256 in hex".to_owned(),
+        "string" => "text".to_owned(),
+        "integer" => "whole number".to_owned(),
+        "array" if node["items"].is_object() => format!("list of {}", form(&node["items"])),
+        "array" => "list".to_owned(),
+        "object" if node["additionalProperties"].is_object() => {
+            format!("map to {}", form(&node["additionalProperties"]))
+        }
+        "object" => "map".to_owned(),
+        other => other.to_owned(),
+    };
+    match &node["type"] {
+        Json::String(name) => one(name),
+        Json::Array(names) => names.iter().filter_map(Json::as_str).map(one).collect::<Vec<_>>().join(" or "),
+        _ => "any".to_owned(),
+    }
 }
 
 /// The page with each of its made parts as it should be; says which part nobody makes.
-pub fn with_parts(page: &str, parts: &[(&'static str, String)]) -> Result<String, String> {
+pub fn with_parts(page: &str, parts: &[(String, String)]) -> Result<String, String> {
     let (mut made, mut rest) = (String::new(), page);
     while let Some((before, after)) = rest.split_once("<!-- made: ") {
         let (name, after) = after.split_once(" -->\n").ok_or("a mark has no end")?;
@@ -125,7 +209,7 @@ fn flags<'a>(args: impl Iterator<Item = &'a Arg>) -> String {
 
 #[test]
 fn a_made_part_replaces_what_stands_between_its_marks() {
-    let parts = [("x", "new\n".to_owned())];
+    let parts = [("x".to_owned(), "new\n".to_owned())];
     let page = "a\n<!-- made: x -->\nold\n<!-- made end -->\nb\n";
     assert_eq!(with_parts(page, &parts).unwrap(), "a\n<!-- made: x -->\nnew\n<!-- made end -->\nb\n");
     assert_eq!(with_parts("<!-- made: y -->\n<!-- made end -->", &parts).unwrap_err(), "nothing makes `y`");
