@@ -1,6 +1,7 @@
 //! What people read is held to the program: every example loads, every link leads somewhere. Looks at text only.
 
 mod commands;
+mod guide;
 mod links;
 mod made;
 mod schemas;
@@ -80,8 +81,18 @@ fn runbook(fence: &Fence<'_>) -> Option<String> {
             let steps: String = fence.text.lines().map(|line| format!("  {line}\n")).collect();
             Some(format!("title: An example\nsteps:\n{steps}"))
         }
-        _ => None,
+        info => {
+            let (field, lines) = (info.strip_prefix("yaml ")?, fence.text.lines());
+            let value: String = lines.map(|line| format!("  {line}\n")).collect();
+            let known = ["params", "secrets", "profiles"].contains(&field);
+            known.then(|| format!("title: An example\n{field}:\n{value}steps:\n  - {{id: only, manual: Look.}}\n"))
+        }
     }
+}
+
+/// The runbook of the guide that a fence shows a part of, as `yaml part=FILE`.
+fn shown_part<'t>(fence: &Fence<'t>) -> Option<&'t str> {
+    fence.info.strip_prefix("yaml part=")
 }
 
 /// What is wrong with a runbook, one line each.
@@ -104,9 +115,18 @@ fn every_example_is_a_well_made_runbook() {
     for (path, text) in pages() {
         for fence in fences(&text) {
             let shown = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            if let Some(file) = shown_part(&fence) {
+                let whole = root().join("docs/guide/practice/runbooks").join(file);
+                let whole = std::fs::read_to_string(&whole).unwrap_or_else(|why| panic!("{shown}: {file}: {why}"));
+                // Whole lines, as they stand there.
+                if !format!("\n{whole}").contains(&format!("\n{}", fence.text)) {
+                    wrong.push(format!("{shown}: {file} holds no such lines"));
+                }
+                continue;
+            }
             assert!(
                 !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
-                "{shown}: `{}` is neither `yaml` nor `yaml steps`",
+                "{shown}: `{}` is none of `yaml`, `yaml FIELD` and `yaml part=FILE`",
                 fence.info
             );
             let Some(runbook) = runbook(&fence) else { continue };
@@ -114,8 +134,14 @@ fn every_example_is_a_well_made_runbook() {
             wrong.extend(problems(&runbook).into_iter().map(|problem| format!("{shown}: {problem}")));
         }
     }
+    for entry in std::fs::read_dir(root().join("docs/guide/practice/runbooks")).unwrap() {
+        let path = entry.unwrap().path();
+        loaded += 1;
+        let found = problems(&std::fs::read_to_string(&path).unwrap());
+        wrong.extend(found.into_iter().map(|problem| format!("{}: {problem}", path.display())));
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(loaded >= 3, "only {loaded} examples were found");
+    assert!(loaded >= 10, "only {loaded} examples were found");
 }
 
 #[test]

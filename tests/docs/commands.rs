@@ -12,37 +12,58 @@ fn calls(page: &str) -> Vec<Vec<String>> {
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => inside = Some(info.to_string()),
             Event::End(TagEnd::CodeBlock) => inside = None,
             Event::Text(text) if inside.as_deref().is_some_and(|info| info == "sh") => {
-                let joined = text.replace("\\\n", " ");
-                found.extend(joined.lines().flat_map(|line| line.split(&[';', '|', '&'])).filter_map(words));
+                found.extend(text.replace("\\\n", " ").lines().flat_map(typed));
             }
             Event::Text(text) if inside.as_deref().is_some_and(|info| info.starts_with("console")) => {
-                found.extend(text.lines().filter_map(|line| words(line.strip_prefix("$ ")?)));
+                found.extend(text.lines().filter_map(|line| line.strip_prefix("$ ")).flat_map(typed));
             }
-            Event::Code(text) => found.extend(words(&text)),
+            Event::Code(text) => found.extend(spoken(&text)),
             _ => {}
         }
     }
     found
 }
 
-/// The words of one call of the program; none if it is no call with a verb. What stands for something (`[PATH…]`, `a|b`,
-/// `…`) becomes one of the things that it stands for.
-fn words(line: &str) -> Option<Vec<String>> {
-    let line = line.split(" #").next().unwrap_or(line).replace("\\|", "|");
-    let mut words = line.split_whitespace();
-    let program = words.next()?;
-    if program != "runsheet" && !program.ends_with("/runsheet") {
-        return None;
+/// The calls of a line of shell. Knows quotes, comments and what ends a command, and nothing else.
+fn typed(line: &str) -> Vec<Vec<String>> {
+    let (mut commands, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
+    let mut quote = None;
+    for c in line.chars().chain([';']) {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, ' ' | ';' | '|' | '&' | '(' | ')' | '<' | '>') => {
+                words.extend(word.take());
+                if c != ' ' {
+                    commands.push(std::mem::take(&mut words));
+                }
+            }
+            _ => word.get_or_insert_default().push(c),
+        }
     }
-    let said: Vec<String> = words
-        .take_while(|word| !word.starts_with(['>', '<']) && *word != "2>&1")
-        .map(|word| word.trim_matches(['\'', '"']))
-        .map(|word| if word == "…" { "something" } else { word })
-        .map(|word| word.trim_start_matches('[').trim_end_matches([']', ',', '…']))
-        .map(|word| if word.contains('=') { word } else { word.split('|').next().unwrap_or(word) })
-        .map(str::to_owned)
-        .collect();
-    (!said.is_empty()).then_some(said)
+    words.extend(word);
+    commands.push(words);
+    commands.into_iter().filter_map(ours).collect()
+}
+
+/// A call in a sentence. What stands for something (`[PATH…]`, `a|b`, `…`) becomes one of the things that it stands for.
+fn spoken(text: &str) -> Option<Vec<String>> {
+    let text = text.replace("\\|", "|");
+    let words = text.split_whitespace().map(|word| if word == "…" { "something" } else { word });
+    let words = words.map(|word| word.trim_start_matches('[').trim_end_matches([']', ',', '…']));
+    let words = words.map(|word| if word.contains('=') { word } else { word.split('|').next().unwrap_or(word) });
+    ours(words.map(str::to_owned).collect())
+}
+
+/// Without the name of the program; none if it is another one, or has no verb.
+fn ours(words: Vec<String>) -> Option<Vec<String>> {
+    let (program, rest) = words.split_first()?;
+    let ours = program == "runsheet" || program.ends_with("/runsheet");
+    (ours && !rest.is_empty()).then(|| rest.to_vec())
 }
 
 /// Why it cannot be typed.
@@ -98,9 +119,9 @@ fn every_command_in_a_page_can_be_typed() {
 
 #[test]
 fn commands_are_found_where_a_page_shows_them() {
-    let page = "`runsheet list`, `runsheet` and `runsheet resume RUN --as done\\|not-done`\n\n```sh\nFOO=1\ntarget/release/runsheet plan \\\n  x -p 'a=b' | less\nrunsheet prune --older 9d # no\n```\n\n```text\nrunsheet no\n```\n\n```console\n$ runsheet undo last\nrunsheet no\n```\n";
+    let page = "`runsheet list`, `runsheet` and `runsheet resume RUN --as done\\|not-done`\n\n```sh\nFOO=1\ntarget/release/runsheet plan \\\n  x -p 'a=b c' | less\nrunsheet prune --older 9d # no\n```\n\n```text\nrunsheet no\n```\n\n```console\n$ runsheet undo last\nrunsheet no\n```\n";
     let found: Vec<String> = calls(page).iter().map(|call| call.join(" ")).collect();
-    assert_eq!(found, ["list", "resume RUN --as done", "plan x -p a=b", "prune --older 9d", "undo last"]);
+    assert_eq!(found, ["list", "resume RUN --as done", "plan x -p a=b c", "prune --older 9d", "undo last"]);
     let said: Vec<_> = calls(page).iter().map(|call| wrong(call)).collect();
     assert_eq!(said[..1], [None]);
     assert!(said[1].as_ref().unwrap().contains("required"), "{said:?}");
