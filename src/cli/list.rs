@@ -24,7 +24,7 @@ pub fn list(context: &Context, flags: &List) -> Result<u8, CliError> {
                 continue;
             }
         };
-        let loaded = source::read(&found);
+        let loaded = source::read(&library, &found);
         let hides: Vec<String> = found.hides.iter().map(ToString::to_string).collect();
         let origin = found.origin.to_string();
         rows.push(match &loaded.runbook {
