@@ -186,6 +186,14 @@ fn samples() -> Vec<Event> {
             idempotent: false,
             title: text("A title"),
         },
+        Event::StepEntered {
+            step: step(),
+            items: vec![json!("web"), json!(7)],
+            case: text("promote"),
+            runbook: text("lib/x"),
+            runbook_sha256: text(SHA),
+            params: map(json!({"a": 1})),
+        },
         Event::EffectIntended { step: step(), attempt: 1, number: 1, effect: Effect::Destroy, detail: "rm x".into() },
         Event::StepRetried { step: step(), attempt: 2, reason: "exit 1".into(), wait_ms: 5 },
         Event::StepFinished {
@@ -243,6 +251,7 @@ fn samples() -> Vec<Event> {
         })),
         Event::FilesNoted { files, by: "kim".into() },
         Event::UndoStarted {},
+        Event::RunClosing {},
         Event::RunPaused { reason: "a question".into() },
         Event::RunFinished { outcome: Outcome::UndoFailed, code: 12, reason: text("why") },
     ]
@@ -254,6 +263,8 @@ fn sampled(event: &Event) -> bool {
         Event::RunStarted(_)
         | Event::RunResumed { .. }
         | Event::StepStarted { .. }
+        | Event::StepEntered { .. }
+        | Event::RunClosing {}
         | Event::EffectIntended { .. }
         | Event::StepRetried { .. }
         | Event::StepFinished { .. }
@@ -330,13 +341,16 @@ steps:
   - {id: later, when: seen == "v1", shell: 'rm -r x # $seen', effect: destroy}
   - {id: send, http: {method: PUT, url: "https://www.example.org/", upload: page.html, auth: {bearer: token}}}
   - {id: wrong, needs: [look], set: {n: version|int}}
+  - {id: each, needs: [look], foreach: {as: host, in: hosts, parallel: 2}, shell: 'echo "$host"'}
+  - {id: called, needs: [look], call: {runbook: inner}}
 finally:
   - {id: tidy, shell: echo}
 "#;
 
 #[test]
 fn plans_are_described() {
-    let bed = Bed::with(DEPLOY).file("page.html", "<p>");
+    let inner = "title: Inner\nsteps:\n  - {id: a, shell: echo}\n";
+    let bed = Bed::with(DEPLOY).file("page.html", "<p>").file("runbooks/inner.yaml", inner);
     let mut held = Held::to("plan");
     let plan = bed.run(&["plan", "./x.yaml", "--json", "--profile", "test"]).end().code(4).json();
     let states: Vec<&str> =
