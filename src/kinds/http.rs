@@ -6,8 +6,8 @@ use super::http_task;
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting,
-        Shown,
+        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Parts, Resolution,
+        Setting, Shown,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
@@ -405,6 +405,10 @@ impl Action for Http {
         };
         let reads = upload.into_iter().chain(self.ca_file.as_ref().and_then(known)).map(FileUse::Reads);
         reads.chain(self.save.as_ref().and_then(known).map(FileUse::Writes)).collect()
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { urls: vec![&self.url], ..Parts::default() }
     }
 
     fn default_effect(&self) -> Effect {

@@ -11,6 +11,8 @@ mod report;
 mod script;
 mod set;
 mod shell;
+mod shell_task;
+mod via;
 mod wait;
 
 use crate::{

@@ -10,12 +10,12 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
+        Outline, Part, Parts, Resolution, Setting, Shown, Verdict, backoff, body_references, field,
         mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
@@ -173,6 +173,11 @@ impl Action for Wait {
         poll.look.files(scope)
     }
 
+    fn parts(&self) -> Parts<'_> {
+        let Wait::Poll(poll) = self else { return Parts::default() };
+        Parts { looks: vec![&poll.look], gives_up: Some(poll.fail_when.is_some()), ..Parts::default() }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -190,6 +195,14 @@ impl Action for Wait {
 
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
+    }
+
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
     }
 
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
@@ -283,7 +296,7 @@ impl Action for Wait {
             match template.eval(setting.scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        poll.look.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

@@ -11,6 +11,7 @@ use super::{
     broken::Broken,
     checks,
     declare::{checked_name, nearest_name, separated},
+    hidden,
     link::{Linker, NoLibrary},
 };
 use crate::{
@@ -113,6 +114,7 @@ fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
+    hidden::check(&root, &problems);
     let lowering = Lowering {
         registry: linker.registry(),
         linker: linker.clone(),

@@ -8,11 +8,13 @@ mod checks;
 mod declare;
 mod graph;
 mod handed;
+mod hidden;
 mod input;
 mod inside;
 mod link;
 mod lower;
 mod names;
+mod parts;
 mod profiles;
 mod registry;
 mod runbook;
@@ -24,12 +26,13 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
-pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
+pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
 pub use link::{Linker, Runbooks};
 pub use lower::{Loaded, Lowering, Part, load, load_from, number};
 pub use names::{Declared, Names};
+pub use parts::{Parts, Script, ScriptWord};
 pub use registry::{FieldDoc, Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};
