@@ -104,7 +104,7 @@ impl Sink for Collector {
             Event::StepStarted { .. } => State::Runs,
             Event::StepSkipped { reason, .. } => State::Skipped(reason.clone()),
             Event::StepDeferred { waiting_on, .. } => State::Deferred(waiting_on.clone()),
-            Event::QuestionAsked { about, .. } if about == "confirm" || about == "manual" => State::Asks,
+            Event::QuestionAsked { about, .. } if matches!(about.as_str(), "confirm" | "manual" | "ask") => State::Asks,
             Event::StepFinished { status: StepStatus::Failed, error, .. } => {
                 State::Wrong(error.clone().unwrap_or_default())
             }

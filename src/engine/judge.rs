@@ -15,7 +15,7 @@ use crate::{
     port::{Failure, StepContext, StepError, StepReport},
     syntax::Eval,
     text::Diagnostic,
-    value::{Secret, Value},
+    value::{Secret, Type, Value},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -140,6 +140,11 @@ impl Engine<'_> {
                     })?;
                 }
                 withheld.push(capture.name.value.clone());
+            }
+        }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret && values.contains_key(&name.value) {
+                withheld.push(name.value.clone());
             }
         }
         for (name, value) in &values {

@@ -19,7 +19,7 @@ impl Engine<'_> {
             match &state.phase {
                 StepPhase::Finished { status, captures, withheld, .. } => {
                     let values: IndexMap<String, Value> =
-                        captures.iter().map(|(name, json)| (name.clone(), Value::from_json(json))).collect();
+                        captures.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect();
                     let open = matches!(status, StepStatus::Failed | StepStatus::Unknown);
                     if !open || step.on_failure == crate::model::OnFailure::Continue {
                         self.settle(step, *status, &values);
@@ -27,7 +27,7 @@ impl Engine<'_> {
                     if withheld.is_empty() || open {
                         continue;
                     }
-                    if state.idempotent {
+                    if state.idempotent && step.repeats() {
                         // It runs again if its value is still needed; until then the value is unknown.
                         if self.needs_again(step, withheld) {
                             self.forget(step, withheld);
@@ -69,7 +69,9 @@ impl Engine<'_> {
             };
             let lost = |step: &&Step| {
                 state.steps.get(&step.path).is_some_and(|of| match &of.phase {
-                    StepPhase::Finished { withheld, .. } => of.idempotent && !withheld.is_empty() && used(withheld),
+                    StepPhase::Finished { withheld, .. } => {
+                        of.idempotent && step.repeats() && !withheld.is_empty() && used(withheld)
+                    }
                     _ => false,
                 })
             };
@@ -304,6 +306,9 @@ impl Engine<'_> {
             }
             return Ok(ended);
         }
+        if let Some(ended) = self.answered_before(step, attempt).await? {
+            return Ok(Some(ended));
+        }
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
         // decided already how it ended.
@@ -320,6 +325,27 @@ impl Engine<'_> {
         let ended = self.adopt(step, attempt, report, !decided, true).await?;
         // It had no end, and what was looked for is not there: it runs, as the first time.
         Ok((!ended.not_in_place).then_some(ended))
+    }
+
+    /// What a person typed is on record, and the run was cut off right after it: nobody types it twice.
+    async fn answered_before(&self, step: &Step, attempt: u32) -> Result<Option<Ended>, StepError> {
+        let typed = step.body.action.typed();
+        let values: IndexMap<String, Value> = {
+            let state = self.state();
+            let Some(of) = state.steps.get(&step.path) else { return Ok(None) };
+            of.typed.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect()
+        };
+        // A secret is not on record, so that all of it is asked for again.
+        if typed.is_empty() || !typed.iter().all(|(name, _)| values.contains_key(&name.value)) {
+            return Ok(None);
+        }
+        let mut report = StepReport::of(StepStatus::Succeeded);
+        report.notes.push("it was answered before the run was interrupted".into());
+        let gathered = self.gather(values, step)?;
+        let cx = self.context(step, attempt);
+        self.record_end(step, attempt, &report, report.status, &gathered, &cx, self.world.now()).await?;
+        let (status, captures, why) = (report.status, gathered.values, "it ended".to_owned());
+        Ok(Some(Ended { status, captures, result: None, why, output: Vec::new(), not_in_place: false }))
     }
 
     /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,

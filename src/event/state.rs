@@ -68,6 +68,8 @@ pub struct StepState {
     pub no_effect: bool,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
+    /// What a person typed at the question of the latest attempt, but for secrets.
+    pub typed: Map<String, Json>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +103,7 @@ impl StepState {
             interrupted: false,
             no_effect: false,
             answers: Vec::new(),
+            typed: Map::new(),
         }
     }
 
@@ -169,6 +172,7 @@ impl RunState {
                 state.more_effects = 0;
                 state.interrupted = false;
                 state.no_effect = false;
+                state.typed = Map::new();
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -270,7 +274,7 @@ impl RunState {
                     message: message.clone(),
                 });
             }
-            Event::QuestionAnswered { question, step, answer, reason, by, .. } => {
+            Event::QuestionAnswered { question, step, answer, reason, by, values } => {
                 if self.question.as_ref().is_none_or(|open| open.question != *question) {
                     return Err(illegal(format!("question {question} was not asked")));
                 }
@@ -278,6 +282,9 @@ impl RunState {
                 if let Some(step) = step {
                     let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                     state.answers.push((answer.clone(), reason.clone(), by.clone()));
+                    if !values.is_empty() {
+                        state.typed.clone_from(values);
+                    }
                 }
             }
             Event::PlanReplaced(plan) => {

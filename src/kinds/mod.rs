@@ -1,13 +1,16 @@
 //! The kinds of step, one file each, and the only list of them. Knows nothing of how a run schedules them.
 
-mod ask_person;
+mod ask;
+mod confirm;
 mod http;
 mod http_task;
 mod limited;
+mod manual;
 mod report;
 mod script;
 mod set;
 mod shell;
+mod typed;
 mod wait;
 
 use crate::model::{Kind, Registry};
@@ -20,9 +23,9 @@ const fn later(name: &'static str, summary: &'static str) -> Kind {
 pub static KINDS: [Kind; 11] = [
     shell::KIND,
     http::KIND,
-    ask_person::CONFIRM,
-    later("ask", "Asks the operator for values."),
-    ask_person::MANUAL,
+    confirm::KIND,
+    ask::KIND,
+    manual::KIND,
     wait::KIND,
     later("watch", "Looks at probes for a while and raises alarms."),
     set::KIND,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Names;
+use super::{Names, Param};
 use crate::{
     event::Effect,
     port::Task,
@@ -19,6 +19,11 @@ pub trait Action: std::fmt::Debug {
     /// Names it gives values to by itself, besides `capture`: the evidence of a manual step, the entries of a `set`.
     fn gives(&self) -> Vec<Spanned<String>> {
         Vec::new()
+    }
+
+    /// Values that a person types, as they are declared.
+    fn typed(&self) -> &[(Spanned<String>, Param)] {
+        &[]
     }
 
     /// The fields of `result`; none where there is no `result`.
