@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     Engine, Standing,
+    accept::Seen,
     context::Attempt,
     decide::Next,
     judge::{Gathered, Verified},
@@ -27,6 +28,8 @@ pub(super) struct Ended {
     pub output: Vec<String>,
     /// `verify` looked, and what the step is for is not there.
     pub not_in_place: bool,
+    /// It gave up at an alarm or a deadline.
+    pub seen: Option<Seen>,
 }
 
 impl Engine<'_> {
@@ -175,7 +178,7 @@ impl Engine<'_> {
             self.publisher.publish(event).await?;
             let (status, captures) = (StepStatus::Skipped, IndexMap::new());
             let output = Vec::new();
-            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false });
+            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false, seen: None });
         }
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
@@ -205,6 +208,7 @@ impl Engine<'_> {
             why: why(&report),
             output: cx.tail(),
             not_in_place: false,
+            seen: self.seen_of(step, &report, status),
         })
     }
 
@@ -237,7 +241,7 @@ impl Engine<'_> {
         self.record_end(step, number, &report, StepStatus::Failed, &Gathered::default(), &cx, began).await?;
         let why = why(&report);
         let (status, captures, output) = (StepStatus::Failed, IndexMap::new(), Vec::new());
-        Ok(Ended { status, captures, result: None, why, output, not_in_place: false })
+        Ok(Ended { status, captures, result: None, why, output, not_in_place: false, seen: None })
     }
 
     /// Whether the retry rule repeats the step; waits if so.

@@ -92,6 +92,19 @@ impl Engine<'_> {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
         }
+        drop(scope);
+        self.capture(body, result, &mut values)?;
+        Ok(values)
+    }
+
+    /// Adds what a body captures of its result.
+    pub(super) fn capture(
+        &self,
+        body: &Body,
+        result: &Value,
+        values: &mut IndexMap<String, Value>,
+    ) -> Result<(), Failure> {
+        let scope = self.scope.borrow();
         for capture in &body.captures {
             match capture.value.eval(&scope, &[("result", result.clone())]) {
                 Ok(Eval::Value(value)) => {
@@ -119,7 +132,7 @@ impl Engine<'_> {
                 Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Tells which values may stand in the journal; a secret one is masked from here on.
@@ -205,6 +218,7 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                gave_up: report.gave_up.filter(|_| status == StepStatus::Failed),
                 no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
@@ -304,6 +318,7 @@ impl Engine<'_> {
             why: why(&report),
             output: self.journal.output_tail(&step.path, attempt),
             not_in_place,
+            seen: None,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Runs a plan: which step is next, what its end means for the run, when to ask. Knows no kind of step, no file, no
 //! terminal, and not which world it runs in.
 
+mod accept;
 mod attempt;
 mod context;
 mod daemons;
@@ -29,7 +30,7 @@ use schedule::ListEnd;
 pub use signals::Signal;
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
     model::Step,
     plan::Plan,
     port::{Failure, Journal, JournalError, Operator, StepError, World},
@@ -87,6 +88,8 @@ pub struct Engine<'a> {
     /// Where secrets may be sent: what the file and the parameters name.
     origins: Vec<String>,
     signals: signals::Signals,
+    /// How long the next attempt of a step goes on, where somebody gave it more time.
+    extended: RefCell<IndexMap<StepId, std::time::Duration>>,
 }
 
 /// Whether later steps may build on a step.
@@ -126,6 +129,7 @@ impl<'a> Engine<'a> {
             options,
             origins,
             signals,
+            extended: RefCell::default(),
         }
     }
 

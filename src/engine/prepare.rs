@@ -94,6 +94,7 @@ impl Engine<'_> {
             scope: &scope,
             effect: body.effect,
             timeout,
+            extended: self.extended(step, body),
             env,
             base_env: &self.options.base_env,
             cwd,

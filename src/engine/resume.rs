@@ -165,6 +165,7 @@ impl Engine<'_> {
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
                     output: self.journal.output_tail(&step.path, attempts),
                     not_in_place: false,
+                    seen: self.seen_before(step),
                 }
             }
             Some(StepPhase::Finished { .. }) => return Ok(None),
@@ -345,7 +346,7 @@ impl Engine<'_> {
         let cx = self.context(step, attempt);
         self.record_end(step, attempt, &report, report.status, &gathered, &cx, self.world.now()).await?;
         let (status, captures, why) = (report.status, gathered.values, "it ended".to_owned());
-        Ok(Some(Ended { status, captures, result: None, why, output: Vec::new(), not_in_place: false }))
+        Ok(Some(Ended { status, captures, result: None, why, output: Vec::new(), not_in_place: false, seen: None }))
     }
 
     /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus,
+    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId,
+    StepStatus,
 };
 
 /// Everything that is known about a run from its events.
@@ -64,6 +65,8 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// The latest attempt looked, and gave up.
+    pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
@@ -101,6 +104,7 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             answers: Vec::new(),
             typed: Map::new(),
@@ -171,6 +175,7 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.gave_up = None;
                 state.no_effect = false;
                 state.typed = Map::new();
                 state.phase = StepPhase::Running;
@@ -203,6 +208,7 @@ impl RunState {
                 withheld,
                 error,
                 interrupted,
+                gave_up,
                 no_effect,
                 left_running,
                 ..
@@ -217,6 +223,7 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.gave_up = *gave_up;
                 state.no_effect = *no_effect;
                 state.phase = StepPhase::Finished {
                     status: *status,

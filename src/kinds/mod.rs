@@ -5,6 +5,7 @@ mod confirm;
 mod http;
 mod http_task;
 mod limited;
+mod look;
 mod manual;
 mod report;
 mod script;
@@ -12,6 +13,8 @@ mod set;
 mod shell;
 mod typed;
 mod wait;
+mod watch;
+mod watch_task;
 
 use crate::model::{Kind, Registry};
 
@@ -27,7 +30,7 @@ pub static KINDS: [Kind; 11] = [
     ask::KIND,
     manual::KIND,
     wait::KIND,
-    later("watch", "Looks at probes for a while and raises alarms."),
+    watch::KIND,
     set::KIND,
     later("choose", "Takes one of several ways."),
     later("group", "Holds steps together, in order or in parallel."),

@@ -85,6 +85,11 @@ pub trait Action: std::fmt::Debug {
         false
     }
 
+    /// What is wrong with a use of a part of its result, such as `result.probes.errors.mean`, that can be told beforehand.
+    fn check_part(&self, _of: &Reference) -> Option<Diagnostic> {
+        None
+    }
+
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.
     fn check(&self, _names: &Names, _variables: &[&str], _problems: &mut Vec<Diagnostic>) {}
 
@@ -171,6 +176,8 @@ pub struct Setting<'a> {
     pub scope: &'a Scope,
     pub effect: Effect,
     pub timeout: Option<Duration>,
+    /// How long a `wait` or a `watch` goes on, in place of what the file says: somebody gave it more time.
+    pub extended: Option<Duration>,
     /// From the step's `env`, rendered.
     pub env: Vec<(String, String)>,
     /// What scripts see of the operator's environment.

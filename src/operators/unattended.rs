@@ -102,7 +102,10 @@ fn word(given: &Given) -> Result<(&str, Option<String>), String> {
     match given {
         Given::Word(word) => Ok((word, None)),
         Given::Map(map) => {
-            if let Some(other) = map.keys().find(|key| !matches!(key.as_str(), "answer" | "reason")) {
+            // How long is asked for by a question of its own.
+            let extends = map.get("answer") == Some(&Written::Text("extend".into()));
+            let ours = |key: &str| matches!(key, "answer" | "reason") || extends && key == "for";
+            if let Some(other) = map.keys().find(|key| !ours(key)) {
                 return Err(format!("`{other}` is not asked for; only answer and reason are"));
             }
             let word = text_of(map, "answer")?.ok_or("it has no `answer`")?;
@@ -155,7 +158,7 @@ fn asked(given: &Given, fields: &[Evidence], choices: &[Choice]) -> Result<Answe
             let names: Vec<String> = fields.iter().map(|field| format!("{}: …", field.name)).collect();
             Err(format!("a map with the values is expected: {{{}}}", names.join(", ")))
         }
-        Given::Map(map) if chooses(map, "give", fields)? => menu(given, choices),
+        Given::Map(map) if !choices.is_empty() && chooses(map, "give", fields)? => menu(given, choices),
         Given::Map(map) => Ok(values(map, "give", fields)?),
     }
 }
