@@ -10,28 +10,29 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Parts, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
+        Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
         mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
 pub const KIND: Kind = Kind {
     name: "wait",
     summary: "Waits for a while, or looks again and again until something holds.",
+    short: Some(Takes::Duration),
     fields: &[
-        FieldDoc { name: "shell, http", summary: "the look" },
-        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
-        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
-        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
-        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
-        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
-        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
-        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+        FieldDoc::new("until", Takes::Expression, "what must hold; if absent, the look's own expectations"),
+        FieldDoc::new("fail_when", Takes::Expression, "what ends the wait as a failure at once"),
+        FieldDoc::new("interval", Takes::Duration, "between looks; 5s if absent"),
+        FieldDoc::new("backoff", Takes::Number { least: 1 }, "the interval grows by this factor; 1 if absent"),
+        FieldDoc::new("max_interval", Takes::Duration, "the longest interval; 1m if absent"),
+        FieldDoc::new("held_for", Takes::Duration, "it must hold this long without a break"),
+        FieldDoc::new("timeout", Takes::Duration, "of the whole wait; 10m if absent"),
     ],
+    rules: &[Rule::Holds(&["shell", "http"])],
     lower: Some(lower),
 };
 
@@ -197,6 +198,14 @@ impl Action for Wait {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }
 
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
+    }
+
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         if let Wait::Poll(poll) = self {
             let own = poll.look.env.iter().map(|(name, _)| name.value.as_str());
@@ -288,7 +297,7 @@ impl Action for Wait {
             match template.eval(setting.scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        poll.look.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }

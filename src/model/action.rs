@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Names, Parts};
+use super::{Inside, Names, Parts, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
     syntax::Reference,
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
 
@@ -80,9 +80,24 @@ pub trait Action: std::fmt::Debug {
         true
     }
 
+    /// What it holds, if it is a container.
+    fn inside(&self) -> Option<Inside<'_>> {
+        None
+    }
+
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false
+    }
+
+    /// Whether a value can be handed over as a variable: for a process, within the limits of the system.
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        fits_variable(name, value, at)
+    }
+
+    /// Programs that must be on the search path, where the file names them.
+    fn tools(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.

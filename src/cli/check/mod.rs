@@ -26,6 +26,7 @@ use crate::{
 const DRAWN: usize = 100;
 
 pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
+    let library = context.library();
     let targets = targets(context, flags)?;
     let color = context.color(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let shellcheck = if flags.no_shellcheck { None } else { Shellcheck::find() };
@@ -33,7 +34,7 @@ pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
     let mut log = sarif::Log::default();
     for found in &targets {
         let loaded = match found {
-            Ok(found) => source::read(found),
+            Ok(found) => source::read(&library, found),
             Err((name, error)) => source::unreadable(name, error),
         };
         let looked = looked(&loaded, shellcheck.as_ref(), &mut total);
