@@ -153,7 +153,7 @@ fn rules_look_into_containers_and_at_what_is_inside_them_alone() {
         inside(
             "  - id: c\n    choose:\n      cases:\n",
             &format!(
-                "- {{id: one, when: {first}, steps: [{{id: x, shell: x, effect: read}}]}}\n- {{id: two, when: {second}, steps: [{{id: \
+                "- {{id: one, when: \"{first}\", steps: [{{id: x, shell: x, effect: read}}]}}\n- {{id: two, when: \"{second}\", steps: [{{id: \
                  y, shell: x, effect: read}}]}}\n- {{id: rest, else: true, steps: [{{id: z, shell: x, effect: read}}]}}"
             ),
         )
