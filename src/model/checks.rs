@@ -7,7 +7,7 @@ use super::{
     unknown_fields,
 };
 use crate::{
-    syntax::{Expr, Problems, Reference, Truth},
+    syntax::{Expr, Problems, Reference, Text, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
     value::{Scope, Slot},
 };
@@ -42,6 +42,27 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
     names
+}
+
+/// A default that names another value would reach a step with its braces, where nobody expects them.
+pub(super) fn check_plain(values: &[(String, Text)], names: &Names, problems: &Problems) {
+    for (what, text) in values {
+        for (start, _) in text.text.match_indices("{{") {
+            let inner = text.text[start + 2..].split("}}").next().unwrap_or("");
+            let word = inner.trim_start_matches(['-', '+']).trim_start();
+            let length = word.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            let word = &word[..length];
+            if !names.contains(word) && !["run", "steps", "result"].contains(&word) {
+                continue;
+            }
+            let end = (start + 2 + inner.len() + 2).min(text.text.len());
+            problems.push(
+                Diagnostic::error("template-in-value", text.map.span(start..end), format!("{what} is no template"))
+                    .label("it would be taken as it stands, with its braces")
+                    .hint("write a value, and put it together with others where it is used, or in a `set` step"),
+            );
+        }
+    }
 }
 
 fn declare(runbook: &Runbook, problems: &Problems) -> Names {

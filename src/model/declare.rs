@@ -62,8 +62,8 @@ impl Lowering {
         param.shape = shape.shape;
         // Where the shape cannot be read, nothing can be said about values.
         if shape.readable {
-            param.example = example.and_then(|given| read_as(&param, &given, "`example`"));
-            param.default = default.and_then(|given| read_as(&param, &given, "`default`"));
+            param.example = example.and_then(|given| read_as(self, &param, &given, "`example`"));
+            param.default = default.and_then(|given| read_as(self, &param, &given, "`default`"));
         }
         param
     }

@@ -101,10 +101,14 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
-    let lowering = Lowering { registry, misnamed: RefCell::default() };
+    let lowering = Lowering { registry, misnamed: RefCell::default(), plain: RefCell::default() };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {
-        Some(runbook) => checks::check(runbook, &lowering.misnamed.borrow(), &problems),
+        Some(runbook) => {
+            let names = checks::check(runbook, &lowering.misnamed.borrow(), &problems);
+            checks::check_plain(&lowering.plain.borrow(), &names, &problems);
+            names
+        }
         None => Names::default(),
     };
     let failed = problems.has_errors();
@@ -128,6 +132,8 @@ pub struct Lowering {
     registry: Registry,
     /// Declarations under words that cannot be names.
     misnamed: RefCell<Vec<(String, Declared)>>,
+    /// Values that are taken as they stand, each with what it is.
+    plain: RefCell<Vec<(String, Text)>>,
 }
 
 impl Lowering {
@@ -176,6 +182,13 @@ impl Lowering {
     /// Whether a word can name a value; says why not.
     pub fn name(&self, name: &Text, problems: &Problems) -> bool {
         self.checked(name, "a value", problems, Declared::Capture { step: String::new(), span: name.span })
+    }
+
+    /// Takes note of a value that is no template, although it may look like one.
+    pub(super) fn is_plain(&self, what: &str, text: &Text) {
+        if text.text.contains("{{") {
+            self.plain.borrow_mut().push((what.to_owned(), text.clone()));
+        }
     }
 
     fn checked(&self, name: &Text, what: &str, problems: &Problems, declared: Declared) -> bool {

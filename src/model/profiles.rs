@@ -41,7 +41,7 @@ impl Lowering {
         for (name, given) in values {
             match params.get(&name.text) {
                 Some(param) => {
-                    let value: Option<Value> = read_as(param, &given, &format!("{what}: the value"));
+                    let value: Option<Value> = read_as(self, param, &given, &format!("{what}: the value"));
                     profile.params.extend(value.map(|value| (name.text.clone(), value)));
                 }
                 None => {
