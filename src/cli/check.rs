@@ -17,12 +17,13 @@ use crate::{
 };
 
 pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
+    let library = context.library();
     let targets = targets(context, flags)?;
     let color = context.color(std::io::IsTerminal::is_terminal(&std::io::stdout()));
     let (mut errors, mut warnings) = (0_usize, 0_usize);
     for found in &targets {
         let loaded = match found {
-            Ok(found) => source::read(found),
+            Ok(found) => source::read(&library, found),
             Err((name, error)) => source::unreadable(name, error),
         };
         errors += loaded.problems.iter().filter(|problem| problem.is_error()).count();

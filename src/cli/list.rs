@@ -37,7 +37,7 @@ pub fn row(library: &Library, name: &str) -> (Value, Option<Runbook>) {
             return (row, None);
         }
     };
-    let loaded = source::read(&found);
+    let loaded = source::read(library, &found);
     let hides: Vec<String> = found.hides.iter().map(ToString::to_string).collect();
     let origin = found.origin.to_string();
     let row = match &loaded.runbook {

@@ -22,6 +22,8 @@ pub struct RunState {
     pub paused: Option<String>,
     pub finished: Option<(Outcome, u8)>,
     pub undoing: bool,
+    /// It is about to close: what is still to be run is what runs last.
+    pub closing: bool,
     pub resumes: u32,
     pub last_seq: u64,
     /// Plans that took the place of the one before, in order.
@@ -66,8 +68,17 @@ pub struct StepState {
     pub interrupted: bool,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
+    /// Of a container: it goes on with what it holds.
+    pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
+}
+
+/// What a container has decided for what it holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entered {
+    pub items: Vec<Json>,
+    pub case: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +111,7 @@ impl StepState {
             idempotent: false,
             interrupted: false,
             no_effect: false,
+            entered: None,
             answers: Vec::new(),
         }
     }
@@ -185,6 +197,13 @@ impl RunState {
                 }
             }
             Event::OutputCommit { .. } => {}
+            Event::StepEntered { step, items, case, .. } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                if state.phase != StepPhase::Running {
+                    return Err(illegal(format!("step {step} is not running")));
+                }
+                state.entered = Some(Entered { items: items.clone(), case: case.clone() });
+            }
             Event::StepRetried { step, .. } => {
                 let state = self.steps.get(step).map(StepState::status);
                 if !matches!(state, Some(Some(StepStatus::Failed | StepStatus::Unknown))) {
@@ -293,6 +312,7 @@ impl RunState {
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
             Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
             Event::UndoStarted {} => self.undoing = true,
+            Event::RunClosing {} => self.closing = true,
             Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
         }
         self.last_seq = record.seq;

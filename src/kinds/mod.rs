@@ -1,6 +1,9 @@
 //! The kinds of step, one file each, and the only list of them. Knows nothing of how a run schedules them.
 
 mod ask_person;
+mod call;
+mod choose;
+mod group;
 mod http;
 mod http_task;
 mod limited;
@@ -10,7 +13,10 @@ mod set;
 mod shell;
 mod wait;
 
-use crate::model::{Kind, Registry};
+use crate::{
+    model::{Kind, Registry, Setting},
+    text::{Diagnostic, Span},
+};
 
 const fn later(name: &'static str, summary: &'static str) -> Kind {
     Kind { name, summary, short: None, fields: &[], rules: &[], lower: None }
@@ -26,10 +32,15 @@ pub static KINDS: [Kind; 11] = [
     wait::KIND,
     later("watch", "Looks at probes for a while and raises alarms."),
     set::KIND,
-    later("choose", "Takes one of several ways."),
-    later("group", "Holds steps together, in order or in parallel."),
-    later("call", "Runs another runbook."),
+    choose::KIND,
+    group::KIND,
+    call::KIND,
 ];
+
+/// A step that only holds others is never resolved; whoever does has made a mistake, and nothing is done.
+fn no_task(_setting: &Setting<'_>) -> Diagnostic {
+    Diagnostic::error("internal", Span::at(0), "a step that holds others does nothing itself")
+}
 
 /// The table, for the loader.
 pub fn registry() -> Registry {

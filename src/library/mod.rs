@@ -126,6 +126,20 @@ impl Library {
         &self.roots
     }
 
+    /// The library as a runbook in this file sees it: where the file lies below no root, its own folder is one.
+    #[must_use]
+    pub fn beside(&self, path: &Path) -> Library {
+        let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let below = |root: &PathBuf| std::fs::canonicalize(root).is_ok_and(|root| absolute.starts_with(root));
+        let mut library = self.clone();
+        if !library.roots.iter().any(below)
+            && let Some(folder) = absolute.parent()
+        {
+            library.roots.insert(0, folder.to_owned());
+        }
+        library
+    }
+
     fn name_of(&self, path: &Path) -> String {
         let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         for root in &self.roots {
@@ -179,6 +193,21 @@ impl Library {
                 Some(Found { name, origin: Origin::BuiltIn, bytes, hides: Vec::new() })
             })
             .collect()
+    }
+}
+
+impl crate::model::Runbooks for Library {
+    fn find(&self, name: &str) -> Result<crate::text::Source, (String, Option<String>)> {
+        let found = Library::find(self, name).map_err(|error| match error {
+            LibraryError::NoSuchName { near, .. } => {
+                (format!("there is no runbook `{name}`"), near.map(|near| format!("did you mean `{near}`?")))
+            }
+            other => (format!("could not {other}"), None),
+        })?;
+        let shown = found.shown_as();
+        crate::syntax::decode(shown, found.bytes).map_err(|(source, problem)| {
+            (format!("the runbook `{name}` could not be read: {}", problem.message), Some(source.name().to_owned()))
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Names;
+use super::{Inside, Names};
 use crate::{
     event::Effect,
     port::Task,
@@ -73,6 +73,11 @@ pub trait Action: std::fmt::Debug {
     /// Whether a limit on one attempt means anything to it.
     fn takes_timeout(&self) -> bool {
         true
+    }
+
+    /// What it holds, if it is a container.
+    fn inside(&self) -> Option<Inside<'_>> {
+        None
     }
 
     /// Whether `env` and `cwd` mean anything to it.

@@ -156,8 +156,15 @@ const RUNBOOK_FIELDS: &[FieldDoc] = &[
         Takes::List { of: &Takes::Fields(&STEP), least: 0 },
         "steps that run once, last, when the run closes, however it went; each is tried",
     ),
-    field("outputs", Takes::Later, "what a caller gets, by name"),
+    field(
+        "outputs",
+        Takes::Entries { keys: Keys::Names, of: &Takes::Expression, least: 0 },
+        "what a caller gets: `steps[\"call-id\"].outputs.name`",
+    ),
 ];
+
+/// A list of steps that is not empty.
+pub const STEPS: Takes = Takes::List { of: &Takes::Fields(&STEP), least: 1 };
 
 pub const STEP: Mapping = Mapping { name: "step", fields: STEP_FIELDS, rules: &[Rule::Needs("id"), Rule::Holds(&[])] };
 const STEP_FIELDS: &[FieldDoc] = &[
@@ -180,12 +187,12 @@ const STEP_FIELDS: &[FieldDoc] = &[
     field("critical", Takes::Boolean, "the operator cannot skip it"),
     field(
         "on_failure",
-        Takes::OneOf(&["ask", "stop", "continue"]),
+        Takes::OneOf(&["ask", "stop", "continue", "undo"]),
         "what follows when it fails for good; `ask` if absent",
     ),
-    field("foreach", Takes::Later, "once for each item"),
-    field("undo", Takes::Later, "takes the effect back"),
-    field("irreversible", Takes::Later, "a point of no return"),
+    field("foreach", Takes::Fields(&FOREACH), "it runs once for each item"),
+    field("undo", Takes::Fields(&UNDO), "takes the effect back; that of a container replaces its children's"),
+    field("irreversible", Takes::Boolean, "a point of no return: nothing before it is undone once it ran"),
 ];
 
 /// What every body may have, besides its kind.
@@ -323,6 +330,21 @@ const RETRY_FIELDS: &[FieldDoc] = &[
     field("when", Takes::Expression, "an expression over `result`; it is tried again only if this holds"),
 ];
 
+pub const FOREACH: Mapping =
+    Mapping { name: "foreach", fields: FOREACH_FIELDS, rules: &[Rule::Needs("as"), Rule::Needs("in")] };
+const FOREACH_FIELDS: &[FieldDoc] = &[
+    field("as", Takes::Name, "the name of the item within the step"),
+    field(
+        "in",
+        Takes::Either(&[Takes::Expression, Takes::List { of: &Takes::Scalar, least: 0 }]),
+        "the items: texts, numbers or booleans, no two of them the same",
+    ),
+    field("parallel", Takes::Integer { least: 1, most: 1000 }, "how many at a time; one after the other if absent"),
+];
+
+/// A body that takes an effect back.
+pub const UNDO: Mapping = Mapping { name: "undo", fields: &[], rules: &[Rule::Holds(&[])] };
+
 /// A kind with its settings, without an id.
 pub const PROBE: Mapping = Mapping { name: "probe", fields: &[], rules: &[Rule::Holds(&[])] };
 
@@ -391,7 +413,7 @@ pub(super) const AROUND: [&str; AROUND_COUNT] = {
 pub(super) const RUNBOOK_KEYS: [&str; RUNBOOK_FIELDS.len()] = keys(RUNBOOK_FIELDS);
 pub(super) const RUNBOOK_LATER: [&str; later_count(RUNBOOK_FIELDS)] = later(RUNBOOK_FIELDS);
 pub(super) const STEP_KEYS: [&str; STEP_FIELDS.len()] = keys(STEP_FIELDS);
-pub(super) const STEP_LATER: [&str; later_count(STEP_FIELDS)] = later(STEP_FIELDS);
+pub(super) const FOREACH_KEYS: [&str; FOREACH_FIELDS.len()] = keys(FOREACH_FIELDS);
 pub(super) const BODY_KEYS: [&str; BODY.len()] = keys(BODY);
 pub(super) const PARAM_KEYS: [&str; PARAM_FIELDS.len()] = keys(PARAM_FIELDS);
 pub(super) const ITEM_KEYS: [&str; ITEM_FIELDS.len()] = keys(ITEM_FIELDS);
@@ -401,6 +423,13 @@ pub(super) const REQUIRES_KEYS: [&str; REQUIRES_FIELDS.len()] = keys(REQUIRES_FI
 pub(super) const NEED_KEYS: [&str; NEED_FIELDS.len()] = keys(NEED_FIELDS);
 pub(super) const CAPTURE_KEYS: [&str; CAPTURE_FIELDS.len()] = keys(CAPTURE_FIELDS);
 pub(super) const RETRY_KEYS: [&str; RETRY_FIELDS.len()] = keys(RETRY_FIELDS);
+
+impl Mapping {
+    /// The keys of its fields.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.fields.iter().map(|field| field.name)
+    }
+}
 
 impl Takes {
     /// What it takes, in a few words.

@@ -10,6 +10,8 @@ pub mod fields;
 mod graph;
 mod handed;
 mod input;
+mod inside;
+mod link;
 mod lower;
 mod names;
 mod profiles;
@@ -23,10 +25,12 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use fields::{FieldDoc, Keys, Mapping, Rule, Takes};
-pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
+pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
-pub use lower::{Loaded, Lowering, Part, load, number};
+pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
+pub use link::{Linker, Runbooks};
+pub use lower::{Loaded, Lowering, Part, load, load_from, number};
 pub use names::{Declared, Names};
 pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};

@@ -107,8 +107,9 @@ impl Candidates<'_> {
 
     fn runbook(&self) -> Option<Runbook> {
         let word = self.line.positionals.first()?;
-        let found = source::find(&self.context(), word).ok()?;
-        source::read(&found).runbook
+        let context = self.context();
+        let found = source::find(&context, word).ok()?;
+        source::read(&context.library(), &found).runbook
     }
 
     fn params(&self, current: &str) -> Vec<Candidate> {
