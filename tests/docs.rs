@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use runsheet::{
     kinds::registry,
+    lints::{LINTS, look},
     model::{FieldDoc, Rule, fields, load},
     render::schema,
     syntax::{FunctionKind, RESERVED, decode, functions},
@@ -71,7 +72,7 @@ fn fences(page: &str) -> Vec<Fence<'_>> {
 /// The runbook that a fence is, or is the steps of; none for other fences.
 fn runbook(fence: &Fence<'_>) -> Option<String> {
     match fence.info {
-        "yaml" => Some(fence.text.clone()),
+        info if info == "yaml" || warned_of(info).is_some() => Some(fence.text.clone()),
         "yaml steps" => {
             let steps: String = fence.text.lines().map(|line| format!("  {line}\n")).collect();
             Some(format!("title: An example\nsteps:\n{steps}"))
@@ -80,17 +81,24 @@ fn runbook(fence: &Fence<'_>) -> Option<String> {
     }
 }
 
-/// What is wrong with a runbook, one line each.
+/// The lint that an example shows, which is a runbook that has it: `yaml warns CODE`.
+fn warned_of(info: &str) -> Option<&str> {
+    info.strip_prefix("yaml warns ")
+}
+
+/// What is wrong with a runbook, or warned of, one line each.
 fn problems(text: &str) -> Vec<String> {
     let source = match decode("example.yaml".to_owned(), text.as_bytes().to_vec()) {
         Ok(source) => source,
         Err((_, problem)) => return vec![problem.message],
     };
     let loaded = load("example", &source, registry());
-    loaded
+    look(&loaded, None)
         .problems
         .iter()
-        .map(|problem| format!("line {}: {}", loaded.source.position(problem.span.start).line, problem.message))
+        .map(|problem| {
+            format!("line {}: {}: {}", loaded.source.position(problem.span.start).line, problem.code, problem.message)
+        })
         .collect()
 }
 
@@ -114,11 +122,19 @@ fn every_example_is_a_well_made_runbook() {
             let shown = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
             assert!(
                 !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
-                "{shown}: `{}` is neither `yaml` nor `yaml steps`",
+                "{shown}: `{}` is neither `yaml`, `yaml steps` nor `yaml warns CODE`",
                 fence.info
             );
             let Some(runbook) = runbook(&fence) else { continue };
             loaded += 1;
+            if let Some(code) = warned_of(fence.info) {
+                // Only where it is installed does `shellcheck` say anything, and this looks without it.
+                let found = problems(&runbook).iter().any(|problem| problem.contains(&format!(": {code}: ")));
+                if !found && code != "shellcheck" {
+                    wrong.push(format!("{shown}: nothing warns of {code}"));
+                }
+                continue;
+            }
             wrong.extend(problems(&runbook).into_iter().map(|problem| format!("{shown}: {problem}")));
         }
     }
@@ -248,6 +264,7 @@ fn pages_made_from_tables_are_up_to_date() {
         ("kinds.md", kinds_page()),
         ("fields.md", fields_page()),
         ("expressions.md", expressions_page()),
+        ("lints.md", lints_page()),
         ("runbook.schema.json", schema),
     ];
     for (name, text) in made {
@@ -376,6 +393,39 @@ fn expressions_page() -> String {
     }
     let reserved: Vec<String> = RESERVED.iter().map(|word| code(word)).collect();
     page.push_str(&format!("\n## Names that nothing may have\n\n{}\n", reserved.join(" ")));
+    page
+}
+
+fn lints_page() -> String {
+    let mut page = "# Lints\n\nMade from the table in `src/lints/table.rs`. What `runsheet check` warns about in a runbook that is \
+                    well made. A warning\nnever keeps a runbook from being run; with `--deny warnings` it makes `check` answer 3. \
+                    Every example here is tried by a\ntest: the first has what it is about, the second has not.\n\n"
+        .to_owned();
+    page.push_str(
+        "## Allowing one in its place\n\nA comment says which, and why it is all right here:\n\n```yaml\ntitle: Restart the \
+         service\nsteps:\n  - id: restart\n    # runsheet: allow no-verify: whoever runs this watches the dashboard\n    shell: \
+         systemctl restart web\n```\n\n- On a line of its own it holds for what begins in the next line that is no comment: above \
+         a key for that key and what\n  stands below it, above `- id:` for the whole step, above `steps:` for all steps, at the top \
+         of the file for the file.\n- Behind something it holds for what begins in its line: `- id: restart  # runsheet: allow …`. \
+         Behind a title, a text, an\n  expression or a one-line script there can be no comment.\n- Inside a script of several lines it \
+         holds for the next command, or for the one it stands behind. Elsewhere in a text it\n  is text.\n- Several codes are \
+         separated by commas: `# runsheet: allow no-verify, plain-http: why`.\n- A warning is allowed where its place lies in what \
+         the comment holds for. An error is never allowed.\n",
+    );
+    page.push_str("\n## All of them\n\n| code | why |\n| --- | --- |\n");
+    for lint in &LINTS {
+        page.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", lint.code, cell(lint.why)));
+    }
+    for lint in &LINTS {
+        page.push_str(&format!("\n## {}\n\n{}\n", lint.code, lint.why));
+        if !lint.more.is_empty() {
+            page.push_str(&format!("\n{}\n", lint.more));
+        }
+        page.push_str(&format!(
+            "\n```yaml warns {}\n{}```\n\nBetter:\n\n```yaml\n{}```\n",
+            lint.code, lint.bad, lint.good
+        ));
+    }
     page
 }
 

@@ -46,7 +46,7 @@ pub enum Verb {
     List(List),
     /// Show one runbook as a person reads it
     Show(Show),
-    /// Look for mistakes in runbooks; reads files and nothing else
+    /// Look for mistakes and bad habits in runbooks; reads files, and starts nothing but shellcheck, where there is one
     Check(Check),
     /// Show everything a run would do, and do none of it
     Plan(Plan),
@@ -131,12 +131,21 @@ pub struct Check {
     /// Let these count as errors
     #[arg(long, value_name = "WHAT")]
     pub deny: Option<Deny>,
+    /// Do not hand scripts to shellcheck, even where it is installed
+    #[arg(long)]
+    pub no_shellcheck: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
+    /// Drawn, for people
     Text,
+    /// One object a line
     Json,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code, session};
 use crate::{
     engine::secret_sources,
-    event::{ChosenProfile, Effect, Redactor},
+    event::{ChosenProfile, Effect, Redactor, StepId},
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
     plan::{InputProblem, Inputs, Plan, Sources, ValueSource, resolve, variable_for},
@@ -187,6 +187,11 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
                 .push(format!("the lock of {} must be known before the first step, and {why}{by}", book.runbook.name));
         }
     }
+    for (step, program) in programs(&plan.runbook) {
+        if world.tool(&program).is_none() {
+            problems.push(format!("step {step} runs its script through `{program}`, which is not on the search path"));
+        }
+    }
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
@@ -229,6 +234,22 @@ pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bo
         }
     }
     problems
+}
+
+/// Programs that steps name and that stand between here and where they run, each with the first step that does. One with
+/// a folder is looked for from where a step runs, so that is left to the step.
+fn programs(runbook: &Runbook) -> Vec<(StepId, String)> {
+    let mut found: Vec<(StepId, String)> = Vec::new();
+    for step in runbook.all_steps() {
+        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+            for tool in body.action.tools() {
+                if !tool.contains('/') && found.iter().all(|(_, known)| *known != tool) {
+                    found.push((step.path.clone(), tool));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.

@@ -24,7 +24,7 @@ pub(super) enum Next {
 impl<'a> Engine<'a> {
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     pub(super) async fn before(&self, step: &Unit<'a>) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&step.seen());
+        let shown = step.body.show(&step.seen());
         let mut question = menu::before_step(step, self.title(step), &shown);
         // It is over, and only makes again what is not on record: it can be left out no more.
         let lost = |of: &StepState| matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty());

@@ -435,7 +435,7 @@ impl<'a> Engine<'a> {
     pub(crate) async fn defer(&self, step: &Unit<'a>, names: Vec<String>) -> Result<Standing, StepError> {
         // A script may mention one value many times.
         let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
-        let detail = step.body.action.show(&step.seen()).detail;
+        let detail = step.body.show(&step.seen()).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
     }

@@ -6,7 +6,7 @@ use super::{Engine, Standing, attempt::Ended, decide::Next, menu, unit::Unit};
 use crate::{
     event::{Effect, StepPhase, StepStatus},
     model::{DefaultExpect, own_references, step_references},
-    port::{Answer, ExecRecord, Failure, LeftBehind, Local, Reply, StepError, StepReport},
+    port::{Answer, ExecRecord, Failure, LeftBehind, Local, RemoteEnd, Reply, StepError, StepReport},
     value::{Secret, Slot, Value},
 };
 
@@ -382,11 +382,18 @@ impl<'a> Engine<'a> {
             report.notes.push(format!("left over and ended: {left}"));
         }
         report.left.clone_from(&record.left);
-        let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
+        if let Some(RemoteEnd::NotBegun(_)) = record.remote {
+            report.status = StepStatus::Failed;
+            report.failure = Some(Failure::plain("the program of its `via` ended and had not taken the script"));
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
+        }
+        let said = record.remote == Some(RemoteEnd::Ended);
+        let Some(exit) = record.exit.filter(|_| said || (!record.timed_out && !record.cancelled)) else {
             if self.runs_again(step) {
                 return Ok(None);
             }
             let how = match record {
+                ExecRecord { remote: Some(RemoteEnd::Lost(_)), .. } => "nobody heard how it ended over there",
                 ExecRecord { timed_out: true, .. } => "it ran out of time",
                 ExecRecord { cancelled: true, .. } => "it was interrupted",
                 _ => "it was killed",

@@ -7,7 +7,7 @@ use crate::{
     event::Effect,
     model::{
         Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Keys, Kind, Lowering, Mapping, Names, Outline,
-        Resolution, Rule, Setting, Shown, Takes,
+        Parts, Resolution, Rule, Setting, Shown, Takes,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
@@ -432,6 +432,10 @@ impl Action for Http {
         };
         let reads = upload.into_iter().chain(self.ca_file.as_ref().and_then(known)).map(FileUse::Reads);
         reads.chain(self.save.as_ref().and_then(known).map(FileUse::Writes)).collect()
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { urls: vec![&self.url], ..Parts::default() }
     }
 
     fn default_effect(&self) -> Effect {

@@ -7,10 +7,13 @@ mod group;
 mod http;
 mod http_task;
 mod limited;
+mod pause;
 mod report;
 mod script;
 mod set;
 mod shell;
+mod shell_task;
+mod via;
 mod wait;
 
 use crate::{

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use super::{
     limited::Limited,
+    pause::{PauseTask, millis},
     report::{not_run, prefixed},
 };
 use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
-        fits_variable, mentions_outcome, missed, unknown_fields,
+        Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
+        mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
@@ -174,6 +175,11 @@ impl Action for Wait {
         poll.look.files(scope)
     }
 
+    fn parts(&self) -> Parts<'_> {
+        let Wait::Poll(poll) = self else { return Parts::default() };
+        Parts { looks: vec![&poll.look], gives_up: Some(poll.fail_when.is_some()), ..Parts::default() }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -191,6 +197,14 @@ impl Action for Wait {
 
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
+    }
+
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
     }
 
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
@@ -284,7 +298,7 @@ impl Action for Wait {
             match template.eval(setting.scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        poll.look.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }
@@ -346,41 +360,6 @@ impl Action for Wait {
             held_for: held_for.unwrap_or(Duration::ZERO),
             timeout,
         })))
-    }
-}
-
-struct PauseTask {
-    duration: Duration,
-}
-
-impl Task for PauseTask {
-    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
-        Box::pin(async move {
-            let began = cx.now();
-            loop {
-                let elapsed = cx.now().saturating_sub(began);
-                cx.progress(Progress::Poll {
-                    step: cx.step().clone(),
-                    polls: 0,
-                    elapsed_ms: millis(elapsed),
-                    limit_ms: millis(self.duration),
-                    answer: String::new(),
-                });
-                if cx.cancel().level() > 0 {
-                    return Ok(StepReport::failed(Failure::plain("it was interrupted")));
-                }
-                let left = self.duration.saturating_sub(elapsed);
-                if left.is_zero() {
-                    return Ok(StepReport::of(StepStatus::Succeeded));
-                }
-                // In pieces, so that the operator sees it move; where time does not pass, once is enough.
-                let before = cx.now();
-                cx.sleep(left.min(Duration::from_secs(1))).await;
-                if cx.now().saturating_sub(before) < Duration::from_millis(1) && cx.cancel().level() == 0 {
-                    return Ok(StepReport::of(StepStatus::Succeeded));
-                }
-            }
-        })
     }
 }
 
@@ -465,10 +444,6 @@ fn refuses(result: &Value) -> bool {
         Some(Value::Int(status)) => (400..500).contains(status) && ![404, 408, 425, 429].contains(status),
         _ => false,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An answer for the live line: what was looked at, or why it could not be.

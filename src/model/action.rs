@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Inside, Names};
+use super::{Inside, Names, Parts, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
     syntax::Reference,
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
 
@@ -37,6 +37,11 @@ pub trait Action: std::fmt::Debug {
     /// Files that it names, as far as their names are known; relative ones stand below the step's folder.
     fn files(&self, _scope: &Scope) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    /// Those parts of it that lints look at: scripts, arguments, addresses.
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
     }
 
     fn default_effect(&self) -> Effect;
@@ -83,6 +88,16 @@ pub trait Action: std::fmt::Debug {
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false
+    }
+
+    /// Whether a value can be handed over as a variable: for a process, within the limits of the system.
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        fits_variable(name, value, at)
+    }
+
+    /// Programs that must be on the search path, where the file names them.
+    fn tools(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.

@@ -30,6 +30,7 @@ impl Lowering {
             name: name.text.clone(),
             shape: Shape::of(Type::String),
             default: None,
+            default_span: None,
             prompt: None,
             help: None,
             example: None,
@@ -40,6 +41,7 @@ impl Lowering {
         let mut fields = fields.closed(PARAM_KEYS).foreign(&PARAM_FOREIGN);
         let shape = self.shape(&mut fields, &what, Part::Whole);
         let default = fields.get("default");
+        param.default_span = default.as_ref().map(Given::span);
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         param.prompt = fields.get("prompt").and_then(trimmed);
         param.help = fields.get("help").and_then(trimmed);

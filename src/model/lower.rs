@@ -14,6 +14,7 @@ use super::{
     fields::{
         AROUND, BODY_KEYS, CAPTURE_KEYS, FOREACH_KEYS, NEED_KEYS, RETRY_KEYS, RUNBOOK_KEYS, RUNBOOK_LATER, STEP_KEYS,
     },
+    hidden,
     link::{Linker, NoLibrary},
 };
 use crate::{
@@ -93,6 +94,7 @@ fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
+    hidden::check(&root, &problems);
     let lowering = Lowering {
         registry: linker.registry(),
         linker: linker.clone(),

@@ -30,8 +30,13 @@ impl Lowering {
     }
 
     fn profile(&self, name: &Text, given: &Given<'_>, params: &IndexMap<String, Param>) -> Profile {
-        let mut profile =
-            Profile { name: name.text.clone(), protected: false, params: IndexMap::new(), span: name.span };
+        let mut profile = Profile {
+            name: name.text.clone(),
+            protected: false,
+            params: IndexMap::new(),
+            places: IndexMap::new(),
+            span: name.span,
+        };
         let what = format!("profile `{}`", name.text);
         let given = given.clone().like("{protected: true, params: {host: web-1}}");
         let Some(fields) = given.fields(&what) else { return profile };
@@ -43,6 +48,7 @@ impl Lowering {
                 Some(param) => {
                     let value: Option<Value> = read_as(param, &given, &format!("{what}: the value"));
                     profile.params.extend(value.map(|value| (name.text.clone(), value)));
+                    profile.places.insert(name.text.clone(), given.span());
                 }
                 None => {
                     let message = format!("{what} sets `{}`, which is no parameter", name.text);

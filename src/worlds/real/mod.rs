@@ -9,7 +9,9 @@ mod launch;
 pub(crate) mod lookup;
 mod orphans;
 mod relay;
+mod remote;
 mod secrets;
+mod shellcheck;
 mod signals;
 mod signatures;
 mod supervisor;
@@ -27,6 +29,7 @@ use std::{
 };
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use shellcheck::Shellcheck;
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
