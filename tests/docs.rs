@@ -1,5 +1,11 @@
 //! What people read is held to the program: every example loads, every link leads somewhere. Looks at text only.
 
+mod commands;
+mod guide;
+mod links;
+mod made;
+mod schemas;
+
 use std::path::{Path, PathBuf};
 
 use runsheet::{
@@ -77,8 +83,18 @@ fn runbook(fence: &Fence<'_>) -> Option<String> {
             let steps: String = fence.text.lines().map(|line| format!("  {line}\n")).collect();
             Some(format!("title: An example\nsteps:\n{steps}"))
         }
-        _ => None,
+        info => {
+            let (field, lines) = (info.strip_prefix("yaml ")?, fence.text.lines());
+            let value: String = lines.map(|line| format!("  {line}\n")).collect();
+            let known = ["params", "secrets", "profiles"].contains(&field);
+            known.then(|| format!("title: An example\n{field}:\n{value}steps:\n  - {{id: only, manual: Look.}}\n"))
+        }
     }
+}
+
+/// The runbook of the guide that a fence shows a part of, as `yaml part=FILE`.
+fn shown_part<'t>(fence: &Fence<'t>) -> Option<&'t str> {
+    fence.info.strip_prefix("yaml part=")
 }
 
 /// The lint that an example shows, which is a runbook that has it: `yaml warns CODE`.
@@ -120,9 +136,18 @@ fn every_example_is_a_well_made_runbook() {
     for (path, text) in pages() {
         for fence in fences(&text) {
             let shown = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            if let Some(file) = shown_part(&fence) {
+                let whole = root().join("docs/guide/practice/runbooks").join(file);
+                let whole = std::fs::read_to_string(&whole).unwrap_or_else(|why| panic!("{shown}: {file}: {why}"));
+                // Whole lines, as they stand there.
+                if !format!("\n{whole}").contains(&format!("\n{}", fence.text)) {
+                    wrong.push(format!("{shown}: {file} holds no such lines"));
+                }
+                continue;
+            }
             assert!(
                 !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
-                "{shown}: `{}` is neither `yaml`, `yaml steps` nor `yaml warns CODE`",
+                "{shown}: `{}` is none of `yaml`, `yaml FIELD`, `yaml warns CODE` and `yaml part=FILE`",
                 fence.info
             );
             let Some(runbook) = runbook(&fence) else { continue };
@@ -138,41 +163,14 @@ fn every_example_is_a_well_made_runbook() {
             wrong.extend(problems(&runbook).into_iter().map(|problem| format!("{shown}: {problem}")));
         }
     }
+    for entry in std::fs::read_dir(root().join("docs/guide/practice/runbooks")).unwrap() {
+        let path = entry.unwrap().path();
+        loaded += 1;
+        let found = problems(&std::fs::read_to_string(&path).unwrap());
+        wrong.extend(found.into_iter().map(|problem| format!("{}: {problem}", path.display())));
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(loaded >= 3, "only {loaded} examples were found");
-}
-
-#[test]
-fn every_link_between_pages_leads_somewhere() {
-    let mut wrong = Vec::new();
-    for (path, text) in pages() {
-        let prose = without_fences(&text);
-        for (at, _) in prose.match_indices("](") {
-            let target = prose[at + 2..].split(')').next().unwrap_or("");
-            let file = target.split('#').next().unwrap_or("");
-            if file.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            if !path.parent().unwrap().join(file).exists() {
-                wrong.push(format!("{}: {target}", path.strip_prefix(root()).unwrap().display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
-}
-
-fn without_fences(page: &str) -> String {
-    let mut inside = false;
-    let mut prose = String::new();
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            inside = !inside;
-        } else if !inside {
-            prose.push_str(line);
-            prose.push('\n');
-        }
-    }
-    prose
+    assert!(loaded >= 10, "only {loaded} examples were found");
 }
 
 #[test]
@@ -256,25 +254,48 @@ fn code_below(folders: &[&str]) -> String {
     code
 }
 
-/// The pages that are made from tables of the program. `UPDATE_GOLDEN=1` writes them.
+/// Where a page is not what it should be: written anew with `UPDATE_GOLDEN=1`, else said.
+fn golden(path: &Path, should: &str, drift: &mut Vec<String>) {
+    if std::fs::read_to_string(path).unwrap_or_default() == should {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, should).unwrap();
+    } else {
+        drift.push(path.strip_prefix(root()).unwrap().display().to_string());
+    }
+}
+
+/// The pages that are made from tables of the program, and the parts of others. `UPDATE_GOLDEN=1` writes them.
 #[test]
 fn pages_made_from_tables_are_up_to_date() {
-    let schema = format!("{:#}\n", schema(registry()));
-    let made = [
+    let schema = format!("{:#}{}", schema(registry()), '\n');
+    let whole = [
         ("kinds.md", kinds_page()),
         ("fields.md", fields_page()),
         ("expressions.md", expressions_page()),
         ("lints.md", lints_page()),
+        ("command-line.md", made::command_line_page()),
         ("runbook.schema.json", schema),
     ];
-    for (name, text) in made {
-        let path = root().join("docs/reference").join(name);
-        if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let is = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(is == text, "docs/reference/{name} is out of date: UPDATE_GOLDEN=1 cargo test --test suite docs::");
+    let (parts, mut drift) = (made::parts(), Vec::new());
+    for (name, text) in whole {
+        golden(&root().join("docs/reference").join(name), &text, &mut drift);
     }
+    let mut used = String::new();
+    for (path, text) in pages() {
+        let should = made::with_parts(&text, &parts).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        golden(&path, &should, &mut drift);
+        used.push_str(&should);
+    }
+    let idle: Vec<&str> = parts
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !used.contains(&format!("<!-- made: {name} -->")))
+        .collect();
+    assert!(idle.is_empty(), "no page holds the parts {idle:?}");
+    assert!(drift.is_empty(), "out of date: {}\nUPDATE_GOLDEN=1 cargo test --test suite docs::", drift.join(", "));
 }
 
 fn cell(text: &str) -> String {

@@ -1,7 +1,9 @@
 //! The command line: one file per verb. Everything it decides is which parts of the library meet.
 
+mod answers;
 mod args;
 mod check;
+mod code;
 mod completions;
 mod doctor;
 mod eject;
@@ -32,8 +34,9 @@ mod verify;
 
 use std::io::Write;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
+pub use code::{ALL as EXIT_CODES, ExitCode};
 pub use error::CliError;
 
 use crate::{event::Redactor, text::DrawStyle};
@@ -74,6 +77,11 @@ impl Context {
             args::Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
+}
+
+/// Everything that can be typed, for documents and tests.
+pub fn command() -> clap::Command {
+    args::Args::command()
 }
 
 /// Runs the program; the answer is its exit code.
@@ -151,7 +159,7 @@ pub(crate) fn print(context: &Context, text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::silent(141)),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::silent(code::PIPE)),
         Err(error) => Err(CliError::new(error::code::FAILED, format!("could not write to standard output: {error}"))),
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     event::Effect,
     model::{
         Action, Block, Call, CallValue, Callee, Declared, FieldDoc, Inside, Keys, Kind, Lowering, Names, Outline,
-        Resolution, Rule, Setting, Shown, Takes,
+        Resolution, Rule, Setting, Shown, Takes, fields,
     },
     syntax::{Given, Reference},
     text::{Diagnostic, Spanned, did_you_mean},
@@ -16,17 +16,15 @@ pub const KIND: Kind = Kind {
     summary: "Runs another runbook, which sees only the parameters it is given.",
     short: None,
     fields: &[
-        FieldDoc::new("runbook", Takes::Text, "its name in the library, such as `lib/jenkins/proceed`"),
-        FieldDoc::new("params", PARAMS, "its parameters, `{name: value}`"),
+        FieldDoc::new("runbook", Takes::Line, "its name in the library, such as `lib/jenkins/proceed`"),
+        FieldDoc::new(
+            "params",
+            Takes::Entries { keys: Keys::Names, of: &fields::HANDED, least: 0 },
+            "its parameters, `{name: value}`",
+        ),
     ],
     rules: &[Rule::Needs("runbook")],
     lower: Some(lower),
-};
-
-const PARAMS: Takes = Takes::Entries {
-    keys: Keys::Any,
-    of: &Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]),
-    least: 0,
 };
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {

@@ -3,8 +3,8 @@
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Case, Choose, FieldDoc, Inside, Kind, Lowering, Mapping, Names, Outline, Resolution, Rule,
-        Setting, Shown, Takes, fields::STEPS,
+        Action, Block, Case, Choose, FieldDoc, Inside, Kind, Lowering, Names, Outline, Resolution, Rule, Setting,
+        Shown, Takes, fields,
     },
     syntax::{Given, Reference},
     text::{Diagnostic, Spanned},
@@ -19,24 +19,12 @@ pub const KIND: Kind = Kind {
         FieldDoc::new("question", Takes::Text, "asks a person; absent: the first case whose `when` holds"),
         FieldDoc::new(
             "cases",
-            Takes::List { of: &Takes::Fields(&CASE), least: 1 },
+            Takes::List { of: &Takes::Fields(&fields::CASE), least: 1 },
             "the ways: `{id, title, when, steps}`, or `else: true` for the one that is taken where no other is",
         ),
     ],
     rules: &[Rule::Needs("cases")],
     lower: Some(lower),
-};
-
-const CASE: Mapping = Mapping {
-    name: "case",
-    fields: &[
-        FieldDoc::new("id", Takes::Id, "what it is called, and answered with"),
-        FieldDoc::new("title", Takes::Text, "what it is, in words; the id if absent"),
-        FieldDoc::new("when", Takes::Expression, "it is taken if this holds; in a question, offered"),
-        FieldDoc::new("else", Takes::Boolean, "it is taken where no other is"),
-        FieldDoc::new("steps", STEPS, "what is done then"),
-    ],
-    rules: &[Rule::Needs("id"), Rule::Needs("steps")],
 };
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
@@ -80,7 +68,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
 
 fn case(given: &Given<'_>, lowering: &Lowering, asks: bool) -> Option<Case> {
     let problems = given.problems();
-    let mut fields = given.fields("a case")?.closed(CASE.keys());
+    let mut fields = given.fields("a case")?.closed(fields::CASE_KEYS);
     let id = fields.need("id").and_then(|given| given.text());
     if let Some(id) = id
         && (!Names::is_id(&id.text) || ["pause", "quit"].contains(&id.text.as_str()))

@@ -121,11 +121,6 @@ impl Library {
         Ok(Found { name: self.name_of(path), origin: Origin::File(path.to_owned()), bytes, hides: Vec::new() })
     }
 
-    /// The folders in which names are looked up, strongest first; what is built in comes after them.
-    pub fn roots(&self) -> &[PathBuf] {
-        &self.roots
-    }
-
     /// The library as a runbook in this file sees it: where the file lies below no root, its own folder is one.
     #[must_use]
     pub fn beside(&self, path: &Path) -> Library {
@@ -138,6 +133,11 @@ impl Library {
             library.roots.insert(0, folder.to_owned());
         }
         library
+    }
+
+    /// The folders in which names are looked up, strongest first; what is built in comes after them.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
     }
 
     fn name_of(&self, path: &Path) -> String {

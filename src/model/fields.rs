@@ -159,12 +159,9 @@ const RUNBOOK_FIELDS: &[FieldDoc] = &[
     field(
         "outputs",
         Takes::Entries { keys: Keys::Names, of: &Takes::Expression, least: 0 },
-        "what a caller gets: `steps[\"call-id\"].outputs.name`",
+        "what a caller gets, by name: `steps[\"call-id\"].outputs.name`",
     ),
 ];
-
-/// A list of steps that is not empty.
-pub const STEPS: Takes = Takes::List { of: &Takes::Fields(&STEP), least: 1 };
 
 pub const STEP: Mapping = Mapping { name: "step", fields: STEP_FIELDS, rules: &[Rule::Needs("id"), Rule::Holds(&[])] };
 const STEP_FIELDS: &[FieldDoc] = &[
@@ -188,12 +185,48 @@ const STEP_FIELDS: &[FieldDoc] = &[
     field(
         "on_failure",
         Takes::OneOf(&["ask", "stop", "continue", "undo"]),
-        "what follows when it fails for good; `ask` if absent",
+        "what follows when it fails for good; what a container around it says, or `ask`, if absent",
     ),
-    field("foreach", Takes::Fields(&FOREACH), "it runs once for each item"),
-    field("undo", Takes::Fields(&UNDO), "takes the effect back; that of a container replaces its children's"),
+    field("foreach", Takes::Fields(&FOREACH), "once for each item"),
+    field("undo", Takes::Fields(&PROBE), "takes the effect back"),
     field("irreversible", Takes::Boolean, "a point of no return: nothing before it is undone once it ran"),
 ];
+
+pub const FOREACH: Mapping =
+    Mapping { name: "foreach", fields: FOREACH_FIELDS, rules: &[Rule::Needs("as"), Rule::Needs("in")] };
+const FOREACH_FIELDS: &[FieldDoc] = &[
+    field("as", Takes::Name, "the name of the item inside of the step"),
+    field(
+        "in",
+        Takes::Either(&[Takes::List { of: &Takes::Scalar, least: 0 }, Takes::Expression]),
+        "the items: a list, or an expression that gives one; evaluated once, and no two alike",
+    ),
+    field(
+        "parallel",
+        Takes::Integer { least: 1, most: 1000 },
+        "how many items at a time; one after the other if absent",
+    ),
+];
+
+/// A list of steps.
+pub const STEPS: Takes = Takes::List { of: &Takes::Fields(&STEP), least: 1 };
+
+/// One way of a choice.
+pub const CASE: Mapping = Mapping {
+    name: "case",
+    fields: CASE_FIELDS,
+    rules: &[Rule::Needs("id"), Rule::Needs("steps"), Rule::AtMostOne(&["when", "else"])],
+};
+const CASE_FIELDS: &[FieldDoc] = &[
+    field("id", Takes::Id, "its name, which is the answer that takes it"),
+    field("title", Takes::Text, "what it means, for who chooses"),
+    field("when", Takes::Expression, "it can be taken only if this holds"),
+    field("else", Takes::Boolean, "it is taken where no other one is"),
+    field("steps", STEPS, "what is done then"),
+];
+
+/// A value that a call hands over.
+pub const HANDED: Takes = Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]);
 
 /// What every body may have, besides its kind.
 pub const BODY: &[FieldDoc] = &[
@@ -249,6 +282,31 @@ const PARAM_FIELDS: &[FieldDoc] = &[
     field("items", Takes::Fields(&ITEM), "what each item of a list is"),
 ];
 
+/// A value that a person is asked for: a parameter, or a secret.
+pub const ASKED: Mapping = Mapping { name: "asked", fields: ASKED_FIELDS, rules: &[Rule::Needs("type")] };
+const ASKED_FIELDS: &[FieldDoc] = &[
+    field("type", Takes::OneOf(ASKED_TYPES), "what kind of value it is; a `secret` is typed without echo"),
+    PATTERN,
+    CHOICES,
+    field(
+        "default",
+        Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]),
+        "what is taken where nothing is typed",
+    ),
+    field("prompt", Takes::Text, "how it is asked for"),
+    field("help", Takes::Text, "more about it, for who is asked"),
+    field(
+        "example",
+        Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]),
+        "a value that would do",
+    ),
+    MIN,
+    MAX,
+    MIN_LENGTH,
+    MAX_LENGTH,
+    field("items", Takes::Fields(&ITEM), "what each item of a list is"),
+];
+
 /// An item of a parameter that is a list.
 pub const ITEM: Mapping = Mapping { name: "item", fields: ITEM_FIELDS, rules: &[Rule::Needs("type")] };
 const ITEM_FIELDS: &[FieldDoc] = &[
@@ -262,6 +320,8 @@ const ITEM_FIELDS: &[FieldDoc] = &[
 ];
 
 const TYPES: &[&str] = &["string", "integer", "number", "boolean", "enum", "url", "path", "duration", "list"];
+const ASKED_TYPES: &[&str] =
+    &["string", "integer", "number", "boolean", "enum", "url", "path", "duration", "list", "secret"];
 const ITEM_TYPES: &[&str] = &["string", "integer", "number", "boolean", "enum", "url", "path", "duration"];
 const PATTERN: FieldDoc = field("pattern", Takes::Text, "a regular expression that the whole value must match");
 const CHOICES: FieldDoc = field("choices", Takes::List { of: &Takes::Scalar, least: 1 }, "the values there are");
@@ -329,21 +389,6 @@ const RETRY_FIELDS: &[FieldDoc] = &[
     field("max_interval", Takes::FixedDuration, "the longest interval; 5m if absent"),
     field("when", Takes::Expression, "an expression over `result`; it is tried again only if this holds"),
 ];
-
-pub const FOREACH: Mapping =
-    Mapping { name: "foreach", fields: FOREACH_FIELDS, rules: &[Rule::Needs("as"), Rule::Needs("in")] };
-const FOREACH_FIELDS: &[FieldDoc] = &[
-    field("as", Takes::Name, "the name of the item within the step"),
-    field(
-        "in",
-        Takes::Either(&[Takes::Expression, Takes::List { of: &Takes::Scalar, least: 0 }]),
-        "the items: texts, numbers or booleans, no two of them the same",
-    ),
-    field("parallel", Takes::Integer { least: 1, most: 1000 }, "how many at a time; one after the other if absent"),
-];
-
-/// A body that takes an effect back.
-pub const UNDO: Mapping = Mapping { name: "undo", fields: &[], rules: &[Rule::Holds(&[])] };
 
 /// A kind with its settings, without an id.
 pub const PROBE: Mapping = Mapping { name: "probe", fields: &[], rules: &[Rule::Holds(&[])] };
@@ -413,7 +458,6 @@ pub(super) const AROUND: [&str; AROUND_COUNT] = {
 pub(super) const RUNBOOK_KEYS: [&str; RUNBOOK_FIELDS.len()] = keys(RUNBOOK_FIELDS);
 pub(super) const RUNBOOK_LATER: [&str; later_count(RUNBOOK_FIELDS)] = later(RUNBOOK_FIELDS);
 pub(super) const STEP_KEYS: [&str; STEP_FIELDS.len()] = keys(STEP_FIELDS);
-pub(super) const FOREACH_KEYS: [&str; FOREACH_FIELDS.len()] = keys(FOREACH_FIELDS);
 pub(super) const BODY_KEYS: [&str; BODY.len()] = keys(BODY);
 pub(super) const PARAM_KEYS: [&str; PARAM_FIELDS.len()] = keys(PARAM_FIELDS);
 pub(super) const ITEM_KEYS: [&str; ITEM_FIELDS.len()] = keys(ITEM_FIELDS);
@@ -421,15 +465,11 @@ pub(super) const SECRET_KEYS: [&str; SECRET_FIELDS.len()] = keys(SECRET_FIELDS);
 pub(super) const PROFILE_KEYS: [&str; PROFILE_FIELDS.len()] = keys(PROFILE_FIELDS);
 pub(super) const REQUIRES_KEYS: [&str; REQUIRES_FIELDS.len()] = keys(REQUIRES_FIELDS);
 pub(super) const NEED_KEYS: [&str; NEED_FIELDS.len()] = keys(NEED_FIELDS);
+/// The keys of a way of a choice.
+pub const CASE_KEYS: [&str; CASE_FIELDS.len()] = keys(CASE_FIELDS);
+pub(super) const FOREACH_KEYS: [&str; FOREACH_FIELDS.len()] = keys(FOREACH_FIELDS);
 pub(super) const CAPTURE_KEYS: [&str; CAPTURE_FIELDS.len()] = keys(CAPTURE_FIELDS);
 pub(super) const RETRY_KEYS: [&str; RETRY_FIELDS.len()] = keys(RETRY_FIELDS);
-
-impl Mapping {
-    /// The keys of its fields.
-    pub fn keys(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.fields.iter().map(|field| field.name)
-    }
-}
 
 impl Takes {
     /// What it takes, in a few words.
@@ -491,13 +531,15 @@ pub const ID: &str = "^[a-z][a-z0-9-]*$";
 
 #[cfg(test)]
 mod tests {
-    use super::{ID, ITEM_TYPES, Keys, NAME, Names, TYPES};
+    use super::{ASKED_TYPES, ID, ITEM_TYPES, Keys, NAME, Names, TYPES};
     use crate::{event::Effect, value::Type};
 
     #[test]
     fn words_of_the_table_are_those_of_the_program() {
         let types: Vec<&str> = Type::ALL.iter().map(|(name, _)| *name).collect();
         assert_eq!(TYPES, types);
+        let asked: Vec<&str> = types.iter().copied().chain(["secret"]).collect();
+        assert_eq!(ASKED_TYPES, asked);
         let items: Vec<&str> = types.into_iter().filter(|name| *name != "list").collect();
         assert_eq!(ITEM_TYPES, items);
         let effects: Vec<&str> = Effect::ALL.iter().map(|(name, _)| *name).collect();

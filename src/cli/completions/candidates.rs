@@ -107,9 +107,8 @@ impl Candidates<'_> {
 
     fn runbook(&self) -> Option<Runbook> {
         let word = self.line.positionals.first()?;
-        let context = self.context();
-        let found = source::find(&context, word).ok()?;
-        source::read(&context.library(), &found).runbook
+        let found = source::find(&self.context(), word).ok()?;
+        source::read(&self.context().library(), &found).runbook
     }
 
     fn params(&self, current: &str) -> Vec<Candidate> {
