@@ -51,7 +51,7 @@ pub const KIND: Kind = Kind {
             "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
         ),
     ],
-    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script")],
+    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script"), Rule::Goes("via", "script")],
     lower: Some(lower),
 };
 
