@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use runsheet::{
     kinds::registry,
     lints::{LINTS, look},
-    model::load,
+    model::{FieldDoc, Rule, fields, load},
+    render::schema,
     syntax::{FunctionKind, RESERVED, decode, functions},
 };
 
@@ -115,6 +116,18 @@ fn problems(text: &str) -> Vec<String> {
             format!("line {}: {}: {}", loaded.source.position(problem.span.start).line, problem.code, problem.message)
         })
         .collect()
+}
+
+/// Every runbook of the pages, with its place.
+pub fn examples() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, text) in pages() {
+        for fence in fences(&text) {
+            let place = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            found.extend(runbook(&fence).map(|runbook| (place, runbook)));
+        }
+    }
+    found
 }
 
 #[test]
@@ -257,11 +270,14 @@ fn golden(path: &Path, should: &str, drift: &mut Vec<String>) {
 /// The pages that are made from tables of the program, and the parts of others. `UPDATE_GOLDEN=1` writes them.
 #[test]
 fn pages_made_from_tables_are_up_to_date() {
+    let schema = format!("{:#}{}", schema(registry()), '\n');
     let whole = [
         ("kinds.md", kinds_page()),
+        ("fields.md", fields_page()),
         ("expressions.md", expressions_page()),
         ("lints.md", lints_page()),
         ("command-line.md", made::command_line_page()),
+        ("runbook.schema.json", schema),
     ];
     let (parts, mut drift) = (made::parts(), Vec::new());
     for (name, text) in whole {
@@ -292,21 +308,78 @@ fn code(text: &str) -> String {
 }
 
 fn kinds_page() -> String {
-    let mut page =
-        "# Kinds of steps\n\nMade from the table in `src/kinds/mod.rs`. What every step may have, and what was \
-                    decided where the\nlanguage left a choice, is in the [notes](language-notes.md).\n"
-            .to_owned();
+    let mut page = "# Kinds of steps\n\nMade from the table in `src/kinds/mod.rs`. What every step may have is in \
+                    [fields](fields.md#step), and what was decided where\nthe language left a choice in the \
+                    [notes](language-notes.md).\n"
+        .to_owned();
     for kind in registry().0 {
         page.push_str(&format!("\n## {}\n\n{}\n", kind.name, kind.summary));
         if kind.lower.is_none() {
             page.push_str("\nNot supported yet.\n");
-        } else if !kind.fields.is_empty() {
-            page.push_str("\n| field | meaning |\n| --- | --- |\n");
-            for field in kind.fields {
-                page.push_str(&format!("| {} | {} |\n", code(field.name), cell(field.summary)));
+            continue;
+        }
+        if let Some(short) = &kind.short {
+            page.push_str(&format!("\nIn short: {}.\n", short.words()));
+        }
+        page.push_str(&fields_table(kind.fields, kind.rules));
+    }
+    page
+}
+
+fn fields_table(fields: &[FieldDoc], rules: &[Rule]) -> String {
+    if fields.is_empty() {
+        return String::new();
+    }
+    let mut table = "\n| field | takes | meaning |\n| --- | --- | --- |\n".to_owned();
+    for field in fields {
+        let needed = if rules.iter().any(|rule| matches!(rule, Rule::Needs(key) if *key == field.name)) {
+            "; required"
+        } else {
+            ""
+        };
+        let takes = field.takes.words();
+        let row = format!("| {} | {}{needed} | {} |\n", code(field.name), cell(&takes), cell(field.summary));
+        table.push_str(&row);
+    }
+    let list = |keys: &[&str]| keys.iter().map(|key| code(key)).collect::<Vec<_>>().join(", ");
+    for rule in rules {
+        match rule {
+            Rule::Needs(_) => {}
+            Rule::ExactlyOne(keys) => table.push_str(&format!("\nExactly one of {}.\n", list(keys))),
+            Rule::AtMostOne(keys) => table.push_str(&format!("\nAt most one of {}.\n", list(keys))),
+            Rule::Goes(key, with) => table.push_str(&format!("\n{} goes with {}.\n", code(key), code(with))),
+            Rule::Holds([]) => table.push_str("\nAnd exactly one [kind](kinds.md), with what every body may have.\n"),
+            Rule::Holds(kinds) => {
+                table.push_str(&format!("\nAnd exactly one of {}, with what every body may have.\n", list(kinds)));
             }
         }
     }
+    table
+}
+
+fn fields_page() -> String {
+    let mut page =
+        "# Fields\n\nMade from the tables in `src/model/fields.rs`. The same as a JSON Schema, for editors: \
+                    [runbook.schema.json](runbook.schema.json), or\n`runsheet schema`. What stands under the key of a \
+                    kind is in [kinds](kinds.md).\n"
+            .to_owned();
+    let parts = [
+        &fields::RUNBOOK,
+        &fields::PARAM,
+        &fields::ITEM,
+        &fields::SECRET,
+        &fields::PROFILE,
+        &fields::REQUIRES,
+        &fields::STEP,
+        &fields::NEED,
+        &fields::RETRY,
+        &fields::CAPTURE,
+    ];
+    for part in parts {
+        page.push_str(&format!("\n## {}\n{}", part.name, fields_table(part.fields, part.rules)));
+    }
+    page.push_str("\n## body\n\nA step, a `verify` and the look of a `wait` also have:\n");
+    page.push_str(&fields_table(fields::BODY, &[]));
     page
 }
 

@@ -195,6 +195,13 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
+    problems.extend(secret_problems(plan, world, uses));
+    problems
+}
+
+/// What of the sources of secrets is not there; none of them is opened.
+pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut problems = Vec::new();
     for (spec, source) in secret_sources(plan) {
         let name = &spec.name;
         let own = plan.runbook.secrets.get(name).is_some_and(|of| std::ptr::eq(of, spec));

@@ -3,6 +3,9 @@
 mod args;
 mod check;
 mod code;
+mod completions;
+mod doctor;
+mod eject;
 mod env;
 mod error;
 mod explain;
@@ -10,13 +13,18 @@ mod files;
 mod history;
 mod inputs;
 mod list;
+mod man;
+mod new;
 mod outcome;
+mod place;
 mod plan;
 mod prune;
 mod render;
 mod report;
 mod resume;
 mod run;
+mod schema;
+mod search;
 mod session;
 mod sign;
 mod source;
@@ -101,19 +109,20 @@ pub fn main() -> u8 {
         args::Verb::Verify(flags) => verify::verify(&context, &flags),
         args::Verb::Render(flags) => render::render(&context, &flags),
         args::Verb::Prune(flags) => prune::prune(&context, &flags),
+        args::Verb::Search(flags) => search::search(&context, &flags),
+        args::Verb::New(flags) => new::new(&context, &flags),
+        args::Verb::Eject(flags) => eject::eject(&context, &flags),
+        args::Verb::Schema(flags) => schema::schema(&context, &flags),
+        args::Verb::Doctor(flags) => doctor::doctor(&context, &flags),
+        args::Verb::Completions(flags) => completions::completions(&context, &flags),
+        args::Verb::Complete(flags) => Ok(completions::complete(&context, &flags)),
+        args::Verb::Man(flags) => man::man(&context, &flags),
         args::Verb::Undo(_) => later("undo"),
         args::Verb::Test(_) => later("test"),
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Search(_) => later("search"),
         args::Verb::Triage(_) => later("triage"),
-        args::Verb::New(_) => later("new"),
-        args::Verb::Eject(_) => later("eject"),
-        args::Verb::Schema(_) => later("schema"),
-        args::Verb::Doctor(_) => later("doctor"),
-        args::Verb::Completions(_) => later("completions"),
-        args::Verb::Man(_) => later("man"),
     };
     match result {
         Ok(code) => code,

@@ -2,7 +2,10 @@
 
 use crate::{
     event::{Effect, StepStatus},
-    model::{Action, Block, Declared, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
+    model::{
+        Action, Block, Declared, FieldDoc, Keys, Kind, Lowering, Names, Outline, Param, Resolution, Rule, Setting,
+        Shown, Takes, fields::PARAM,
+    },
     port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::{Diagnostic, Spanned},
@@ -12,21 +15,29 @@ use crate::{
 pub const CONFIRM: Kind = Kind {
     name: "confirm",
     summary: "A gate: every later step of its list waits until somebody says yes.",
+    short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", summary: "the question" },
-        FieldDoc { name: "type_back", summary: "a text that must be typed instead of yes" },
+        FieldDoc::new("message", Takes::Text, "the question"),
+        FieldDoc::new("type_back", Takes::Template, "a text that must be typed instead of yes"),
     ],
+    rules: &[Rule::Needs("message")],
     lower: Some(lower_confirm),
 };
 
 pub const MANUAL: Kind = Kind {
     name: "manual",
     summary: "Something a person does; the run goes on when it is done.",
+    short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", summary: "what to do" },
-        FieldDoc { name: "open", summary: "a page to open" },
-        FieldDoc { name: "evidence", summary: "values to be typed as proof, declared as parameters are" },
+        FieldDoc::new("message", Takes::Text, "what to do"),
+        FieldDoc::new("open", Takes::Url, "a page to open"),
+        FieldDoc::new(
+            "evidence",
+            Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&PARAM), least: 0 },
+            "values to be typed as proof, declared as parameters are",
+        ),
     ],
+    rules: &[Rule::Needs("message")],
     lower: Some(lower_manual),
 };
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 const fn later(name: &'static str, summary: &'static str) -> Kind {
-    Kind { name, summary, fields: &[], lower: None }
+    Kind { name, summary, short: None, fields: &[], rules: &[], lower: None }
 }
 
 /// Everything that reads, checks, documents or suggests a kind reads this table.

@@ -10,7 +10,7 @@ use crate::{
     event::{Effect, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Parts, Resolution, Setting, Shown, Verdict, backoff, body_references, field,
+        Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
         mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
@@ -22,16 +22,17 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "wait",
     summary: "Waits for a while, or looks again and again until something holds.",
+    short: Some(Takes::Duration),
     fields: &[
-        FieldDoc { name: "shell, http", summary: "the look" },
-        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
-        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
-        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
-        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
-        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
-        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
-        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+        FieldDoc::new("until", Takes::Expression, "what must hold; if absent, the look's own expectations"),
+        FieldDoc::new("fail_when", Takes::Expression, "what ends the wait as a failure at once"),
+        FieldDoc::new("interval", Takes::Duration, "between looks; 5s if absent"),
+        FieldDoc::new("backoff", Takes::Number { least: 1 }, "the interval grows by this factor; 1 if absent"),
+        FieldDoc::new("max_interval", Takes::Duration, "the longest interval; 1m if absent"),
+        FieldDoc::new("held_for", Takes::Duration, "it must hold this long without a break"),
+        FieldDoc::new("timeout", Takes::Duration, "of the whole wait; 10m if absent"),
     ],
+    rules: &[Rule::Holds(&["shell", "http"])],
     lower: Some(lower),
 };
 

@@ -6,6 +6,7 @@ mod bodies;
 mod broken;
 mod checks;
 mod declare;
+pub mod fields;
 mod graph;
 mod handed;
 mod hidden;
@@ -25,6 +26,7 @@ pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Set
 pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
+pub use fields::{FieldDoc, Keys, Mapping, Rule, Takes};
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
@@ -33,6 +35,6 @@ pub use link::{Linker, Runbooks};
 pub use lower::{Loaded, Lowering, Part, load, load_from, number};
 pub use names::{Declared, Names};
 pub use parts::{Parts, Script, ScriptWord};
-pub use registry::{FieldDoc, Kind, Registry};
+pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};

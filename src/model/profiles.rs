@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Lowering, Names, Param, Profile, declare::separated, shapes::read_as};
+use super::{Lowering, Names, Param, Profile, declare::separated, fields::PROFILE_KEYS, shapes::read_as};
 use crate::{
     syntax::{Given, Text},
     text::{Diagnostic, did_you_mean},
@@ -40,7 +40,7 @@ impl Lowering {
         let what = format!("profile `{}`", name.text);
         let given = given.clone().like("{protected: true, params: {host: web-1}}");
         let Some(fields) = given.fields(&what) else { return profile };
-        let mut fields = fields.closed(["params", "protected"]);
+        let mut fields = fields.closed(PROFILE_KEYS);
         profile.protected = fields.get("protected").and_then(|given| given.boolean()).unwrap_or(false);
         let values = fields.get("params").and_then(|given| given.like("{host: web-1}").entries()).unwrap_or_default();
         for (name, given) in values {

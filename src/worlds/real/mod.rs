@@ -16,6 +16,7 @@ mod signals;
 mod signatures;
 mod supervisor;
 mod terminal;
+mod versions;
 mod wire;
 
 use std::{
@@ -32,6 +33,7 @@ pub use shellcheck::Shellcheck;
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
+pub use versions::{tool_version, try_a_process};
 
 use crate::{
     event::StepId,
