@@ -106,7 +106,7 @@ pub fn read_map<T>(
 pub fn check_answers(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
     let Some(path) = answers else { return Ok(()) };
     for id in read_answers(path)?.keys() {
-        if !plan.names.has_step(id) {
+        if !knows(plan, id) {
             let near = crate::text::nearest(id, plan.names.step_ids());
             let error =
                 CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
@@ -117,6 +117,26 @@ pub fn check_answers(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError
         }
     }
     Ok(())
+}
+
+/// Whether a run may come to a step of this full name: `publish[web-1]/sure` is `sure` of what `publish` calls for one of
+/// its items.
+fn knows(plan: &Plan, id: &str) -> bool {
+    let mut depth = 0_usize;
+    let without_items: String = id
+        .chars()
+        .filter(|c| {
+            depth += usize::from(*c == '[');
+            let inside = depth > 0;
+            depth -= usize::from(*c == ']' && inside);
+            !inside
+        })
+        .collect();
+    let in_callee = |book: &crate::plan::Book<'_>| {
+        let inner = without_items.strip_prefix(&book.at).and_then(|rest| rest.strip_prefix('/'));
+        inner.is_some_and(|inner| book.runbook.all_steps().into_iter().any(|step| step.path.as_str() == inner))
+    };
+    plan.names.has_step(&without_items) || plan.books().iter().skip(1).any(in_callee)
 }
 
 /// The operator's name for the record; it proves nothing.

@@ -10,6 +10,10 @@ pub(super) fn no_verify(seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
         if step.body.effect == Effect::Read || step.idempotent || step.verify.is_some() || step.body.action.is_asked() {
             continue;
         }
+        // A container changes nothing itself; what it holds, or calls, is looked at for itself.
+        if step.body.action.inside().is_some() {
+            continue;
+        }
         found.push(
             warn("no-verify", step.body.kind_span, format!("nothing can tell whether `{}` took effect", step.id.value))
                 .label(format!("this is a {}", step.body.effect.name()))
@@ -26,6 +30,10 @@ pub(super) fn destroy_without_confirm(seen: &Seen<'_>, found: &mut Vec<Diagnosti
     for (index, list) in seen.lists.iter().enumerate() {
         for (at, step) in list.steps.iter().enumerate() {
             if step.body.effect != Effect::Destroy || step.body.action.is_asked() || gated(seen, index, at) {
+                continue;
+            }
+            // What a container holds is looked at for itself: a confirm in it stands before what it holds.
+            if step.body.action.inside().is_some() {
                 continue;
             }
             found.push(

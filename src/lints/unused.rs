@@ -50,6 +50,7 @@ pub(super) fn used(seen: &Seen<'_>) -> HashSet<String> {
     let mut used = HashSet::new();
     let runbook = seen.runbook;
     add(&mut used, runbook.lock.iter().chain(&runbook.cwd).flat_map(Template::references));
+    add(&mut used, runbook.outputs.values().flat_map(|output| output.references()));
     add(&mut used, runbook.secrets.values().flat_map(|secret| secret.templates()).flat_map(Template::references));
     for step in seen.steps() {
         let own: HashSet<String> = step.gives().into_iter().map(|name| name.value).collect();
@@ -68,10 +69,12 @@ fn references(step: &Step, seen: &Seen<'_>) -> Vec<Reference> {
     for expr in step.when.iter().chain(whens).chain(retry) {
         all.extend_from_slice(expr.references());
     }
+    all.extend(step.foreach.iter().flat_map(|foreach| foreach.references()));
     for template in step.title.iter().chain(&step.text) {
         all.extend_from_slice(template.references());
     }
-    for body in std::iter::once(&step.body).chain(&step.verify) {
+    let undo = step.undo.as_deref().map(|undo| &undo.body);
+    for body in std::iter::once(&step.body).chain(&step.verify).chain(undo) {
         all.extend(body_references(body, seen.names));
     }
     all
