@@ -103,6 +103,9 @@ impl<'a> Engine<'a> {
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
+        if let Some(seen) = &ended.seen {
+            menu::offer(&mut question, seen);
+        }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
             self.settle(step, ended.status, &IndexMap::new());
@@ -126,9 +129,16 @@ impl<'a> Engine<'a> {
                 question.context = ended.output.clone();
                 continue;
             }
+            if answer.word == "extend" {
+                if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
             turn = None;
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
+                "accept" => return self.accept(step, answer, ended).await.map(Next::Over),
                 "not-done" => {
                     let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
                     return self.without_effect(step, &reason).await.map(Next::Over);

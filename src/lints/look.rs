@@ -141,8 +141,8 @@ impl<'r> Seen<'r> {
 }
 
 /// The lists of steps that a step holds.
-fn inside(_step: &Step) -> Vec<&[Step]> {
-    Vec::new()
+fn inside(step: &Step) -> Vec<&[Step]> {
+    step.body.action.inside().map(crate::model::Inside::lists).unwrap_or_default()
 }
 
 fn with_looks<'r>(body: &'r Body, found: &mut Vec<&'r Body>) {
