@@ -6,6 +6,7 @@ mod env;
 mod error;
 mod explain;
 mod files;
+mod frozen;
 mod history;
 mod inputs;
 mod list;

@@ -9,7 +9,7 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    files, inputs, print, session, source,
+    files, frozen, inputs, print, session, source,
 };
 use crate::{
     engine::{Engine, Options, Publisher},
@@ -40,8 +40,11 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let world = DryWorld::new();
-    let problems = inputs::requirements(&plan, &world, &|_| true);
-    let seen = session::block_on(walk(context, &ready.source, &plan, &world))??;
+    let mut problems = inputs::requirements(&plan, &world, &|_| true);
+    let (taken, wrong) = frozen::look(&plan, &frozen::folders(&plan, &ready.found.origin), &[]);
+    problems.extend(wrong.iter().map(|problem| frozen::told(&ready.source, problem)));
+    let mut seen = session::block_on(walk(context, &ready.source, &plan, &world))??;
+    seen.taken = taken;
     let text = if as_json {
         format!("{}\n", to_json(&plan, &seen, &problems))
     } else {
@@ -58,6 +61,8 @@ struct Seen {
     steps: HashMap<StepId, State>,
     /// With everything that could be computed.
     scope: Scope,
+    /// What a run would take along.
+    taken: Vec<frozen::Entry>,
     /// Files that each step names and that are there.
     files: HashMap<StepId, Vec<String>>,
 }
@@ -314,6 +319,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
         "steps": steps,
         "effects": {"read": read, "change": change, "destroy": destroy},
         "lock": plan.lock,
+        "files": seen.taken.iter().map(frozen::Entry::json).collect::<Vec<_>>(),
         "problems": all,
     })
 }
@@ -339,6 +345,9 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
     }
     if let Some(lock) = &plan.lock {
         text.push_str(&format!("  no other run with the lock `{}` may be under way\n", one_line(lock)));
+    }
+    for entry in &seen.taken {
+        text.push_str(&format!("  takes along {}\n", one_line(&entry.shown())));
     }
     for (number, row) in rows.iter().enumerate() {
         let effect = match row.step.body.effect {

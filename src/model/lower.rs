@@ -22,7 +22,7 @@ const RUNBOOK: [&str; 16] = [
     "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
     "triggers", "steps", "finally", "outputs",
 ];
-const RUNBOOK_LATER: [&str; 3] = ["files", "triggers", "outputs"];
+const RUNBOOK_LATER: [&str; 2] = ["triggers", "outputs"];
 const STEP: [&str; 13] = [
     "id",
     "title",
@@ -228,6 +228,7 @@ impl Lowering {
         let requires = fields.get("requires").map(|given| self.requires(&given)).unwrap_or_default();
         let lock = fields.get("lock").and_then(|given| self.template(&given));
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let files = fields.get("files").map(|given| self.files(&given)).unwrap_or_default();
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
@@ -254,6 +255,7 @@ impl Lowering {
             requires,
             lock,
             cwd,
+            files,
             steps,
             finally,
         })

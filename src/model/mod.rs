@@ -6,6 +6,7 @@ mod bodies;
 mod broken;
 mod checks;
 mod declare;
+mod files;
 mod graph;
 mod handed;
 mod input;
@@ -21,6 +22,7 @@ pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Set
 pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
+pub use files::relative_path;
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
