@@ -14,11 +14,11 @@ use crate::{
     engine::secret_sources,
     event::Redactor,
     library::Origin,
-    model::relative_path,
+    model::{Runbook, relative_path},
     plan::Plan,
     port::SecretSource,
     syntax::Rendered,
-    text::{Diagnostic, Source, Span, draw_all, one_line},
+    text::{Diagnostic, Source, Span, draw, one_line},
 };
 
 /// What the names of kept files begin with, beside that of the runbook: no runbook is called that.
@@ -32,6 +32,7 @@ pub type Kept = Vec<(String, Vec<u8>)>;
 
 /// One entry of `files`, and the files it stands for.
 pub struct Entry {
+    source: Source,
     at: Span,
     /// Relative, without `.`.
     pub path: String,
@@ -56,81 +57,124 @@ impl Entry {
     }
 }
 
-/// Where paths begin: the runbook's own folder, else the one that steps run in.
-pub fn folders(plan: &Plan, origin: &Origin) -> Vec<PathBuf> {
-    let beside = match origin {
-        Origin::File(path) => {
-            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-            path.parent().map(Path::to_path_buf)
-        }
-        Origin::BuiltIn => None,
-    };
-    beside.into_iter().chain(inputs::working_folder(plan).ok()).collect()
+/// A runbook that takes files along, with the folders in which its paths begin: its own, then the one that steps run in.
+struct Book<'a> {
+    runbook: &'a Runbook,
+    folders: Vec<PathBuf>,
+    /// It is called, so that nobody knows its parameters when the run begins.
+    called: bool,
 }
+
+fn books<'a>(plan: &'a Plan, origin: &Origin) -> Vec<Book<'a>> {
+    let here = inputs::working_folder(plan).ok();
+    let folders = |file: Option<&Path>| {
+        let file = file.map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        let beside = file.and_then(|path| Some(path.parent()?.to_path_buf()));
+        beside.into_iter().chain(here.clone()).collect()
+    };
+    let own = match origin {
+        Origin::File(path) => folders(Some(path)),
+        Origin::BuiltIn => folders(None),
+    };
+    let mut books = vec![Book { runbook: &plan.runbook, folders: own, called: false }];
+    for callee in plan.runbook.callees() {
+        // What was read from a file is called as that is.
+        let file = Some(Path::new(callee.runbook.source.name())).filter(|path| path.is_file());
+        books.push(Book { runbook: &callee.runbook, folders: folders(file), called: true });
+    }
+    books
+}
+
+/// A problem, and the text that it is a problem of.
+pub type Wrong = (Source, Diagnostic);
 
 /// The entries whose names are known, but for those that the run keeps already; nothing is opened but folders. What is
 /// wrong is told at its place.
-pub fn look(plan: &Plan, folders: &[PathBuf], before: &[(String, Vec<u8>)]) -> (Vec<Entry>, Vec<Diagnostic>) {
+pub fn look(plan: &Plan, origin: &Origin, before: &[(String, Vec<u8>)]) -> (Vec<Entry>, Vec<Wrong>) {
     let (mut entries, mut wrong) = (Vec::new(), Vec::new());
     let secrets: Vec<(String, PathBuf)> = secret_sources(plan)
         .into_iter()
         .filter_map(|(name, source)| match source {
-            Ok(Some(SecretSource::File(path))) => Some((name, path.canonicalize().ok()?)),
+            Ok(Some(SecretSource::File(path))) => Some((name.name.clone(), path.canonicalize().ok()?)),
             _ => None,
         })
         .collect();
     let (mut files, mut bytes) = (0, 0);
-    for template in &plan.runbook.files {
-        let path = match template.render(&plan.scope(), &[]) {
-            Ok(Rendered::Text(path)) => path,
-            Ok(Rendered::Deferred(_)) => continue,
-            Err(problem) => {
-                wrong.push(problem);
+    for book in books(plan, origin) {
+        let mut problem = |problem| wrong.push((book.runbook.source.clone(), problem));
+        for (path, at) in paths(plan, &book, &mut problem) {
+            if of_steps(before).any(|(name, _)| is_below(name, &path)) {
                 continue;
             }
-        };
-        if of_steps(before).any(|(name, _)| is_below(name, &path)) {
-            continue;
-        }
-        match entry(&path, template.span(), folders) {
-            Ok(entry) => {
-                for place in entry.found.values() {
-                    let real = place.canonicalize().ok();
-                    if let Some((name, _)) = secrets.iter().find(|(_, path)| real.as_ref() == Some(path)) {
-                        let message = format!("{} is where the secret `{name}` is read from", place.display());
-                        wrong.push(
-                            Diagnostic::error("secret-in-files", entry.at, message)
-                                .label("a run would keep it for ever")
-                                .hint("steps are handed the secret by its name"),
-                        );
-                    }
+            let entry = match entry(&path, at, &book) {
+                Ok(entry) => entry,
+                Err(what) => {
+                    problem(what);
+                    continue;
                 }
-                files += entry.found.len();
-                bytes += entry.bytes;
-                if files > MOST_FILES || bytes > MOST_BYTES {
-                    let message = format!("`files` come to {files} files and {bytes} bytes here");
-                    wrong.push(
-                        Diagnostic::error("too-large", entry.at, message)
-                            .label(format!("a run keeps at most {MOST_FILES} files and {} MiB", MOST_BYTES >> 20))
-                            .hint("name what the steps need, or fetch the rest in a step and check its digest"),
+            };
+            for place in entry.found.values() {
+                let real = place.canonicalize().ok();
+                if let Some((name, _)) = secrets.iter().find(|(_, path)| real.as_ref() == Some(path)) {
+                    let message = format!("{} is where the secret `{name}` is read from", place.display());
+                    problem(
+                        Diagnostic::error("secret-in-files", at, message)
+                            .label("a run would keep it for ever")
+                            .hint("steps are handed the secret by its name"),
                     );
-                    break;
                 }
-                entries.push(entry);
             }
-            Err(problem) => wrong.push(problem),
+            files += entry.found.len();
+            bytes += entry.bytes;
+            if files > MOST_FILES || bytes > MOST_BYTES {
+                let message = format!("`files` come to {files} files and {bytes} bytes here");
+                problem(
+                    Diagnostic::error("too-large", at, message)
+                        .label(format!("a run keeps at most {MOST_FILES} files and {} MiB", MOST_BYTES >> 20))
+                        .hint("name what the steps need, or fetch the rest in a step and check its digest"),
+                );
+                return (entries, wrong);
+            }
+            entries.push(entry);
         }
     }
     (entries, wrong)
 }
 
+/// The paths of a runbook that are known, each with its place.
+fn paths(plan: &Plan, book: &Book<'_>, problem: &mut dyn FnMut(Diagnostic)) -> Vec<(String, Span)> {
+    let scope = plan.scope();
+    let mut paths = Vec::new();
+    for template in &book.runbook.files {
+        if book.called && !template.is_literal() {
+            problem(
+                Diagnostic::error(
+                    "not-known-yet",
+                    template.span(),
+                    "this runbook is called, and gets its values later",
+                )
+                .label("what a run takes along must be known when it begins")
+                .hint("name the folder; all of it is taken"),
+            );
+            continue;
+        }
+        match template.render(&scope, &[]) {
+            Ok(Rendered::Text(path)) => paths.push((path, template.span())),
+            Ok(Rendered::Deferred(_)) => {}
+            Err(what) => problem(what),
+        }
+    }
+    paths
+}
+
 /// Whether a kept file is what an entry means, or a part of it.
 fn is_below(name: &str, written: &str) -> bool {
-    let rest = relative_path(written).ok().and_then(|path| name.strip_prefix(path.as_str()));
+    let rest = relative_path(written).ok().and_then(|path| name.strip_prefix(path.as_str()).map(str::to_owned));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn entry(written: &str, at: Span, folders: &[PathBuf]) -> Result<Entry, Diagnostic> {
+fn entry(written: &str, at: Span, book: &Book<'_>) -> Result<Entry, Diagnostic> {
+    let folders = &book.folders;
     let path = relative_path(written)
         .map_err(|why| Diagnostic::error("bad-path", at, format!("`{}` {why}", one_line(written))).label("not this"))?;
     let Some(place) = folders.iter().map(|folder| folder.join(&path)).find(|place| place.exists()) else {
@@ -140,7 +184,8 @@ fn entry(written: &str, at: Span, folders: &[PathBuf]) -> Result<Entry, Diagnost
             .label("the run cannot take it along")
             .hint(format!("looked for in {}", looked.join(", then in "))));
     };
-    let mut entry = Entry { at, path: path.clone(), place: place.clone(), found: BTreeMap::new(), bytes: 0 };
+    let source = book.runbook.source.clone();
+    let mut entry = Entry { source, at, path: path.clone(), place: place.clone(), found: BTreeMap::new(), bytes: 0 };
     let unreadable = |place: &Path, why: &io::Error| {
         Diagnostic::error("unreadable", at, format!("{} cannot be read: {why}", place.display()))
     };
@@ -179,34 +224,38 @@ fn entry(written: &str, at: Span, folders: &[PathBuf]) -> Result<Entry, Diagnost
 }
 
 /// The bytes of these entries. One that holds a secret that is known by now is refused: a run keeps no secrets.
-pub fn read(entries: &[Entry], redactor: &Redactor) -> Result<Kept, Vec<Diagnostic>> {
-    let mut kept = BTreeMap::new();
+pub fn read(entries: &[Entry], redactor: &Redactor) -> Result<Kept, Vec<Wrong>> {
+    let mut kept: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut wrong = Vec::new();
     let mut left = MOST_BYTES;
     for entry in entries {
+        let mut problem = |problem| wrong.push((entry.source.clone(), problem));
         for (name, place) in &entry.found {
-            if kept.contains_key(name) {
-                continue;
-            }
             let bytes = match bytes(place, left) {
                 Ok(bytes) => bytes,
                 Err(why) => {
                     let message = format!("{} cannot be read: {why}", place.display());
-                    wrong.push(Diagnostic::error("unreadable", entry.at, message));
+                    problem(Diagnostic::error("unreadable", entry.at, message));
                     continue;
                 }
             };
             left -= (bytes.len() as u64).min(left);
             if redactor.holds(name) || redactor.bytes(&bytes) != bytes {
                 let message = format!("{} holds a secret of this run", redactor.text(&place.display().to_string()));
-                wrong.push(
+                problem(
                     Diagnostic::error("secret-in-files", entry.at, message)
                         .label("a run would keep it for ever")
                         .hint("let the step put it in, from the variable that it is handed"),
                 );
                 continue;
             }
-            kept.insert(name.clone(), bytes);
+            match kept.get(name) {
+                Some(other) if *other != bytes => {
+                    let message = format!("two runbooks of this run take along a `{name}`, each another one");
+                    problem(Diagnostic::error("two-files", entry.at, message).hint("rename one of them"));
+                }
+                _ => drop(kept.insert(name.clone(), bytes)),
+            }
         }
     }
     if !wrong.is_empty() {
@@ -230,25 +279,23 @@ fn bytes(place: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// What the run takes along, or why it does not begin. What it keeps already stays as it is.
-pub fn take(
-    context: &Context,
-    plan: &Plan,
-    source: &Source,
-    origin: &Origin,
-    before: &[(String, Vec<u8>)],
-) -> Result<Kept, CliError> {
-    let (entries, wrong) = look(plan, &folders(plan, origin), before);
+pub fn take(context: &Context, plan: &Plan, origin: &Origin, before: &[(String, Vec<u8>)]) -> Result<Kept, CliError> {
+    let (entries, wrong) = look(plan, origin, before);
     let read = if wrong.is_empty() { read(&entries, &context.redactor) } else { Err(wrong) };
     match read {
         Ok(mut kept) => {
-            let scope = plan.scope();
-            let paths: Vec<String> = plan.runbook.files.iter().map(|path| path.show(&scope, &[])).collect();
-            let same = of_steps(before).filter(|(name, _)| paths.iter().any(|path| is_below(name, path)));
+            let mut paths: Vec<(String, Span)> = Vec::new();
+            for book in books(plan, origin) {
+                paths.extend(self::paths(plan, &book, &mut |_| {}));
+            }
+            let same = of_steps(before).filter(|(name, _)| paths.iter().any(|(path, _)| is_below(name, path)));
             kept.extend(same.map(|(name, bytes)| (format!("{BELOW}{name}"), bytes.to_vec())));
             Ok(kept)
         }
         Err(wrong) => {
-            let drawn = context.redactor.text(&draw_all(source, &wrong, context.style())).into_owned();
+            let drawn: String =
+                wrong.iter().map(|(source, problem)| draw(source, problem, context.style()) + "\n").collect();
+            let drawn = context.redactor.text(drawn.trim_end()).into_owned();
             Err(CliError::new(code::REQUIREMENT, format!("{drawn}\nthe runbook's `files` are not as they must be"))
                 .hint("nothing was run"))
         }
@@ -256,7 +303,7 @@ pub fn take(
 }
 
 /// A problem as one line, with its place.
-pub fn told(source: &Source, problem: &Diagnostic) -> String {
+pub fn told((source, problem): &Wrong) -> String {
     let at = source.position(problem.span.start);
     format!("{}:{}:{}: {}", source.name(), at.line, at.column, problem.message)
 }
@@ -268,19 +315,24 @@ pub fn of_steps(kept: &[(String, Vec<u8>)]) -> impl Iterator<Item = (&str, &[u8]
 
 /// Tells what is not any more as the run keeps it. The run goes by its own copy.
 pub fn tell_changed(context: &Context, plan: &Plan, origin: &Origin, kept: &[(String, Vec<u8>)]) {
-    let folders = folders(plan, origin);
-    for (path, before) in of_steps(kept) {
-        let place = folders.iter().map(|folder| folder.join(path)).find(|place| place.exists());
-        let how = match place {
-            None => "is gone",
-            // One byte more tells a longer one.
-            Some(place) => match bytes(&place, before.len() as u64) {
-                Ok(now) if now == before => continue,
-                _ => "has changed",
-            },
-        };
-        let path = one_line(path);
-        say(context, &format!("runsheet: {path} {how} since the run began; it goes on with its own copy\n"));
+    for book in books(plan, origin) {
+        for (path, _) in paths(plan, &book, &mut |_| {}) {
+            for (name, before) in of_steps(kept).filter(|(name, _)| is_below(name, &path)) {
+                let place = book.folders.iter().map(|folder| folder.join(name)).find(|place| place.exists());
+                let how = match place {
+                    // Where a called runbook came from is not on record.
+                    None if book.called => continue,
+                    None => "is gone",
+                    // One byte more tells a longer one.
+                    Some(place) => match bytes(&place, before.len() as u64) {
+                        Ok(now) if now == before => continue,
+                        _ => "has changed",
+                    },
+                };
+                let name = one_line(name);
+                say(context, &format!("runsheet: {name} {how} since the run began; it goes on with its own copy\n"));
+            }
+        }
     }
 }
 

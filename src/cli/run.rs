@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{Mode, Run},
     error::code,
     files, frozen, inputs, outcome, session,
@@ -34,7 +34,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     }
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
-    session::check_answers(&plan, flags.answers.as_deref())?;
+    answers::check(&plan, flags.answers.as_deref())?;
     let world = RealWorld::new(RealWorld::own_program()).adopting();
     let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {
@@ -49,7 +49,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let who = session::who();
     inputs::mask_variables(&plan, &world, &context.redactor);
     inputs::check_folder(&plan, &context.redactor)?;
-    let kept = frozen::take(context, &plan, &ready.source, &ready.found.origin, &[])?;
+    let kept = frozen::take(context, &plan, &ready.found.origin, &[])?;
     let (plan_json, digest) = plan.recorded(&context.redactor);
     let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
     let locks = inputs::locks(&plan, &context.redactor);
@@ -81,7 +81,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     };
     let first = context.redactor.record(first);
     sweep(&store, &world);
-    let mut files = vec![(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
+    let mut files = source::to_freeze(&ready.found.bytes, &ready.runbook);
     files.extend(kept);
     let made = store.prepare(&id, &first, &files, &plan_json)?;
     if let Some(signing) = &signing {
@@ -92,7 +92,6 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let end = Session {
         context,
         plan: &plan,
-        source: &ready.source,
         world: &world,
         person: &person,
         open: &open,

@@ -5,15 +5,15 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
-    script::{Suspicion, file_words, plain_path, suspicions},
+    script::{Suspicion, commands, file_words, plain_path, suspicions},
     shell_task::ShellTask,
     via::{self, Beside, Via},
 };
 use crate::{
     event::{Effect, StepId},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
-        Setting, Shown, fits_argument, fits_script, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Parts,
+        Resolution, Rule, Script, Setting, Shown, Takes, fits_argument, fits_script, fits_variable,
     },
     port::{ProcessRequest, Stdin},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
@@ -24,25 +24,34 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "shell",
     summary: "Runs a script with bash, or a program without a shell.",
+    short: Some(Takes::Filled),
     fields: &[
-        FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
-        FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
-        FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
-        FieldDoc {
-            name: "via",
-            summary: "a program that leads elsewhere, such as [ssh, -T, \"{{ host }}\", --]: the script runs there",
-        },
-        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it" },
-        FieldDoc {
-            name: "daemon",
-            summary: "what it leaves running, such as a port forward, goes on until the end of the run",
-        },
-        FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
-        FieldDoc {
-            name: "max_output",
-            summary: "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
-        },
+        FieldDoc::new("script", Takes::Filled, "the script, as it would be pasted; values reach it as `$name`"),
+        FieldDoc::new(
+            "exec",
+            Takes::List { of: &Takes::Template, least: 1 },
+            "program and arguments, each a template, without a shell",
+        ),
+        FieldDoc::new("interpreter", Takes::Line, "what runs the script; bash if absent"),
+        FieldDoc::new(
+            "via",
+            Takes::List { of: &Takes::Template, least: 1 },
+            "a program that leads elsewhere, such as [ssh, -T, \"{{ host }}\", --]: the script runs there",
+        ),
+        FieldDoc::new("tty", Takes::Boolean, "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it"),
+        FieldDoc::new(
+            "daemon",
+            Takes::Boolean,
+            "what it leaves running, such as a port forward, goes on until the end of the run",
+        ),
+        FieldDoc::new("kill_grace", Takes::FixedDuration, "between the polite signal and KILL; 10s if absent"),
+        FieldDoc::new(
+            "max_output",
+            Takes::Bytes,
+            "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
+        ),
     ],
+    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script")],
     lower: Some(lower),
 };
 
@@ -301,6 +310,16 @@ impl Action for Shell {
             What::Exec(argv) => words(argv, &mut files),
         }
         files
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        match &self.what {
+            What::Script { text, interpreter } => {
+                let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
+                Parts { scripts: vec![Script { text, shell, read: commands }], ..Parts::default() }
+            }
+            What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
+        }
     }
 
     fn default_effect(&self) -> Effect {

@@ -12,12 +12,13 @@ use desk::Desk;
 use indexmap::IndexMap;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
     files, frozen as kept, inputs, outcome, print, say, session,
     session::{Person, Session},
     sign::Signing,
+    source,
 };
 use crate::{
     engine::Decision,
@@ -67,7 +68,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
     inputs::mask_variables(&basis.plan, &world, &context.redactor);
-    session::check_answers(&basis.plan, flags.answers.as_deref())?;
+    answers::check(&basis.plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let mut desk = Desk::new(&person, &context.redactor, open.state.questions);
     let mut left = None;
@@ -105,8 +106,8 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         kept::tell_changed(context, &basis.plan, &origin, &frozen.files);
     }
     if let Some((bytes, reason)) = taken {
-        let mut files = vec![(basis.source.name().to_owned(), bytes)];
-        files.extend(kept::take(context, &basis.plan, &basis.source, &origin, &frozen.files)?);
+        let mut files = source::to_freeze(&bytes, &basis.runbook);
+        files.extend(kept::take(context, &basis.plan, &origin, &frozen.files)?);
         frozen.files.clone_from(&files);
         replaced = Some(("runbook", files, Some(reason)));
     } else if left.is_none() && open.state.digest() != Some(digest.as_str()) {
@@ -179,7 +180,6 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let session = Session {
         context,
         plan: &basis.plan,
-        source: &basis.source,
         world: &world,
         person: &person,
         open: &open,
