@@ -22,7 +22,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     for (name, declared) in misnamed {
         names.declare(name, declared.clone());
     }
-    for template in runbook.lock.iter().chain(&runbook.cwd) {
+    for template in runbook.lock.iter().chain(&runbook.cwd).chain(&runbook.files) {
         only_inputs(template.references(), &names, "it is rendered before the first step", problems);
     }
     for secret in runbook.secrets.values() {
@@ -41,6 +41,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     }
     check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
+    super::files::check(runbook, &names, problems);
     names
 }
 
@@ -502,7 +503,7 @@ fn check_has_result(body: &Body, problems: &Problems) {
     }
 }
 
-const RUN: [&str; 4] = ["id", "started", "operator", "dir"];
+const RUN: [&str; 5] = ["id", "started", "operator", "dir", "files"];
 
 /// Every reference must be to something that is declared.
 fn references(references: &[Reference], place: &Place<'_>, locals: &[&str], problems: &Problems) {
