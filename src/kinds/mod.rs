@@ -15,6 +15,7 @@ mod typed;
 mod wait;
 mod watch;
 mod watch_task;
+mod window;
 
 use crate::model::{Kind, Registry};
 

@@ -40,7 +40,11 @@ impl Unattended {
         let given = question.step.as_ref().and_then(|step| Some((step.as_str(), self.answers.get(step.as_str())?)));
         let Some((step, given)) = given else { return self.without(question) };
         let fits = match &question.kind {
-            QuestionKind::Confirm { type_back, .. } => confirm(given, type_back.as_deref(), &question.choices),
+            QuestionKind::Confirm { type_back, not_now, .. } => confirm(given, type_back.as_deref(), &question.choices)
+                .and_then(|answer| match not_now {
+                    Some(why) if answer.word == "yes" => Err(format!("not now: {why}")),
+                    _ => Ok(answer),
+                }),
             QuestionKind::Manual { evidence, .. } => manual(given, evidence, &question.choices),
             QuestionKind::Ask { fields } => asked(given, fields, &question.choices),
             QuestionKind::Withheld { name } => withheld(given, name),
@@ -60,7 +64,8 @@ impl Unattended {
     fn without(&self, question: &Question) -> Result<Answer, String> {
         let nobody = |hint: &str| Err(format!("nobody is at the keyboard{hint}"));
         match &question.kind {
-            QuestionKind::Confirm { effect, type_back } if self.yes => match type_back {
+            QuestionKind::Confirm { not_now: Some(why), .. } => Err(format!("not now: {why}")),
+            QuestionKind::Confirm { effect, type_back, .. } if self.yes => match type_back {
                 Some(_) => nobody(", and --yes does not answer a confirm that wants a text typed back"),
                 None if *effect == Effect::Destroy => {
                     nobody(", and --yes does not answer a confirm before something is destroyed")
@@ -304,7 +309,7 @@ mod tests {
     }
 
     fn confirm(effect: Effect, type_back: Option<&str>) -> QuestionKind {
-        QuestionKind::Confirm { effect, type_back: type_back.map(str::to_owned) }
+        QuestionKind::Confirm { effect, type_back: type_back.map(str::to_owned), not_now: None }
     }
 
     #[test]
