@@ -2,7 +2,7 @@
 
 use super::page::{Block, Line, Page};
 use crate::{
-    event::Effect,
+    event::{Effect, GaveUp},
     model::{OnFailure, Runbook, Step},
 };
 
@@ -39,14 +39,18 @@ pub(super) fn describe(step: &Step, page: &mut Page) {
     }
     let mut lines = Vec::new();
     if action.is_asked() {
-        let mut line = Line::of("You are asked. Say ").strong("done").text(" when it is, ");
+        let mut line = match action.only_asks() {
+            true => Line::of("You are asked for each value until it will do. Esc leads to "),
+            false => Line::of("You are asked. Say ").strong("done").text(" when it is, "),
+        };
         if !step.critical {
             line = line.strong("skip").text(" with a reason to leave it out, ");
         }
+        if !action.only_asks() {
+            line = line.strong("failed").text(" with a reason if it cannot be done, ");
+        }
         lines.push(
-            line.strong("failed")
-                .text(" with a reason if it cannot be done, ")
-                .strong("pause")
+            line.strong("pause")
                 .text(" to go on later with ")
                 .code("runsheet resume last")
                 .text(", or ")
@@ -102,6 +106,13 @@ fn policy(step: &Step) -> Line {
             .text(")."),
         OnFailure::Ask => {
             let mut line = begin("the run stops here and asks: ").strong("retry").text(", ");
+            if let Some(at) = step.body.action.gives_up_at() {
+                let when = match at {
+                    GaveUp::Alarm => "after an alarm ",
+                    GaveUp::Deadline => "at its deadline ",
+                };
+                line = line.text(when).strong("extend").text(" or ").strong("accept").text(", ");
+            }
             if !step.critical {
                 line = line.strong("skip").text(", ");
             }

@@ -168,7 +168,7 @@ steps:
   - {id: start, shell: do start}
   - id: before
     watch:
-      for: 40s
+      for: 30s
       interval: 15s
       probes:
         load: {shell: look start; print 3, value: result.stdout|int}
@@ -180,7 +180,7 @@ steps:
       for: 2m
       interval: 10s
       probes:
-        load: {shell: look go; print 9, value: result.stdout|int, alarm_when: value > 2 * load_before, alarm_after: 3}
+        load: {shell: look go; print 9, value: result.stdout|int, alarm_when: value > 2 * load_before, alarm_after: 2}
   - {id: end, shell: do end}
 "#;
 
