@@ -9,7 +9,7 @@ use super::{
 use crate::{
     syntax::{Expr, Problems, Reference, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
-    value::{Scope, Slot},
+    value::{Scope, Slot, Type},
 };
 
 /// Combinations of parameter values that are tried for cycles.
@@ -71,6 +71,11 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
                     .related(earlier, "the first one")
                     .hint("give it another id; steps and those of `finally` share them"),
             );
+        }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret {
+                names.keep_secret(&name.value);
+            }
         }
         for name in step.gives() {
             let declared = Declared::Capture { step: step.id.value.clone(), span: name.span };

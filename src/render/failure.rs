@@ -17,14 +17,22 @@ pub(super) fn rules(runbook: &Runbook, page: &mut Page) {
         Line::of("Each step says below what happens then. Where the run stops and asks, these are the answers:")
             .paragraph(),
     );
-    page.lines(vec![
+    let offers = runbook.all_steps().any(|step| step.body.action.gives_up_at().is_some());
+    let offers = offers.then(|| {
+        [
+            Line::label("extend:").text(" after an alarm or at a deadline, go on for a time that you are asked for"),
+            Line::label("accept,").text(" with a reason: take what was found then; the step counts as succeeded"),
+        ]
+    });
+    let answers = [
         Line::label("retry:").text(" run the step again"),
         Line::label("skip,").text(" with a reason: leave it; later steps go on without its values"),
         Line::label("done,").text(" with a reason: you have done it by hand"),
         Line::label("output:").text(" see the end of what it wrote"),
         Line::label("pause:").text(" stop here; ").code("runsheet resume last").text(" asks again"),
         Line::label("quit:").text(" end the run as declined; it cannot be resumed"),
-    ]);
+    ];
+    page.lines(answers.into_iter().chain(offers.into_iter().flatten()).collect());
     page.push(
         Line::of("With nobody at the keyboard nothing new starts then, and the run closes as failed (exit code 1).")
             .paragraph(),
