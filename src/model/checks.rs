@@ -9,7 +9,7 @@ use super::{
 use crate::{
     syntax::{Expr, Problems, Reference, Text, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
-    value::{Scope, Slot},
+    value::{Scope, Slot, Type},
 };
 
 /// Combinations of parameter values that are tried for cycles.
@@ -143,6 +143,11 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
         if let Some(Inside::Call(call)) = step.body.action.inside() {
             let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
             names.add_call(step.path.as_str(), outputs);
+        }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret {
+                names.keep_secret(&name.value);
+            }
         }
         for name in step.gives() {
             let declared = Declared::Capture { step: step.path.to_string(), span: name.span };
