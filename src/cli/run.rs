@@ -80,7 +80,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     };
     let first = context.redactor.record(first);
     sweep(&store, &world);
-    let files = [(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
+    let files = source::to_freeze(&ready.found.bytes, &ready.runbook);
     let made = store.prepare(&id, &first, &files, &plan_json)?;
     if let Some(signing) = &signing {
         signing.begin(context, &made).await?;
@@ -90,7 +90,6 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let end = Session {
         context,
         plan: &plan,
-        source: &ready.source,
         world: &world,
         person: &person,
         open: &open,

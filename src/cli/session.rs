@@ -117,7 +117,9 @@ pub fn who() -> Who {
 /// What steps see of the operator's environment.
 pub fn base_env(plan: &Plan) -> Vec<(String, String)> {
     let fixed = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
-    let named = plan.runbook.requires.env.iter().map(|name| name.value.as_str());
+    let callees = plan.runbook.callees();
+    let books = std::iter::once(&*plan.runbook).chain(callees.iter().map(|callee| &*callee.runbook));
+    let named = books.flat_map(|book| book.requires.env.iter().map(|name| name.value.as_str()));
     fixed
         .into_iter()
         .chain(named)
@@ -140,7 +142,6 @@ pub struct Shown<'a> {
 pub struct Session<'a> {
     pub context: &'a Context,
     pub plan: &'a Plan,
-    pub source: &'a Source,
     pub world: &'a RealWorld,
     pub person: &'a Person,
     pub open: &'a OpenRun,
@@ -165,7 +166,6 @@ impl<'a> Session<'a> {
             Ok(publisher) => publisher,
             Err(end) => return end,
         };
-        let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
             jobs: self.jobs,
@@ -177,8 +177,8 @@ impl<'a> Session<'a> {
             secrets: self.secrets,
             decisions: self.decisions,
             // For the record: plain, whatever the terminal can show.
-            draw: Rc::new(move |diagnostic| {
-                draw(&source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
+            draw: Rc::new(|source, diagnostic| {
+                draw(source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
             }),
         };
         Engine::new(self.plan, self.world, self.person.operator(), journal.as_ref(), publisher, options).run().await

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::{Engine, Standing, attempt::Ended, judge::Gathered, menu, signals::Turn};
+use super::{Engine, Standing, attempt::Ended, judge::Gathered, menu, signals::Turn, unit::Unit};
 use crate::{
     event::{GaveUp, StepStatus},
-    model::{Body, Step},
+    model::Body,
     port::{Answer, Question, Reply, StepError, StepReport},
     value::Value,
 };
@@ -19,20 +19,20 @@ pub(super) struct Seen {
     pub values: Option<IndexMap<String, Value>>,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// What a report leaves to be decided; none where it did not give up.
-    pub(super) fn seen_of(&self, step: &Step, report: &StepReport, status: StepStatus) -> Option<Seen> {
+    pub(super) fn seen_of(&self, step: &Unit<'a>, report: &StepReport, status: StepStatus) -> Option<Seen> {
         let how = report.gave_up.filter(|_| status == StepStatus::Failed)?;
         let mut values = report.values.clone();
         let result = report.result.as_ref().unwrap_or(&Value::None);
-        let taken = self.capture(&step.body, result, &mut values);
+        let taken = self.capture(step, &step.body, result, &mut values);
         let all = taken.is_ok() && step.gives().iter().all(|name| values.contains_key(&name.value));
         Some(Seen { how, values: all.then_some(values) })
     }
 
     /// As [`Engine::seen_of`], of an attempt of an earlier session. What it found is on record as samples, and not as
     /// values.
-    pub(super) fn seen_before(&self, step: &Step) -> Option<Seen> {
+    pub(super) fn seen_before(&self, step: &Unit<'a>) -> Option<Seen> {
         let how = self.state().steps.get(&step.path)?.gave_up?;
         Some(Seen { how, values: step.gives().is_empty().then(IndexMap::new) })
     }
@@ -40,7 +40,7 @@ impl Engine<'_> {
     /// Asks how long the step goes on, and remembers it for its next attempt. False: the person thought better of it.
     pub(super) async fn extend<'s>(
         &'s self,
-        step: &Step,
+        step: &Unit<'a>,
         question: &Question,
         turn: &mut Option<Turn<'s>>,
     ) -> Result<bool, StepError> {
@@ -57,15 +57,15 @@ impl Engine<'_> {
     }
 
     /// For its next attempt, and for that alone.
-    pub(super) fn extended(&self, step: &Step, body: &Body) -> Option<Duration> {
-        if !std::ptr::eq(&step.body, body) {
+    pub(super) fn extended(&self, step: &Unit<'a>, body: &Body) -> Option<Duration> {
+        if !std::ptr::eq(&step.step.body, body) {
             return None;
         }
         self.extended.borrow_mut().shift_remove(&step.path)
     }
 
     /// What the step found is taken as it is: it is on record as succeeded, after its failure and with the reason.
-    pub(super) async fn accept(&self, step: &Step, answer: Answer, ended: &Ended) -> Result<Standing, StepError> {
+    pub(super) async fn accept(&self, step: &Unit<'a>, answer: Answer, ended: &Ended) -> Result<Standing, StepError> {
         let values = ended.seen.as_ref().and_then(|seen| seen.values.clone()).unwrap_or_default();
         let attempt = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
         let mut report = StepReport::of(StepStatus::Succeeded);

@@ -8,10 +8,11 @@ use super::{
     attempt::{Ended, why},
     context::Attempt,
     publish::millis,
+    unit::Unit,
 };
 use crate::{
     event::{Event, StepStatus},
-    model::{Body, DefaultExpect, Resolution, Step, Verdict},
+    model::{Body, DefaultExpect, Resolution, Verdict},
     port::{Failure, StepContext, StepError, StepReport},
     syntax::Eval,
     text::Diagnostic,
@@ -35,11 +36,11 @@ pub(super) struct Gathered {
     pub withheld: Vec<String>,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Holds the result against what was expected, and takes the captures.
     pub(super) fn judge_report(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         body: &Body,
         mut report: StepReport,
     ) -> (StepReport, StepStatus, Gathered) {
@@ -48,7 +49,7 @@ impl Engine<'_> {
         if !matches!(status, StepStatus::Succeeded | StepStatus::NotRun) {
             return (report, status, gathered);
         }
-        match self.take(body, &report) {
+        match self.take(step, body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
                 Err(StepError::Paused(why)) => {
@@ -72,7 +73,12 @@ impl Engine<'_> {
     }
 
     /// Expectations and captures of one result.
-    pub(super) fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
+    pub(super) fn take(
+        &self,
+        step: &Unit<'a>,
+        body: &Body,
+        report: &StepReport,
+    ) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
         if report.status == StepStatus::NotRun {
             return Ok(values);
@@ -83,7 +89,7 @@ impl Engine<'_> {
             Some(result) => (result, body.expect.default_in_force()),
             None => (&none, DefaultExpect::Nothing),
         };
-        let scope = self.scope.borrow();
+        let scope = step.scope();
         match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
@@ -93,18 +99,19 @@ impl Engine<'_> {
             }
         }
         drop(scope);
-        self.capture(body, result, &mut values)?;
+        self.capture(step, body, result, &mut values)?;
         Ok(values)
     }
 
     /// Adds what a body captures of its result.
     pub(super) fn capture(
         &self,
+        step: &Unit<'a>,
         body: &Body,
         result: &Value,
         values: &mut IndexMap<String, Value>,
     ) -> Result<(), Failure> {
-        let scope = self.scope.borrow();
+        let scope = step.scope();
         for capture in &body.captures {
             match capture.value.eval(&scope, &[("result", result.clone())]) {
                 Ok(Eval::Value(value)) => {
@@ -136,7 +143,7 @@ impl Engine<'_> {
     }
 
     /// Tells which values may stand in the journal; a secret one is masked from here on.
-    pub(super) fn gather(&self, values: IndexMap<String, Value>, step: &Step) -> Result<Gathered, StepError> {
+    pub(super) fn gather(&self, values: IndexMap<String, Value>, step: &Unit<'a>) -> Result<Gathered, StepError> {
         let redactor = self.publisher.redactor();
         let mut withheld = Vec::new();
         let captures = step.body.captures.iter().chain(step.verify.iter().flat_map(|verify| &verify.captures));
@@ -171,7 +178,7 @@ impl Engine<'_> {
     #[expect(clippy::too_many_arguments, reason = "everything the record of an end is made of, gathered nowhere else")]
     pub(super) async fn record_end(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         attempt: u32,
         report: &StepReport,
         status: StepStatus,
@@ -202,7 +209,7 @@ impl Engine<'_> {
             .map(|(name, value)| (name.clone(), value.to_json()))
             .collect();
         let error =
-            report.failure.as_ref().filter(|_| status != StepStatus::Succeeded).map(|failure| self.say(failure));
+            report.failure.as_ref().filter(|_| status != StepStatus::Succeeded).map(|failure| self.say(step, failure));
         self.publisher
             .publish(Event::StepFinished {
                 step: step.path.clone(),
@@ -228,18 +235,18 @@ impl Engine<'_> {
     }
 
     /// A failure as text, drawn under its line of the file where it has one.
-    pub(super) fn say(&self, failure: &Failure) -> String {
+    pub(super) fn say(&self, step: &Unit<'a>, failure: &Failure) -> String {
         match &failure.at {
-            Some(diagnostic) => (self.options.draw)(diagnostic),
+            Some(diagnostic) => (self.options.draw)(&step.frame.book.source, diagnostic),
             None => failure.message.clone(),
         }
     }
 
     /// Looks whether the effect is in place.
-    pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
+    pub(super) async fn verify(&self, step: &Unit<'a>, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
         // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
-        if let Err(why) = self.read_secrets_of(body).await {
+        if let Err(why) = self.read_secrets_of(step, body).await {
             return Ok(Verified::Undecided(why));
         }
         let task = match self.resolve(step, body) {
@@ -255,9 +262,9 @@ impl Engine<'_> {
             return Ok(Verified::Undecided(why(&report)));
         }
         let Some(result) = &report.result else { return Ok(Verified::InPlace(report.values)) };
-        let verdict = body.expect.judge(&self.scope.borrow(), result);
+        let verdict = body.expect.judge(&step.scope(), result);
         match verdict {
-            Verdict::Holds => match self.take(body, &report) {
+            Verdict::Holds => match self.take(step, body, &report) {
                 Ok(values) => Ok(Verified::InPlace(values)),
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
@@ -270,7 +277,12 @@ impl Engine<'_> {
     }
 
     /// The look wrote into the log of an attempt that has its end on record already.
-    pub(super) async fn record_look(&self, step: &Step, attempt: u32, cx: &Attempt<'_, '_>) -> Result<(), StepError> {
+    pub(super) async fn record_look(
+        &self,
+        step: &Unit<'a>,
+        attempt: u32,
+        cx: &Attempt<'_, '_>,
+    ) -> Result<(), StepError> {
         let output = cx.commit();
         let Some(sha256) = output.sha256 else { return Ok(()) };
         let event = Event::OutputCommit { step: step.path.clone(), attempt, bytes: output.bytes, sha256 };
@@ -280,7 +292,7 @@ impl Engine<'_> {
     /// For a resume: judges an end that a supervisor wrote down, or one that nobody saw.
     pub(super) async fn adopt(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         attempt: u32,
         mut report: StepReport,
         look: bool,

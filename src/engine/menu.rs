@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::accept::Seen;
+use super::{accept::Seen, unit::Unit};
 use crate::{
     event::{GaveUp, StepId},
-    model::{Shown, Step},
+    model::Shown,
     port::{Choice, Evidence, Question, QuestionKind},
     value::{Shape, Type, Value},
 };
@@ -22,7 +22,7 @@ fn with_reason(choice: Choice) -> Choice {
 }
 
 /// Before a step that changes something.
-pub(super) fn before_step(step: &Step, title: String, shown: &Shown) -> Question {
+pub(super) fn before_step(step: &Unit<'_>, title: String, shown: &Shown) -> Question {
     // Nobody should say yes to a comment: what fits on the screen is shown, and how much more there is.
     let lines: Vec<&str> = shown.detail.lines().collect();
     let mut context: Vec<String> = lines.iter().take(SHOWN).map(|line| (*line).to_owned()).collect();
@@ -52,7 +52,7 @@ pub(super) fn before_step(step: &Step, title: String, shown: &Shown) -> Question
 }
 
 /// After a failure.
-pub(super) fn failure(step: &Step, title: String, why: &str, output: &[String]) -> Question {
+pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[String]) -> Question {
     let mut choices = vec![choice('r', "retry", "run this step again")];
     if !step.critical {
         choices.push(with_reason(choice('s', "skip", "leave it; steps after it go on without its values")));
@@ -108,7 +108,7 @@ pub(super) fn how_long(failed: &Question) -> Question {
 ///
 /// After a no, what had no effect is not run again: the run is `over`.
 pub(super) fn unknown(
-    step: &Step,
+    step: &Unit<'_>,
     title: String,
     why: &str,
     effects: &[String],
@@ -140,6 +140,25 @@ pub(super) fn unknown(
         kind: QuestionKind::Unknown,
         choices,
     }
+}
+
+/// Which way to go.
+pub(super) fn choose(step: &Unit<'_>, title: String, message: String, ways: &[(String, String)]) -> Question {
+    let mut taken = vec!['p', 'q'];
+    let mut choices: Vec<Choice> = Vec::new();
+    for (number, (id, what)) in ways.iter().enumerate() {
+        // A letter of its name where one is free, else its number.
+        let digit = char::from_digit(u32::try_from(number + 1).unwrap_or(u32::MAX), 36).unwrap_or('?');
+        let letter = id.chars().filter(char::is_ascii_lowercase).find(|letter| !taken.contains(letter));
+        let key = letter.unwrap_or(digit);
+        taken.push(key);
+        choices.push(choice(key, id.clone(), what.clone()));
+    }
+    choices.extend([
+        choice('p', "pause", "stop here; `runsheet resume` asks this again"),
+        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+    ]);
+    Question { step: Some(step.path.clone()), title, message, context: Vec::new(), kind: QuestionKind::Choose, choices }
 }
 
 /// A supervisor of an earlier session still runs the step.

@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::{Engine, signals::Turn};
+use super::{Engine, signals::Turn, unit::Unit};
 use crate::{
     event::{Event, StepId},
-    model::Step,
     port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
     value::{Secret, Value},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
     pub(crate) async fn ask(&self, question: Question) -> Result<Reply, StepError> {
         self.ask_else(question, None).await
@@ -30,8 +29,8 @@ impl Engine<'_> {
         nobody: Option<&str>,
         turn: &mut Option<Turn<'s>>,
     ) -> Result<Reply, StepError> {
-        let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
-        if self.plan.runbook.all_steps().any(critical) {
+        let critical = |step: &Unit<'_>| step.critical && question.step.as_ref() == Some(&step.path);
+        if self.all_units().iter().any(critical) {
             question.choices.retain(|choice| choice.name != "skip");
         }
         let redactor = self.publisher.redactor();

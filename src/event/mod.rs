@@ -13,4 +13,4 @@ pub use kinds::{
 };
 pub use record::{Event, Record};
 pub use redact::{RedactStream, Redactor, TooShort};
-pub use state::{Daemon, IllegalEvent, Open, RunState, StepPhase, StepState};
+pub use state::{Daemon, Entered, IllegalEvent, Open, RunState, StepPhase, StepState};

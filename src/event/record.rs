@@ -40,6 +40,23 @@ pub enum Event {
         effect: Effect,
         detail: String,
     },
+    /// A container goes on with what it holds: what was decided for that is evaluated once.
+    StepEntered {
+        step: StepId,
+        /// Of a loop: its items.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        items: Vec<Json>,
+        /// Of a choice: the id of the case that is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        case: Option<String>,
+        /// Of a call: the name of the runbook, and the digest of its bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runbook: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runbook_sha256: Option<String>,
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        params: Map<String, Json>,
+    },
     StepRetried {
         step: StepId,
         attempt: u32,
@@ -166,6 +183,8 @@ pub enum Event {
         by: String,
     },
     UndoStarted {},
+    /// Nothing of the steps runs any more: what follows are the `finally` of runbooks that were called, and its own.
+    RunClosing {},
     RunPaused {
         reason: String,
     },
@@ -187,6 +206,7 @@ impl Event {
         match self {
             Event::StepStarted { step, .. }
             | Event::EffectIntended { step, .. }
+            | Event::StepEntered { step, .. }
             | Event::StepRetried { step, .. }
             | Event::StepFinished { step, .. }
             | Event::DaemonEnded { step, .. }

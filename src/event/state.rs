@@ -23,6 +23,8 @@ pub struct RunState {
     pub paused: Option<String>,
     pub finished: Option<(Outcome, u8)>,
     pub undoing: bool,
+    /// It is about to close: what is still to be run is what runs last.
+    pub closing: bool,
     pub resumes: u32,
     pub last_seq: u64,
     /// Plans that took the place of the one before, in order.
@@ -69,10 +71,19 @@ pub struct StepState {
     pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
+    /// Of a container: it goes on with what it holds.
+    pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
     /// What a person typed at the question of the latest attempt, but for secrets.
     pub typed: Map<String, Json>,
+}
+
+/// What a container has decided for what it holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entered {
+    pub items: Vec<Json>,
+    pub case: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +117,7 @@ impl StepState {
             interrupted: false,
             gave_up: None,
             no_effect: false,
+            entered: None,
             answers: Vec::new(),
             typed: Map::new(),
         }
@@ -194,6 +206,13 @@ impl RunState {
                 }
             }
             Event::OutputCommit { .. } => {}
+            Event::StepEntered { step, items, case, .. } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                if state.phase != StepPhase::Running {
+                    return Err(illegal(format!("step {step} is not running")));
+                }
+                state.entered = Some(Entered { items: items.clone(), case: case.clone() });
+            }
             Event::StepRetried { step, .. } => {
                 let state = self.steps.get(step).map(StepState::status);
                 if !matches!(state, Some(Some(StepStatus::Failed | StepStatus::Unknown))) {
@@ -307,6 +326,7 @@ impl RunState {
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
             Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
             Event::UndoStarted {} => self.undoing = true,
+            Event::RunClosing {} => self.closing = true,
             Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
         }
         self.last_seq = record.seq;

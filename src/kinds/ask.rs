@@ -3,7 +3,10 @@
 use super::typed::{self, Typed, choice, taken, wanted};
 use crate::{
     event::{Effect, StepStatus},
-    model::{Action, Block, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
+    model::{
+        Action, Block, FieldDoc, Keys, Kind, Lowering, Names, Outline, Param, Resolution, Rule, Setting, Shown, Takes,
+        fields::ASKED,
+    },
     port::{Evidence, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, Reference},
     text::{Diagnostic, Spanned},
@@ -13,10 +16,13 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "ask",
     summary: "Asks the operator for values.",
-    fields: &[FieldDoc {
-        name: "fields",
-        summary: "names and what each must be, declared as parameters are; also of the type `secret`, typed without echo and never on record",
-    }],
+    short: None,
+    fields: &[FieldDoc::new(
+        "fields",
+        Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&ASKED), least: 1 },
+        "names and what each must be, declared as parameters are; also of the type `secret`, typed without echo and never on record",
+    )],
+    rules: &[Rule::Needs("fields")],
     lower: Some(lower),
 };
 

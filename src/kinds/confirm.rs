@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     event::{Effect, Progress, StepStatus},
-    model::{Action, Block, Declared, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{
+        Action, Block, Declared, FieldDoc, Kind, Lowering, Names, Outline, Resolution, Rule, Setting, Shown, Takes,
+    },
     port::{Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::Diagnostic,
@@ -17,12 +19,14 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "confirm",
     summary: "A gate: every later step of its list waits until somebody says yes.",
+    short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", summary: "the question" },
-        FieldDoc { name: "type_back", summary: "a text that must be typed instead of yes" },
-        FieldDoc { name: "not_before", summary: "a moment before which there is no yes" },
-        FieldDoc { name: "not_after", summary: "a moment after which there is none any more" },
+        FieldDoc::new("message", Takes::Text, "the question"),
+        FieldDoc::new("type_back", Takes::Template, "a text that must be typed instead of yes"),
+        FieldDoc::new("not_before", Takes::Template, "a moment before which there is no yes"),
+        FieldDoc::new("not_after", Takes::Template, "a moment after which there is none any more"),
     ],
+    rules: &[Rule::Needs("message")],
     lower: Some(lower),
 };
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    model::{Body, Setting, fits_variable},
+    model::{Body, Setting},
     port::{Failure, StepContext, Task},
     syntax::{Eval, Expr, Problems, Rendered},
     text::Diagnostic,
@@ -41,7 +41,7 @@ pub fn resolve(
         match template.eval(setting.scope, &[])? {
             Eval::Value(value) => {
                 if let Some(text) = value.to_env() {
-                    fits_variable(&name.value, &text, template.span())?;
+                    look.action.fits(&name.value, &text, template.span())?;
                     env.push((name.value.clone(), text));
                 }
             }

@@ -3,7 +3,10 @@
 use super::typed::{self, Typed, choice, taken, wanted};
 use crate::{
     event::{Effect, StepStatus},
-    model::{Action, Block, FieldDoc, Kind, Lowering, Names, Outline, Param, Resolution, Setting, Shown},
+    model::{
+        Action, Block, FieldDoc, Keys, Kind, Lowering, Names, Outline, Param, Resolution, Rule, Setting, Shown, Takes,
+        fields::PARAM,
+    },
     port::{Choice, Evidence, Failure, Local, Question, QuestionKind, Reply, StepContext, StepError, StepReport, Task},
     syntax::{Foreign, Given, NodeKind, Reference, Rendered, Template},
     text::{Diagnostic, Spanned},
@@ -13,11 +16,17 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "manual",
     summary: "Something a person does; the run goes on when it is done.",
+    short: Some(Takes::Text),
     fields: &[
-        FieldDoc { name: "message", summary: "what to do" },
-        FieldDoc { name: "open", summary: "a page to open" },
-        FieldDoc { name: "evidence", summary: "values to be typed as proof, declared as parameters are" },
+        FieldDoc::new("message", Takes::Text, "what to do"),
+        FieldDoc::new("open", Takes::Url, "a page to open"),
+        FieldDoc::new(
+            "evidence",
+            Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&PARAM), least: 0 },
+            "values to be typed as proof, declared as parameters are",
+        ),
     ],
+    rules: &[Rule::Needs("message")],
     lower: Some(lower),
 };
 

@@ -11,28 +11,29 @@ use crate::{
     event::{Effect, GaveUp, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, mentions_outcome, missed,
-        unknown_fields,
+        Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
+        mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, NodeKind, Reference, Truth},
-    text::Diagnostic,
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
 pub const KIND: Kind = Kind {
     name: "wait",
     summary: "Waits for a while, or looks again and again until something holds.",
+    short: Some(Takes::Duration),
     fields: &[
-        FieldDoc { name: "shell, http", summary: "the look" },
-        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
-        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
-        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
-        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
-        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
-        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
-        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+        FieldDoc::new("until", Takes::Expression, "what must hold; if absent, the look's own expectations"),
+        FieldDoc::new("fail_when", Takes::Expression, "what ends the wait as a failure at once"),
+        FieldDoc::new("interval", Takes::Duration, "between looks; 5s if absent"),
+        FieldDoc::new("backoff", Takes::Number { least: 1 }, "the interval grows by this factor; 1 if absent"),
+        FieldDoc::new("max_interval", Takes::Duration, "the longest interval; 1m if absent"),
+        FieldDoc::new("held_for", Takes::Duration, "it must hold this long without a break"),
+        FieldDoc::new("timeout", Takes::Duration, "of the whole wait; 10m if absent"),
     ],
+    rules: &[Rule::Holds(&["shell", "http"])],
     lower: Some(lower),
 };
 
@@ -164,6 +165,11 @@ impl Action for Wait {
         poll.look.files(scope)
     }
 
+    fn parts(&self) -> Parts<'_> {
+        let Wait::Poll(poll) = self else { return Parts::default() };
+        Parts { looks: vec![&poll.look], gives_up: Some(poll.fail_when.is_some()), ..Parts::default() }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -185,6 +191,14 @@ impl Action for Wait {
 
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
+    }
+
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
     }
 
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {

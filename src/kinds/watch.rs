@@ -10,8 +10,9 @@ use super::{
 use crate::{
     event::{Effect, GaveUp},
     model::{
-        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, body_references, mentions_outcome, unknown_fields,
+        Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Keys, Kind, Lowering,
+        Mapping, Names, Outline, Part, Resolution, Rule, Setting, Shown, Takes, body_references, mentions_outcome,
+        unknown_fields,
     },
     syntax::{Expr, Given, Reference},
     text::{Diagnostic, Span, Spanned, did_you_mean},
@@ -21,17 +22,33 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "watch",
     summary: "Looks at probes for a while and raises alarms.",
+    short: None,
     fields: &[
-        FieldDoc { name: "for", summary: "how long" },
-        FieldDoc { name: "interval", summary: "between two looks of a probe; 15s if absent" },
-        FieldDoc {
-            name: "probes",
-            summary: "by name, each `shell` or `http` with `value` (an expression over `result`), `alarm_when` (over `value` and names), `alarm_after` (times in a row; 1 if absent), `no_data` (an alarm after so many looks without a value; 3 if absent) and `unit`",
-        },
+        FieldDoc::new("for", Takes::Duration, "how long"),
+        FieldDoc::new("interval", Takes::Duration, "between two looks of a probe; 15s if absent"),
+        FieldDoc::new(
+            "probes",
+            Takes::Entries { keys: Keys::Names, of: &Takes::Fields(&PROBES), least: 1 },
+            "by name, each `shell` or `http` with `value` (an expression over `result`), `alarm_when` (over `value` and names), `alarm_after` (times in a row; 1 if absent), `no_data` (an alarm after so many looks without a value; 3 if absent) and `unit`",
+        ),
     ],
+    rules: &[Rule::Needs("for"), Rule::Needs("probes")],
     lower: Some(lower),
 };
 
+/// One probe.
+const PROBES: Mapping = Mapping { name: "watched", fields: PROBE_FIELDS, rules: &[Rule::Holds(&["shell", "http"])] };
+const PROBE_FIELDS: &[FieldDoc] = &[
+    FieldDoc::new("value", Takes::Expression, "what is looked at, over `result`; none is no data"),
+    FieldDoc::new("alarm_when", Takes::Expression, "when it is an alarm, over `value` and names"),
+    FieldDoc::new("alarm_after", Takes::Integer { least: 1, most: 1000 }, "so many times in a row; 1 if absent"),
+    FieldDoc::new(
+        "no_data",
+        Takes::Integer { least: 1, most: 1000 },
+        "an alarm after so many looks without a value; 3 if absent",
+    ),
+    FieldDoc::new("unit", Takes::Text, "such as `1/min`"),
+];
 /// Besides those of a look.
 const PROBE: [&str; 5] = ["value", "alarm_when", "alarm_after", "no_data", "unit"];
 const PARTS: [&str; 5] = ["mean", "min", "max", "last", "alarms"];

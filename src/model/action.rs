@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Names, Param};
+use super::{Inside, Names, Param, Parts, fits_variable};
 use crate::{
     event::{Effect, GaveUp},
     port::Task,
     syntax::Reference,
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
 
@@ -42,6 +42,11 @@ pub trait Action: std::fmt::Debug {
     /// Files that it names, as far as their names are known; relative ones stand below the step's folder.
     fn files(&self, _scope: &Scope) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    /// Those parts of it that lints look at: scripts, arguments, addresses.
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
     }
 
     fn default_effect(&self) -> Effect;
@@ -90,9 +95,24 @@ pub trait Action: std::fmt::Debug {
         true
     }
 
+    /// What it holds, if it is a container.
+    fn inside(&self) -> Option<Inside<'_>> {
+        None
+    }
+
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false
+    }
+
+    /// Whether a value can be handed over as a variable: for a process, within the limits of the system.
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        fits_variable(name, value, at)
+    }
+
+    /// Programs that must be on the search path, where the file names them.
+    fn tools(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// What is wrong with a use of a part of its result, such as `result.probes.errors.mean`, that can be told beforehand.

@@ -4,6 +4,7 @@
 
 use super::{
     Lowering, Names, Param, Requires, SecretPlace, SecretSpec,
+    fields::{PARAM_KEYS, REQUIRES_KEYS, SECRET_KEYS, SOURCES},
     shapes::{Part, read_as},
 };
 use crate::{
@@ -12,20 +13,6 @@ use crate::{
     value::{Shape, Type},
 };
 
-const PARAM: [&str; 12] = [
-    "type",
-    "pattern",
-    "choices",
-    "default",
-    "prompt",
-    "help",
-    "example",
-    "min",
-    "max",
-    "min_length",
-    "max_length",
-    "items",
-];
 /// Words of other tools.
 const PARAM_FOREIGN: [Foreign; 6] = [
     ("description", "help", true),
@@ -35,7 +22,6 @@ const PARAM_FOREIGN: [Foreign; 6] = [
     ("values", "choices", true),
     ("label", "prompt", true),
 ];
-const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
 
 impl Lowering {
     /// A parameter.
@@ -58,6 +44,7 @@ impl Lowering {
             name: name.text.clone(),
             shape: Shape::of(Type::String),
             default: None,
+            default_span: None,
             prompt: None,
             help: None,
             example: None,
@@ -65,9 +52,10 @@ impl Lowering {
         };
         let what = format!("{kind} `{}`", name.text);
         let Some(fields) = given.clone().like("{type: string}").fields(&what) else { return param };
-        let mut fields = fields.closed(PARAM).foreign(&PARAM_FOREIGN);
+        let mut fields = fields.closed(PARAM_KEYS).foreign(&PARAM_FOREIGN);
         let shape = self.shape(&mut fields, &what, part);
         let default = fields.get("default");
+        param.default_span = default.as_ref().map(Given::span);
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         param.prompt = fields.get("prompt").and_then(trimmed);
         param.help = fields.get("help").and_then(trimmed);
@@ -103,9 +91,9 @@ impl Lowering {
         let what = format!("secret `{}`", name.text);
         let given = given.clone().like("{env: VARIABLE}");
         let Some(fields) = given.fields(&what) else { return secret };
-        let mut fields = fields.closed(SOURCES.into_iter().chain(["allow_short", "origins"]));
+        let mut fields = fields.closed(SECRET_KEYS);
         let mut sources: Vec<(&str, Span, Given<'_>)> = Vec::new();
-        for source in SOURCES {
+        for &source in SOURCES {
             if let Some(entry) = fields.take_entry(source) {
                 sources.push((source, entry.key.span, Given::field(&entry.value, source, given.problems())));
             }
@@ -159,7 +147,7 @@ impl Lowering {
     pub(super) fn requires(&self, given: &Given<'_>) -> Requires {
         let given = given.clone().like("{tools: [git, gpg], env: [GNUPGHOME]}");
         let Some(fields) = given.fields("`requires`") else { return Requires::default() };
-        let mut fields = fields.closed(["tools", "env"]);
+        let mut fields = fields.closed(REQUIRES_KEYS);
         let words = |given: Option<Given<'_>>| {
             given
                 .and_then(|given| given.list())

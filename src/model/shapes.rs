@@ -1,15 +1,12 @@
 //! The type of a parameter with its limits, from nodes to what is declared, and values of the file that must keep to them.
 //! Knows nothing of parameters beyond their name.
 
-use super::{Lowering, Param};
+use super::{Lowering, Param, fields::ITEM_KEYS};
 use crate::{
     syntax::{Fields, Given, NodeKind},
     text::{Diagnostic, Span},
     value::{Shape, Type, Value, Written},
 };
-
-/// Of these an item of a list is made.
-const ITEM: [&str; 7] = ["type", "pattern", "choices", "min", "max", "min_length", "max_length"];
 
 /// What a shape is the shape of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,7 +128,7 @@ impl Lowering {
 
     fn items(&self, given: &Given<'_>, what: &str) -> Option<ShapeRead> {
         let what = format!("an item of {what}");
-        let mut fields = given.clone().like("{type: string}").fields(&what)?.closed(ITEM);
+        let mut fields = given.clone().like("{type: string}").fields(&what)?.closed(ITEM_KEYS);
         if let Some(NodeKind::Text(text)) = fields.get("type").map(|given| &given.node().kind)
             && text.text == "list"
         {

@@ -26,6 +26,7 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
         QuestionKind::Failure => "failed",
         QuestionKind::Unknown => "outcome unknown",
         QuestionKind::Withheld { .. } => "secret",
+        QuestionKind::Choose => "choose",
         QuestionKind::Interrupt => "interrupted",
         QuestionKind::Run => "run",
     };

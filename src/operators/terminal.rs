@@ -91,6 +91,7 @@ impl Terminal {
             QuestionKind::BeforeStep { .. }
             | QuestionKind::Failure
             | QuestionKind::Unknown
+            | QuestionKind::Choose
             | QuestionKind::Interrupt
             | QuestionKind::Run => {
                 if question.choices.is_empty() {

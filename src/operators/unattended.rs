@@ -51,6 +51,7 @@ impl Unattended {
             QuestionKind::BeforeStep { .. }
             | QuestionKind::Failure
             | QuestionKind::Unknown
+            | QuestionKind::Choose
             | QuestionKind::Interrupt
             | QuestionKind::Run => menu(given, &question.choices).and_then(|answer| {
                 let first = self.used.borrow_mut().insert(step.to_owned());
@@ -79,6 +80,7 @@ impl Unattended {
                 nobody(&format!(" to give {}", names.join(", ")))
             }
             QuestionKind::Withheld { name } => nobody(&format!(" to type {name}, which is not on record")),
+            QuestionKind::Choose => nobody(" to choose a way"),
             QuestionKind::Unknown => nobody(" to say whether it took effect"),
             QuestionKind::BeforeStep { .. } | QuestionKind::Failure | QuestionKind::Interrupt | QuestionKind::Run => {
                 nobody(" to decide this")

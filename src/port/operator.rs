@@ -57,6 +57,8 @@ pub enum QuestionKind {
     Unknown,
     /// A value that is not on record and cannot be made again: typed without echo.
     Withheld { name: String },
+    /// Which of several ways is taken.
+    Choose,
     /// Ctrl-C.
     Interrupt,
     /// Something about the run as a whole, such as a changed plan on resume.
@@ -74,6 +76,7 @@ impl QuestionKind {
             QuestionKind::Failure => "failure",
             QuestionKind::Unknown => "unknown",
             QuestionKind::Withheld { .. } => "secret",
+            QuestionKind::Choose => "choose",
             QuestionKind::Interrupt => "interrupt",
             QuestionKind::Run => "run",
         }

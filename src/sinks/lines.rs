@@ -181,6 +181,18 @@ impl Lines {
             Event::EffectIntended { detail, .. } if verbose => {
                 printable(detail).lines().map(|line| self.dim(&format!("  $ {line}"))).collect()
             }
+            Event::StepEntered { items, case, runbook, .. } => {
+                let what = match (case, runbook) {
+                    (Some(case), _) => format!("takes the way {}", one_line(case)),
+                    (None, Some(runbook)) => format!("calls {}", one_line(runbook)),
+                    (None, None) if items.is_empty() => return Vec::new(),
+                    (None, None) => {
+                        let items: Vec<String> = items.iter().map(show).collect();
+                        format!("for each of {}", one_line(&items.join(", ")))
+                    }
+                };
+                vec![self.dim(&format!("  → {what}"))]
+            }
             Event::StepRetried { attempt, reason, wait_ms, .. } => vec![format!(
                 "  ↻ attempt {attempt} in {}: {}",
                 show_duration(Duration::from_millis(*wait_ms)),
@@ -290,6 +302,7 @@ impl Lines {
                     one_line(&names.join(", "))
                 ))]
             }
+            Event::RunClosing {} => vec![self.dim("the run closes; what is left is what runs last")],
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];

@@ -69,6 +69,7 @@ impl Person {
             QuestionKind::Confirm { not_now: Some(_), .. } => Answer::word("wait"),
             QuestionKind::Confirm { .. } => Answer::word("yes"),
             QuestionKind::BeforeStep { .. } => Answer::word("run"),
+            QuestionKind::Choose => Answer::word(question.choices[0].name.as_ref()),
             QuestionKind::Interrupt => Answer::word("finish"),
             QuestionKind::Run => Answer::word(self.manner.still_running),
             QuestionKind::Failure if self.manner.after_failure == "retry" => Answer::word("retry"),
