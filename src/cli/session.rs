@@ -1,6 +1,11 @@
 //! What a run and a resume have in common: who answers, which world, what is shown, and the engine between them.
 
-use std::{collections::HashMap, io::IsTerminal, path::Path, rc::Rc};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, Read},
+    path::Path,
+    rc::Rc,
+};
 
 use indexmap::IndexMap;
 
@@ -70,14 +75,30 @@ pub fn read_map_of<T>(
     from_to: &str,
     read: impl Fn(&Node) -> Result<T, &'static str>,
 ) -> Result<(Source, IndexMap<String, T>), CliError> {
-    let bytes = std::fs::read(path)
-        .map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
+    let mut bytes = Vec::new();
+    // Of what has no end, such as a device, no more is read than could be taken.
+    let read_bytes = std::fs::File::open(path)
+        .and_then(|file| file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(drop));
+    read_bytes.map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
     let wrong = |source: &Source, problems: &[Diagnostic]| mistakes(source, problems, what);
     let source = match decode(path.display().to_string(), bytes) {
         Ok(source) => source,
         Err((source, problem)) => return Err(wrong(&source, &[problem])),
     };
-    let root = yaml::parse(&source).map_err(|problems| wrong(&source, &problems))?;
+    let root = yaml::parse(&source).map_err(|mut problems| {
+        // The reader speaks of runbooks.
+        for problem in &mut problems {
+            match problem.code {
+                "empty-file" => {
+                    problem.message = "the file is empty".to_owned();
+                    problem.hint = Some("write {} where there is nothing to say".to_owned());
+                }
+                "second-document" => problem.message = format!("the {what} are one YAML document"),
+                _ => {}
+            }
+        }
+        wrong(&source, &problems)
+    })?;
     let refuse = |span, what: String| {
         wrong(&source, &[Diagnostic::error("wrong-type", span, format!("{what} is expected here"))])
     };

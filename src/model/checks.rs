@@ -7,7 +7,7 @@ use super::{
     step_references, unknown_fields,
 };
 use crate::{
-    syntax::{Expr, Problems, Reference, Truth},
+    syntax::{Expr, Problems, Reference, Text, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
     value::{Scope, Slot},
 };
@@ -87,6 +87,27 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn of(step: &'a Step, names: &'a Names) -> Place<'a> {
         Place { names, path: step.path.as_str(), above: step.above() }
+    }
+}
+
+/// A default that names another value would reach a step with its braces, where nobody expects them.
+pub(super) fn check_plain(values: &[(String, Text)], names: &Names, problems: &Problems) {
+    for (what, text) in values {
+        for (start, _) in text.text.match_indices("{{") {
+            let inner = text.text[start + 2..].split("}}").next().unwrap_or("");
+            let word = inner.trim_start_matches(['-', '+']).trim_start();
+            let length = word.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            let word = &word[..length];
+            if !names.contains(word) && !["run", "steps", "result"].contains(&word) {
+                continue;
+            }
+            let end = (start + 2 + inner.len() + 2).min(text.text.len());
+            problems.push(
+                Diagnostic::error("template-in-value", text.map.span(start..end), format!("{what} is no template"))
+                    .label("it would be taken as it stands, with its braces")
+                    .hint("write a value, and put it together with others where it is used, or in a `set` step"),
+            );
+        }
     }
 }
 

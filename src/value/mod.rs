@@ -12,5 +12,5 @@ pub use duration::{parse_duration, show_duration};
 pub use scope::{Scope, Slot};
 pub use secret::Secret;
 pub use shape::{Shape, Written};
-pub use types::Type;
+pub use types::{Type, absolute_url};
 pub use value::Value;
