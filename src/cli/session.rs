@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     io::{IsTerminal, Read},
-    path::Path,
+    path::{Path, PathBuf},
     rc::Rc,
 };
 
 use indexmap::IndexMap;
 
-use super::{CliError, Context, answers, error::code};
+use super::{CliError, Context, answers, error::code, frozen};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
     event::{Event, Outcome, Record, RunId, RunState, StepId},
@@ -169,6 +169,8 @@ pub struct Session<'a> {
     pub began: jiff::Timestamp,
     pub operator: String,
     pub cwd: std::path::PathBuf,
+    /// What the run keeps, its steps' files among it.
+    pub files: frozen::Kept,
     pub step_mode: bool,
     pub jobs: usize,
     pub json: bool,
@@ -187,13 +189,24 @@ impl<'a> Session<'a> {
             Ok(publisher) => publisher,
             Err(end) => return end,
         };
-        let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
+        let dir = crate::port::Journal::scratch_dir(journal.as_ref());
+        let files = match dir.as_ref().map(|dir| frozen::lay_out(dir, &self.files)).transpose() {
+            Ok(files) => files.flatten(),
+            Err(why) => {
+                let reason = format!("the files of the runbook could not be laid out for its steps: {why}");
+                let end = RunEnd { outcome: Outcome::Paused, code: code::PAUSED, reason: Some(reason.clone()) };
+                return match publisher.publish(Event::RunPaused { reason }).await {
+                    Ok(()) => end,
+                    Err(error) => RunEnd { code: code::JOURNAL, reason: Some(error.to_string()), ..end },
+                };
+            }
+        };
         let options = Options {
             jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,
-            run: Some(run_value(&self.open.id, self.began, &self.operator, dir)),
+            run: Some(run_value(&self.open.id, self.began, &self.operator, dir, files)),
             signals: Some(signals()),
             secrets: self.secrets,
             decisions: self.decisions,
@@ -253,12 +266,20 @@ impl<'a> Session<'a> {
     }
 }
 
-fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<String>) -> Value {
+fn run_value(
+    id: &RunId,
+    began: jiff::Timestamp,
+    operator: &str,
+    dir: Option<PathBuf>,
+    files: Option<PathBuf>,
+) -> Value {
+    let path = |path: Option<PathBuf>| path.map_or(Value::None, |path| Value::text(path.to_string_lossy()));
     let mut run = IndexMap::new();
     run.insert("id".to_owned(), Value::text(id.as_str()));
     run.insert("started".to_owned(), Value::text(began.to_string()));
     run.insert("operator".to_owned(), Value::text(operator));
-    run.insert("dir".to_owned(), dir.map_or(Value::None, Value::text));
+    run.insert("dir".to_owned(), path(dir));
+    run.insert("files".to_owned(), path(files));
     Value::map(run)
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     syntax::{Expr, Problems, Reference, Text, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
-    value::{Scope, Slot},
+    value::{Scope, Slot, Type},
 };
 
 /// Combinations of parameter values that are tried for cycles.
@@ -22,7 +22,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     for (name, declared) in misnamed {
         names.declare(name, declared.clone());
     }
-    for template in runbook.lock.iter().chain(&runbook.cwd) {
+    for template in runbook.lock.iter().chain(&runbook.cwd).chain(&runbook.files) {
         only_inputs(template.references(), &names, "it is rendered before the first step", problems);
     }
     for secret in runbook.secrets.values() {
@@ -41,6 +41,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     }
     check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
+    super::files::check(runbook, &names, problems);
     names
 }
 
@@ -142,6 +143,11 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
         if let Some(Inside::Call(call)) = step.body.action.inside() {
             let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
             names.add_call(step.path.as_str(), outputs);
+        }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret {
+                names.keep_secret(&name.value);
+            }
         }
         for name in step.gives() {
             let declared = Declared::Capture { step: step.path.to_string(), span: name.span };
@@ -502,7 +508,7 @@ fn check_has_result(body: &Body, problems: &Problems) {
     }
 }
 
-const RUN: [&str; 4] = ["id", "started", "operator", "dir"];
+const RUN: [&str; 5] = ["id", "started", "operator", "dir", "files"];
 
 /// Every reference must be to something that is declared.
 fn references(references: &[Reference], place: &Place<'_>, locals: &[&str], problems: &Problems) {

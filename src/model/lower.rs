@@ -248,6 +248,7 @@ impl Lowering {
         let requires = fields.get("requires").map(|given| self.requires(&given)).unwrap_or_default();
         let lock = fields.get("lock").and_then(|given| self.template(&given));
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let files = fields.get("files").map(|given| self.files(&given)).unwrap_or_default();
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
@@ -282,6 +283,7 @@ impl Lowering {
             requires,
             lock,
             cwd,
+            files,
             steps,
             finally,
             outputs,

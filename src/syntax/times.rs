@@ -17,7 +17,7 @@ use super::{
     strict::{a_kind, brief},
 };
 use crate::{
-    text::{cut, nearest},
+    text::{Diagnostic, Span, cut, nearest},
     value::{Value, parse_duration},
 };
 
@@ -145,6 +145,16 @@ fn moment(value: &Value, zone: Option<&TimeZone>, at: &At, written: &str) -> Cau
         )
         .label(a_kind(other))),
     }
+}
+
+/// The moment that a value outside of an expression tells, written at a place of the runbook.
+#[allow(clippy::result_large_err, reason = "a diagnostic is the product here, not the exception")]
+pub fn moment_of(value: &Value, span: Span) -> Result<Timestamp, Diagnostic> {
+    moment(value, None, &(0..0), "value").map_err(|fault| {
+        let Fault { code, message, label, hint, .. } = *fault;
+        let label = if label.is_empty() { "a moment is expected here".to_owned() } else { label };
+        Diagnostic::error(code, span, message).label(label).hint_opt(hint)
+    })
 }
 
 fn subject(input: &mut Input<'_>) -> Caught<Timestamp> {

@@ -260,5 +260,6 @@ pub(super) fn scalar(machine: &mut Machine<'_>, node: &Node) -> Result<String, S
         let message = format!("{} cannot be put into a URL", a_kind(&value));
         return Err(Fault::new("type-mismatch", node.at.clone(), message).into());
     }
+    machine.tell(&value, node);
     machine.show(&value, node)
 }
