@@ -184,4 +184,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { calls choices ends expressions files groups inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps values waits }
+contract! { asks calls choices ends expressions files groups inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps values via waits watches }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::{CliError, Context, error::code, session};
 use crate::{
     engine::secret_sources,
-    event::{ChosenProfile, Effect, Redactor},
+    event::{ChosenProfile, Effect, Redactor, StepId},
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
     plan::{InputProblem, Inputs, Plan, Sources, ValueSource, resolve, variable_for},
@@ -187,9 +187,21 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
                 .push(format!("the lock of {} must be known before the first step, and {why}{by}", book.runbook.name));
         }
     }
+    for (step, program) in programs(&plan.runbook) {
+        if world.tool(&program).is_none() {
+            problems.push(format!("step {step} runs its script through `{program}`, which is not on the search path"));
+        }
+    }
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
+    problems.extend(secret_problems(plan, world, uses));
+    problems
+}
+
+/// What of the sources of secrets is not there; none of them is opened.
+pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut problems = Vec::new();
     for (spec, source) in secret_sources(plan) {
         let name = &spec.name;
         let own = plan.runbook.secrets.get(name).is_some_and(|of| std::ptr::eq(of, spec));
@@ -222,6 +234,22 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
         }
     }
     problems
+}
+
+/// Programs that steps name and that stand between here and where they run, each with the first step that does. One with
+/// a folder is looked for from where a step runs, so that is left to the step.
+fn programs(runbook: &Runbook) -> Vec<(StepId, String)> {
+    let mut found: Vec<(StepId, String)> = Vec::new();
+    for step in runbook.all_steps() {
+        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+            for tool in body.action.tools() {
+                if !tool.contains('/') && found.iter().all(|(_, known)| *known != tool) {
+                    found.push((step.path.clone(), tool));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.

@@ -291,7 +291,7 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.of.step.body.action.show(&row.of.scope);
+            let shown = row.of.step.body.show(&row.of.scope);
             let mut step = json!({
                 "id": row.of.path.as_str(),
                 "kind": row.of.step.body.kind,
@@ -410,7 +410,7 @@ fn to_text(
         if by_item {
             continue;
         }
-        let shown = step.body.action.show(scope);
+        let shown = step.body.show(scope);
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }

@@ -24,7 +24,7 @@ pub(super) enum Next {
 impl<'a> Engine<'a> {
     /// In step mode: run it, or not. `Some` where the step is over without having run.
     pub(super) async fn before(&self, step: &Unit<'a>) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&step.seen());
+        let shown = step.body.show(&step.seen());
         let mut question = menu::before_step(step, self.title(step), &shown);
         // It is over, and only makes again what is not on record: it can be left out no more.
         let lost = |of: &StepState| matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty());
@@ -103,6 +103,9 @@ impl<'a> Engine<'a> {
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
+        if let Some(seen) = &ended.seen {
+            menu::offer(&mut question, seen);
+        }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
             self.settle(step, ended.status, &IndexMap::new());
@@ -126,9 +129,16 @@ impl<'a> Engine<'a> {
                 question.context = ended.output.clone();
                 continue;
             }
+            if answer.word == "extend" {
+                if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
             turn = None;
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
+                "accept" => return self.accept(step, answer, ended).await.map(Next::Over),
                 "not-done" => {
                     let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
                     return self.without_effect(step, &reason).await.map(Next::Over);

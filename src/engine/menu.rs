@@ -1,12 +1,13 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
-use super::unit::Unit;
+use super::{accept::Seen, unit::Unit};
 use crate::{
-    event::StepId,
+    event::{GaveUp, StepId},
     model::Shown,
-    port::{Choice, Question, QuestionKind},
+    port::{Choice, Evidence, Question, QuestionKind},
+    value::{Shape, Type, Value},
 };
 
 /// Lines of a command that are shown before it is run.
@@ -69,6 +70,37 @@ pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[Strin
         context: last(output, 8),
         kind: QuestionKind::Failure,
         choices,
+    }
+}
+
+/// The value that is asked for by [`how_long`].
+pub(super) const LONGER: &str = "for";
+
+/// After an alarm or a deadline, behind the choice to repeat the step.
+pub(super) fn offer(question: &mut Question, seen: &Seen) {
+    let extend = match seen.how {
+        GaveUp::Alarm => "watch on; you say how long, and what counts is the new watch",
+        GaveUp::Deadline => "wait on; you say how long",
+    };
+    let mut offers = vec![choice('e', "extend", extend)];
+    // What later steps use must be there.
+    if seen.values.is_some() {
+        offers.push(with_reason(choice('a', "accept", "take it as it is; the step counts as succeeded")));
+    }
+    question.choices.splice(1..1, offers);
+}
+
+/// How much longer. Whoever backs out of it comes back to the menu.
+pub(super) fn how_long(failed: &Question) -> Question {
+    let shape = Shape { min: Some(Value::Duration(Duration::from_secs(1))), ..Shape::of(Type::Duration) };
+    let longer = Evidence { prompt: "How much longer (such as 10m)".into(), ..Evidence::of(LONGER, shape) };
+    Question {
+        step: failed.step.clone(),
+        title: failed.title.clone(),
+        message: "How much longer?".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Ask { fields: vec![longer] },
+        choices: Vec::new(),
     }
 }
 

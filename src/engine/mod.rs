@@ -1,6 +1,7 @@
 //! Runs a plan: which step is next, what its end means for the run, when to ask. Knows no kind of step, no file, no
 //! terminal, and not which world it runs in.
 
+mod accept;
 mod attempt;
 mod calls;
 mod choices;
@@ -102,6 +103,8 @@ pub struct Engine<'a> {
     step_mode: Cell<bool>,
     options: Options,
     signals: signals::Signals,
+    /// How long the next attempt of a step goes on, where somebody gave it more time.
+    extended: RefCell<IndexMap<StepId, std::time::Duration>>,
 }
 
 /// What came of a `when`.
@@ -158,6 +161,7 @@ impl<'a> Engine<'a> {
             step_mode,
             options,
             signals,
+            extended: RefCell::default(),
         }
     }
 
@@ -435,7 +439,7 @@ impl<'a> Engine<'a> {
     pub(crate) async fn defer(&self, step: &Unit<'a>, names: Vec<String>) -> Result<Standing, StepError> {
         // A script may mention one value many times.
         let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
-        let detail = step.body.action.show(&step.seen()).detail;
+        let detail = step.body.show(&step.seen()).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
     }

@@ -5,7 +5,7 @@ use super::{
     unit::{Frame, Unit},
 };
 use crate::{
-    model::{Body, Resolution, SecretPlace, SecretSpec, Setting, fits_variable},
+    model::{Body, Resolution, SecretPlace, SecretSpec, Setting},
     plan::Plan,
     port::{Failure, SecretSource, StepError},
     syntax::{Eval, Rendered},
@@ -73,7 +73,7 @@ impl<'a> Engine<'a> {
             match template.eval(&scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        body.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }
@@ -97,6 +97,7 @@ impl<'a> Engine<'a> {
             scope: &scope,
             effect: body.effect,
             timeout,
+            extended: self.extended(step, body),
             env,
             base_env: &self.options.base_env,
             cwd,

@@ -8,8 +8,8 @@ mod state;
 
 pub use id::{RunId, StepId};
 pub use kinds::{
-    ChosenProfile, DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SkipCause, StepStatus,
-    Stream,
+    ChosenProfile, DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SampleState,
+    SkipCause, StepStatus, Stream,
 };
 pub use record::{Event, Record};
 pub use redact::{RedactStream, Redactor, TooShort};

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus,
+    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId,
+    StepStatus,
 };
 
 /// Everything that is known about a run from its events.
@@ -66,12 +67,16 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// The latest attempt looked, and gave up.
+    pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
     /// Of a container: it goes on with what it holds.
     pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
+    /// What a person typed at the question of the latest attempt, but for secrets.
+    pub typed: Map<String, Json>,
 }
 
 /// What a container has decided for what it holds.
@@ -110,9 +115,11 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             entered: None,
             answers: Vec::new(),
+            typed: Map::new(),
         }
     }
 
@@ -180,7 +187,9 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.gave_up = None;
                 state.no_effect = false;
+                state.typed = Map::new();
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -218,6 +227,7 @@ impl RunState {
                 withheld,
                 error,
                 interrupted,
+                gave_up,
                 no_effect,
                 left_running,
                 ..
@@ -232,6 +242,7 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.gave_up = *gave_up;
                 state.no_effect = *no_effect;
                 state.phase = StepPhase::Finished {
                     status: *status,
@@ -289,7 +300,7 @@ impl RunState {
                     message: message.clone(),
                 });
             }
-            Event::QuestionAnswered { question, step, answer, reason, by, .. } => {
+            Event::QuestionAnswered { question, step, answer, reason, by, values } => {
                 if self.question.as_ref().is_none_or(|open| open.question != *question) {
                     return Err(illegal(format!("question {question} was not asked")));
                 }
@@ -297,6 +308,9 @@ impl RunState {
                 if let Some(step) = step {
                     let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                     state.answers.push((answer.clone(), reason.clone(), by.clone()));
+                    if !values.is_empty() {
+                        state.typed.clone_from(values);
+                    }
                 }
             }
             Event::PlanReplaced(plan) => {

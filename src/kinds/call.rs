@@ -3,8 +3,8 @@
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Call, CallValue, Callee, Declared, FieldDoc, Inside, Kind, Lowering, Names, Outline, Resolution,
-        Setting, Shown,
+        Action, Block, Call, CallValue, Callee, Declared, FieldDoc, Inside, Keys, Kind, Lowering, Names, Outline,
+        Resolution, Rule, Setting, Shown, Takes, fields,
     },
     syntax::{Given, Reference},
     text::{Diagnostic, Spanned, did_you_mean},
@@ -14,10 +14,16 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "call",
     summary: "Runs another runbook, which sees only the parameters it is given.",
+    short: None,
     fields: &[
-        FieldDoc { name: "runbook", summary: "its name in the library, such as `lib/jenkins/proceed`" },
-        FieldDoc { name: "params", summary: "its parameters, `{name: value}`" },
+        FieldDoc::new("runbook", Takes::Line, "its name in the library, such as `lib/jenkins/proceed`"),
+        FieldDoc::new(
+            "params",
+            Takes::Entries { keys: Keys::Names, of: &fields::HANDED, least: 0 },
+            "its parameters, `{name: value}`",
+        ),
     ],
+    rules: &[Rule::Needs("runbook")],
     lower: Some(lower),
 };
 

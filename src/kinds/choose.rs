@@ -3,7 +3,8 @@
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Case, Choose, FieldDoc, Inside, Kind, Lowering, Names, Outline, Resolution, Setting, Shown,
+        Action, Block, Case, Choose, FieldDoc, Inside, Kind, Lowering, Names, Outline, Resolution, Rule, Setting,
+        Shown, Takes, fields,
     },
     syntax::{Given, Reference},
     text::{Diagnostic, Spanned},
@@ -13,13 +14,16 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "choose",
     summary: "Takes one of several ways: the first whose condition holds, or the one that a person chooses.",
+    short: None,
     fields: &[
-        FieldDoc { name: "question", summary: "asks a person; absent: the first case whose `when` holds" },
-        FieldDoc {
-            name: "cases",
-            summary: "the ways: `{id, title, when, steps}`, or `else: true` for the one that is taken where no other is",
-        },
+        FieldDoc::new("question", Takes::Text, "asks a person; absent: the first case whose `when` holds"),
+        FieldDoc::new(
+            "cases",
+            Takes::List { of: &Takes::Fields(&fields::CASE), least: 1 },
+            "the ways: `{id, title, when, steps}`, or `else: true` for the one that is taken where no other is",
+        ),
     ],
+    rules: &[Rule::Needs("cases")],
     lower: Some(lower),
 };
 
@@ -64,7 +68,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
 
 fn case(given: &Given<'_>, lowering: &Lowering, asks: bool) -> Option<Case> {
     let problems = given.problems();
-    let mut fields = given.fields("a case")?.closed(["id", "title", "when", "else", "steps"]);
+    let mut fields = given.fields("a case")?.closed(fields::CASE_KEYS);
     let id = fields.need("id").and_then(|given| given.text());
     if let Some(id) = id
         && (!Names::is_id(&id.text) || ["pause", "quit"].contains(&id.text.as_str()))

@@ -2,7 +2,10 @@
 
 use crate::{
     event::Effect,
-    model::{Action, Block, FieldDoc, Group, Inside, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{
+        Action, Block, FieldDoc, Group, Inside, Kind, Lowering, Names, Outline, Resolution, Rule, Setting, Shown,
+        Takes, fields,
+    },
     syntax::{Given, NodeKind, Reference},
     text::Diagnostic,
     value::Scope,
@@ -11,10 +14,17 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "group",
     summary: "Holds steps together, in order or in parallel; it is over when they are.",
+    short: None,
     fields: &[
-        FieldDoc { name: "steps", summary: "the steps inside, with paths such as `admin/proceed`" },
-        FieldDoc { name: "parallel", summary: "how many may run side by side; absent: in order" },
+        FieldDoc::new("steps", fields::STEPS, "the steps inside, with paths such as `admin/proceed`"),
+        FieldDoc::new(
+            "parallel",
+            Takes::Integer { least: 1, most: 1000 },
+            "how many may run side by side; absent: in order",
+        ),
+        FieldDoc::new("helper", Takes::Later, "a process that lives from before the first step to after the last"),
     ],
+    rules: &[Rule::Needs("steps")],
     lower: Some(lower),
 };
 
@@ -26,7 +36,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         return given.refuse("a map with `steps`", Some("write group: {steps: [{id: build, shell: make}]}".into()));
     }
     let fields = given.fields("`group`")?;
-    let mut fields = fields.closed(KIND.keys().chain(LATER)).outer(Lowering::AROUND);
+    let mut fields = fields.closed(KIND.keys()).outer(Lowering::AROUND);
     let steps = fields.need("steps").map(|given| lowering.steps(&given.like("[{id: build, shell: make}]")));
     let parallel = fields.get("parallel").and_then(|given| given.integer(1..=1000));
     for later in LATER {

@@ -70,7 +70,8 @@ pub struct Library {
 
 /// A runbook is text for people; more than this is a mistake.
 const LIMIT: u64 = crate::syntax::yaml::MAX_BYTES as u64;
-const SCENARIOS: &str = ".scenarios.yaml";
+/// How names of files with scenarios end.
+pub const SCENARIOS: &str = ".scenarios.yaml";
 
 impl Library {
     /// `given` are the folders named on the command line, strongest first.
@@ -134,6 +135,11 @@ impl Library {
         library
     }
 
+    /// The folders in which names are looked up, strongest first; what is built in comes after them.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
     fn name_of(&self, path: &Path) -> String {
         let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         for root in &self.roots {
@@ -169,6 +175,11 @@ impl Library {
             names.insert(file.trim_end_matches(".yaml").to_owned(), ());
         }
         names.into_keys().collect()
+    }
+
+    /// The scenarios that are built in for a runbook, if there are any.
+    pub fn built_in_scenarios(name: &str) -> Option<Vec<u8>> {
+        Some(BuiltIn::get(&format!("{name}{SCENARIOS}"))?.data.into_owned())
     }
 
     /// Everything that is built in.
@@ -227,7 +238,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LibraryError> {
 }
 
 /// A name is a path of plain words: it can never leave its root.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
         && !name.contains(['\\', '\0'])

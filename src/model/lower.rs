@@ -11,6 +11,10 @@ use super::{
     broken::Broken,
     checks,
     declare::{checked_name, nearest_name, separated},
+    fields::{
+        AROUND, BODY_KEYS, CAPTURE_KEYS, FOREACH_KEYS, NEED_KEYS, RETRY_KEYS, RUNBOOK_KEYS, RUNBOOK_LATER, STEP_KEYS,
+    },
+    hidden,
     link::{Linker, NoLibrary},
 };
 use crate::{
@@ -19,29 +23,6 @@ use crate::{
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
-
-const RUNBOOK: [&str; 16] = [
-    "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
-    "triggers", "steps", "finally", "outputs",
-];
-const RUNBOOK_LATER: [&str; 2] = ["files", "triggers"];
-const STEP: [&str; 13] = [
-    "id",
-    "title",
-    "text",
-    "needs",
-    "when",
-    "retry",
-    "idempotent",
-    "verify",
-    "critical",
-    "on_failure",
-    "foreach",
-    "undo",
-    "irreversible",
-];
-/// What every body may have.
-const BODY: [&str; 6] = ["effect", "expect", "capture", "timeout", "env", "cwd"];
 
 /// Words of other tools, for hints.
 const RUNBOOK_FOREIGN: [Foreign; 9] = [
@@ -113,6 +94,7 @@ fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
+    hidden::check(&root, &problems);
     let lowering = Lowering {
         registry: linker.registry(),
         linker: linker.clone(),
@@ -213,7 +195,7 @@ impl Lowering {
     }
 
     fn runbook(&self, name: &str, root: &crate::syntax::Node, problems: &Problems) -> Option<Runbook> {
-        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK).foreign(&RUNBOOK_FOREIGN);
+        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK_KEYS).foreign(&RUNBOOK_FOREIGN);
         let title = fields.need("title").and_then(|given| given.line());
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         let summary = fields.get("summary").and_then(trimmed);
@@ -333,7 +315,7 @@ impl Lowering {
     fn step(&self, given: &Given<'_>) -> Option<Step> {
         let problems = given.problems();
         let fields = given.clone().like("{id: build, shell: make}").fields("a step")?;
-        let mut fields = fields.closed(self.keys(&STEP)).foreign(&STEP_FOREIGN);
+        let mut fields = fields.closed(self.keys(&STEP_KEYS)).foreign(&STEP_FOREIGN);
         let id = fields.need("id").and_then(|given| given.text());
         if let Some(id) = id {
             checked_id(id, problems);
@@ -360,7 +342,7 @@ impl Lowering {
         let foreach =
             fields.get("foreach").and_then(|given| self.foreach(&given.like("{as: role, in: [web, worker]}")));
         let undo = fields.take_entry("undo");
-        fields.know(&BODY);
+        fields.know(&BODY_KEYS);
         let inherited = self.inherited.borrow().last().copied();
         let (body, undo) = self.below(&id.value, || {
             self.inherited.borrow_mut().extend(on_failure.or(inherited));
@@ -452,7 +434,7 @@ impl Lowering {
 
     fn foreach(&self, given: &Given<'_>) -> Option<ForEach> {
         let fields = given.fields("`foreach`")?;
-        let mut fields = fields.closed(["as", "in", "parallel"]);
+        let mut fields = fields.closed(FOREACH_KEYS);
         let name = fields.need("as").and_then(|given| given.text());
         let items = fields.need("in").and_then(|given| match &given.node().kind {
             NodeKind::List(_) => {
@@ -499,31 +481,11 @@ impl Lowering {
     }
 
     /// Keys of the step around a kind.
-    pub const AROUND: &'static [&'static str] = &[
-        "id",
-        "title",
-        "text",
-        "needs",
-        "when",
-        "retry",
-        "idempotent",
-        "verify",
-        "critical",
-        "on_failure",
-        "effect",
-        "expect",
-        "capture",
-        "timeout",
-        "env",
-        "cwd",
-        "foreach",
-        "undo",
-        "irreversible",
-    ];
+    pub const AROUND: &'static [&'static str] = &AROUND;
 
     /// Every key of a mapping that holds a kind.
     pub fn keys(&self, own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
-        own.iter().chain(&BODY).copied().chain(self.registry.names())
+        own.iter().chain(&BODY_KEYS).copied().chain(self.registry.names())
     }
 
     /// The kind and the settings among the fields of a step or a probe. A probe reads unless it says otherwise.
@@ -648,7 +610,7 @@ impl Lowering {
             match &item.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = item.fields("an entry of `needs`") else { continue };
-                    let mut fields = fields.closed(["step", "when"]);
+                    let mut fields = fields.closed(NEED_KEYS);
                     let step = fields.need("step").and_then(|given| given.text());
                     let when = fields.get("when").and_then(|given| self.expr(&given));
                     fields.finish();
@@ -674,7 +636,7 @@ impl Lowering {
             let (value, secret) = match &given.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = given.fields("a capture") else { continue };
-                    let mut fields = fields.closed(["value", "secret"]);
+                    let mut fields = fields.closed(CAPTURE_KEYS);
                     let value = fields.need("value").map(|given| self.expr_or_none(&given));
                     let secret = fields.get("secret").and_then(|given| given.boolean()).unwrap_or(false);
                     fields.finish();
@@ -716,7 +678,7 @@ impl Lowering {
 
     fn retry(&self, given: &Given<'_>) -> Option<Retry> {
         let fields = given.fields("`retry`")?;
-        let mut fields = fields.closed(["attempts", "interval", "backoff", "max_interval", "when"]);
+        let mut fields = fields.closed(RETRY_KEYS);
         let attempts = fields.need("attempts").and_then(|given| given.integer(1..=1000));
         let interval = fields.get("interval").and_then(|given| given.duration());
         let backoff = fields.get("backoff").and_then(|given| number(&given, 1.0));

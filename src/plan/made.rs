@@ -213,7 +213,7 @@ struct Place<'a> {
 fn record_list(list: &[Step], graph: &Graph, place: &Place<'_>, steps: &mut Vec<Json>) {
     for (index, step) in list.iter().enumerate() {
         let scope = place.scope.clone().seen_from(step.above());
-        let shown = step.body.action.show(&step.sees(&scope));
+        let shown = step.body.show(&step.sees(&scope));
         let mut needs: Vec<usize> = graph.edges[index].keys().copied().collect();
         needs.sort_unstable();
         let needs: Vec<String> = needs.into_iter().map(|on| format!("{}{}", place.above, list[on].path)).collect();
@@ -240,7 +240,7 @@ fn record_list(list: &[Step], graph: &Graph, place: &Place<'_>, steps: &mut Vec<
                 json!({"as": foreach.name.value, "in": foreach.source(), "parallel": foreach.parallel});
         }
         if let Some(undo) = &step.undo {
-            recorded["undo"] = undo.body.action.show(&scope).detail.into();
+            recorded["undo"] = undo.body.show(&scope).detail.into();
         }
         if step.irreversible {
             recorded["irreversible"] = true.into();

@@ -132,8 +132,6 @@ fn unclear(step: &Step) -> Line {
         return line.code("runsheet resume last").text(" runs it again, as it may safely run twice.");
     }
     line.text("nobody knows whether it took effect. It is not repeated by itself: you are asked, with what it was about to do in view. With nobody at the keyboard the run stays open (exit code 7), to be decided with ")
-        .code(format!("runsheet resume last --step {} --as done", step.path))
-        .text(" or ")
-        .code("not-done")
-        .text(", and a reason.")
+        .code(format!("runsheet resume last --step {} --as done|not-done --reason TEXT", step.path))
+        .text(".")
 }

@@ -12,7 +12,7 @@ use desk::Desk;
 use indexmap::IndexMap;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
     files, inputs, outcome, print, say, session,
@@ -67,7 +67,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
     inputs::mask_variables(&basis.plan, &world, &context.redactor);
-    session::check_answers(&basis.plan, flags.answers.as_deref())?;
+    answers::check(&basis.plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let mut desk = Desk::new(&person, &context.redactor, open.state.questions);
     let mut left = None;
