@@ -9,7 +9,7 @@ use super::{
     session::{mistakes, read_map_of},
 };
 use crate::{
-    model::Param,
+    model::{Param, without_items},
     operators::{Given, check_values},
     plan::Plan,
     port::Evidence,
@@ -70,16 +70,19 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
     let (source, placed) = read_placed(path)?;
     let mut problems = Vec::new();
     for (id, placed) in &placed {
-        if !plan.names.has_step(id) {
+        let Some(step) = plan.runbook.step_at(id) else {
             let near = crate::text::nearest(id, plan.names.step_ids());
             let error =
                 CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
             return Err(match near {
+                Some(near) if near == without_items(id) => error.hint(match near == *id {
+                    true => "a step in a loop is named with its item, such as scale[web]/proceed",
+                    false => "only a loop has items, and each loop around a step is named with its item",
+                }),
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             });
-        }
-        let Some(step) = plan.runbook.all_steps().find(|step| step.path.as_str() == id) else { continue };
+        };
         let typed = step.body.action.typed();
         if typed.is_empty() {
             if let Given::Map(map) = &placed.given

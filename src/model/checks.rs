@@ -66,7 +66,21 @@ fn check_list(
                 .hint("put it before the group, or leave `parallel` out"),
             );
         }
+        if let Some(span) = step.foreach.as_ref().filter(|of| of.parallel.is_some()).map(|of| of.span)
+            && step.body.action.is_gate()
+        {
+            problems.push(
+                Diagnostic::error("gate-in-parallel", span, "a confirm cannot be asked for several items at a time")
+                    .label("this loop is parallel")
+                    .hint("leave `parallel` out, or put the confirm into a group with the steps it guards"),
+            );
+        }
         let Some(inside) = step.body.action.inside() else { continue };
+        if let Inside::Choose(choose) = inside {
+            for when in choose.cases.iter().filter_map(|case| case.when.as_ref()) {
+                no_secrets(when, names, problems);
+            }
+        }
         let beside = matches!(inside, Inside::Group(group) if group.parallel.is_some());
         for list in inside.lists() {
             check_list(runbook, list, beside, names, variables, problems);
@@ -284,6 +298,12 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
 /// What is gone over is known before the first item is.
 fn check_foreach(step: &Step, foreach: &ForEach, names: &Names, problems: &Problems) {
     let used = foreach.references();
+    // What is written out is the same in every run.
+    if used.is_empty()
+        && let Err(wrong) = foreach.eval(&Scope::new())
+    {
+        problems.push(wrong);
+    }
     references(&used, &Place::of(step, names), &[], problems);
     for reference in &used {
         if reference.name == foreach.name.value {
