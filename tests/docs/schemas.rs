@@ -7,8 +7,8 @@ use std::{
 };
 
 use runsheet::event::{
-    ChosenProfile, DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunId, RunStarted, SkipCause,
-    StepId, StepStatus,
+    ChosenProfile, DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunId, RunStarted,
+    SampleState, SkipCause, StepId, StepStatus,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -211,6 +211,7 @@ fn samples() -> Vec<Event> {
             withheld: vec!["token".into()],
             error: text("exit 1"),
             interrupted: true,
+            gave_up: Some(GaveUp::Deadline),
             no_effect: true,
             notes: vec!["sleep was left over".into()],
             left_running: vec!["ssh (7)".into()],
@@ -233,7 +234,15 @@ fn samples() -> Vec<Event> {
             by: "kim".into(),
             values: map(json!({"build": 7})),
         },
-        Event::Sample { step: step(), probe: "errors".into(), value: json!(null) },
+        Event::Sample {
+            step: step(),
+            probe: "errors".into(),
+            value: json!(null),
+            attempt: 1,
+            state: SampleState::NotReachable,
+            unit: text("1/min"),
+            detail: text("connection refused"),
+        },
         Event::OutputCommit { step: step(), attempt: 1, bytes: 4, sha256: SHA.into() },
         Event::Recovered { cut_bytes: 9, saved_as: "torn.1".into(), sha256: text(SHA) },
         Event::PlanReplaced(Box::new(PlanReplaced {
