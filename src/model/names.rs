@@ -176,8 +176,14 @@ impl Names {
         let whole = self.whole_step_from(within, &without_items(id))?;
         // Only a loop has items.
         let given = id.matches('[').count();
-        let looped = self.loops_around(&whole).filter(|of| !Names::is_inside(within, of)).count();
-        (given == 0 || given == looped).then_some(whole)
+        let own = usize::from(self.loops.contains_key(&whole));
+        let around = self.loops_between(within, &whole).count();
+        (given == 0 || given == around || given == around + own).then_some(whole)
+    }
+
+    /// The loops around a step, as seen from a list; what stands in a loop runs once for each of its items.
+    pub fn loops_between<'n>(&'n self, within: &'n str, step: &'n str) -> impl Iterator<Item = &'n str> {
+        self.loops_around(step).filter(move |of| *of != step && !Names::is_inside(within, of))
     }
 
     fn whole_step_from(&self, within: &str, id: &str) -> Option<String> {
