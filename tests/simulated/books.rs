@@ -174,7 +174,7 @@ steps:
 const LOOPS: &str = r#"
 title: Loops
 steps:
-  - {id: find, shell: do find print web db, capture: {found: "result.stdout.split(' ')"}}
+  - {id: find, shell: do find print web db, capture: {found: "result.stdout|split(' ')"}}
   - id: node
     foreach: {as: host, in: found}
     group:

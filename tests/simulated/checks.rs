@@ -311,18 +311,19 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
     }
     let (mut end, mut whole) = (end.clone(), whole.clone());
     let last: Vec<String> = case.runbook.finally.iter().map(|step| step.path.to_string()).collect();
-    let is_open = |of: &End| last.iter().any(|step| of.statuses.get(step).is_some_and(|status| *status == "unknown"));
+    let in_last = |path: &str| last.iter().any(|step| is_in(path, step));
+    let is_open = |of: &End| of.statuses.iter().any(|(path, status)| in_last(path) && *status == "unknown");
     // What comes after it there may ask how it ended.
-    let open = if is_open(&end) || is_open(&whole) { last } else { Vec::new() };
-    for step in &open {
+    let open = is_open(&end) || is_open(&whole);
+    if open {
         for end in [&mut end, &mut whole] {
-            end.statuses.remove(step);
-            end.effects.retain(|(of, _), _| of != step);
+            end.statuses.retain(|path, _| !in_last(path));
+            end.effects.retain(|(of, _), _| !in_last(of));
         }
     }
     // What is open there makes a failure of a success; decided by a later session, it does not.
     let either = |of: &End| matches!(of.outcome, Outcome::Succeeded | Outcome::Failed);
-    if !open.is_empty() && either(&end) && either(&whole) {
+    if open && either(&end) && either(&whole) {
         (end.outcome, end.code) = (whole.outcome, whole.code);
     }
     end == whole
