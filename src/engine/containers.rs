@@ -220,7 +220,9 @@ impl<'a> Engine<'a> {
                 };
                 let graph = self.graph(&frame, &frame.book.steps, false);
                 let mut end = self.list(&self.list_of(&frame, &frame.book.steps), &graph, jobs, last).await?;
-                let goes_on = step.step.on_failure == Some(OnFailure::Continue) && end.unknown.is_empty();
+                let goes_on = step.policy() == OnFailure::Continue
+                    && end.unknown.is_empty()
+                    && !self.children(step).iter().any(|child| self.stops_the_run(child));
                 let mut outputs = Ok(IndexMap::new());
                 if end.is_clean() || goes_on {
                     if end.is_clean() {
