@@ -86,7 +86,7 @@ fn arguments(line: &str) -> Vec<String> {
     }
     match words.first().map(String::as_str) {
         Some("check" | "plan" | "run" | "show") => words.insert(1, format!("./{MAIN}")),
-        Some("resume" | "report" | "verify") => words.insert(1, "last".to_owned()),
+        Some("resume" | "report" | "undo" | "verify") => words.insert(1, "last".to_owned()),
         _ => {}
     }
     words

@@ -115,7 +115,7 @@ impl Sink for Collector {
 }
 
 /// Nobody is asked; what hangs on an answer stays open.
-struct NobodyAsked;
+pub(super) struct NobodyAsked;
 
 impl Operator for NobodyAsked {
     fn ask<'a>(&'a self, _question: &'a Question) -> Local<'a, Reply> {
@@ -132,7 +132,7 @@ impl Operator for NobodyAsked {
 }
 
 /// Nothing is kept.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl Journal for Nowhere {
     fn append<'a>(&'a self, _record: &'a Record) -> Local<'a, Result<(), JournalError>> {
@@ -210,6 +210,7 @@ async fn walk<'p>(
         signals: None,
         secrets: IndexMap::new(),
         decisions: IndexMap::new(),
+        undo: false,
         draw: Rc::new(move |source, problem| {
             draw(source, problem, crate::text::DrawStyle::default()).trim_end().to_owned()
         }),

@@ -176,6 +176,8 @@ pub struct Session<'a> {
     pub anchor: bool,
     pub secrets: IndexMap<String, Secret>,
     pub decisions: IndexMap<String, Decision>,
+    /// What ran is taken back.
+    pub undo: bool,
 }
 
 impl<'a> Session<'a> {
@@ -197,6 +199,7 @@ impl<'a> Session<'a> {
             signals: Some(signals()),
             secrets: self.secrets,
             decisions: self.decisions,
+            undo: self.undo,
             // For the record: plain, whatever the terminal can show.
             draw: Rc::new(|source, diagnostic| {
                 draw(source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
@@ -253,7 +256,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<String>) -> Value {
+pub fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<String>) -> Value {
     let mut run = IndexMap::new();
     run.insert("id".to_owned(), Value::text(id.as_str()));
     run.insert("started".to_owned(), Value::text(began.to_string()));

@@ -123,7 +123,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn was_entered(&self, unit: &Unit<'a>) -> bool {
+    pub(super) fn was_entered(&self, unit: &Unit<'a>) -> bool {
         self.state().steps.get(&unit.path).is_some_and(|of| of.entered.is_some())
     }
 }

@@ -98,6 +98,7 @@ impl Terminal {
             | QuestionKind::Unknown
             | QuestionKind::Choose
             | QuestionKind::Interrupt
+            | QuestionKind::Undo
             | QuestionKind::Run => {
                 if question.choices.is_empty() {
                     screen.confirm(None, &[]).await

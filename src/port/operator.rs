@@ -54,6 +54,8 @@ pub enum QuestionKind {
     Choose,
     /// Ctrl-C.
     Interrupt,
+    /// Whether what ran is to be taken back.
+    Undo,
     /// Something about the run as a whole, such as a changed plan on resume.
     Run,
 }
@@ -70,6 +72,7 @@ impl QuestionKind {
             QuestionKind::Withheld { .. } => "secret",
             QuestionKind::Choose => "choose",
             QuestionKind::Interrupt => "interrupt",
+            QuestionKind::Undo => "undo",
             QuestionKind::Run => "run",
         }
     }
