@@ -96,6 +96,7 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             withheld: Vec::new(),
             error: None,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             output_lost: false,
             notes: Vec::new(),
@@ -201,7 +202,13 @@ fn goes_on(disk: &MemoryStorage, acknowledged: &[Record], all: &[Record], why: &
         for event in std::mem::take(&mut open.recovered) {
             add(event);
         }
-        add(Event::RunResumed { by: "ada".into(), host: "desk".into(), tool_version: "0.1.0".into(), attended: false, undo: false });
+        add(Event::RunResumed {
+            by: "ada".into(),
+            host: "desk".into(),
+            tool_version: "0.1.0".into(),
+            attended: false,
+            undo: false,
+        });
         add(Event::RunFinished { outcome: Outcome::Failed, code: 1, reason: None });
     }
     open.close().unwrap_or_else(|error| panic!("{why}: {error}"));

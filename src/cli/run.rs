@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{Mode, Run},
     error::code,
     files, inputs, outcome, session,
@@ -34,7 +34,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     }
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
-    session::check_answers(&plan, flags.answers.as_deref())?;
+    answers::check(&plan, flags.answers.as_deref())?;
     let world = RealWorld::new(RealWorld::own_program()).adopting();
     let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {

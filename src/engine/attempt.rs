@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::{
     Engine, Standing,
+    accept::Seen,
     context::Attempt,
     decide::Next,
     judge::{Gathered, Verified},
@@ -28,6 +29,8 @@ pub(super) struct Ended {
     pub output: Vec<String>,
     /// `verify` looked, and what the step is for is not there.
     pub not_in_place: bool,
+    /// It gave up at an alarm or a deadline.
+    pub seen: Option<Seen>,
 }
 
 impl<'a> Engine<'a> {
@@ -174,7 +177,7 @@ impl<'a> Engine<'a> {
             self.publisher.publish(event).await?;
             let (status, captures) = (StepStatus::Skipped, IndexMap::new());
             let output = Vec::new();
-            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false });
+            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false, seen: None });
         }
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
@@ -204,6 +207,7 @@ impl<'a> Engine<'a> {
             why: why(&report),
             output: cx.tail(),
             not_in_place: false,
+            seen: self.seen_of(step, &report, status),
         })
     }
 
@@ -236,7 +240,7 @@ impl<'a> Engine<'a> {
         self.record_end(step, number, &report, StepStatus::Failed, &Gathered::default(), &cx, began).await?;
         let why = why(&report);
         let (status, captures, output) = (StepStatus::Failed, IndexMap::new(), Vec::new());
-        Ok(Ended { status, captures, result: None, why, output, not_in_place: false })
+        Ok(Ended { status, captures, result: None, why, output, not_in_place: false, seen: None })
     }
 
     /// Whether the retry rule repeats the step; waits if so.

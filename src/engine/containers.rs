@@ -344,6 +344,7 @@ impl<'a> Engine<'a> {
                 error,
                 no_effect: false,
                 interrupted: false,
+                gave_up: None,
                 notes: Vec::new(),
                 left_running: Vec::new(),
             })

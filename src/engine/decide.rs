@@ -106,6 +106,9 @@ impl<'a> Engine<'a> {
         if last || step.path.undoes().is_some() || self.is_over_for_good(step) {
             question.choices.retain(|choice| choice.name != "undo");
         }
+        if let Some(seen) = &ended.seen {
+            menu::offer(&mut question, seen);
+        }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
             self.settle(step, ended.status, &IndexMap::new());
@@ -129,9 +132,16 @@ impl<'a> Engine<'a> {
                 question.context = ended.output.clone();
                 continue;
             }
+            if answer.word == "extend" {
+                if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
             turn = None;
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
+                "accept" => return self.accept(step, answer, ended).await.map(Next::Over),
                 "not-done" => {
                     let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
                     return self.without_effect(step, &reason).await.map(Next::Over);
@@ -142,7 +152,10 @@ impl<'a> Engine<'a> {
                     Err(found) => question.message = found,
                 },
                 "undo" => {
-                    return Err(StepError::Declined(format!("the operator chose to undo at {}: {}", step.path, ended.why)));
+                    return Err(StepError::Declined(format!(
+                        "the operator chose to undo at {}: {}",
+                        step.path, ended.why
+                    )));
                 }
                 "pause" => return Err(StepError::Paused("the operator paused the run".into())),
                 "quit" => return Err(StepError::Declined(format!("the operator quit at {}", step.path))),

@@ -16,7 +16,7 @@ use crate::{
     port::{Failure, StepContext, StepError, StepReport},
     syntax::Eval,
     text::Diagnostic,
-    value::{Secret, Value},
+    value::{Secret, Type, Value},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -98,6 +98,20 @@ impl<'a> Engine<'a> {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
         }
+        drop(scope);
+        self.capture(step, body, result, &mut values)?;
+        Ok(values)
+    }
+
+    /// Adds what a body captures of its result.
+    pub(super) fn capture(
+        &self,
+        step: &Unit<'a>,
+        body: &Body,
+        result: &Value,
+        values: &mut IndexMap<String, Value>,
+    ) -> Result<(), Failure> {
+        let scope = step.scope();
         for capture in &body.captures {
             match capture.value.eval(&scope, &[("result", result.clone())]) {
                 Ok(Eval::Value(value)) => {
@@ -125,7 +139,7 @@ impl<'a> Engine<'a> {
                 Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Tells which values may stand in the journal; a secret one is masked from here on.
@@ -146,6 +160,11 @@ impl<'a> Engine<'a> {
                     })?;
                 }
                 withheld.push(capture.name.value.clone());
+            }
+        }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret && values.contains_key(&name.value) {
+                withheld.push(name.value.clone());
             }
         }
         for (name, value) in &values {
@@ -206,6 +225,7 @@ impl<'a> Engine<'a> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                gave_up: report.gave_up.filter(|_| status == StepStatus::Failed),
                 no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
@@ -310,6 +330,7 @@ impl<'a> Engine<'a> {
             why: why(&report),
             output: self.journal.output_tail(&step.path, attempt),
             not_in_place,
+            seen: None,
         })
     }
 }

@@ -1,12 +1,13 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
-use super::{undo::Cause, unit::Unit};
+use super::{accept::Seen, undo::Cause, unit::Unit};
 use crate::{
-    event::{StepId, StepStatus},
+    event::{GaveUp, StepId, StepStatus},
     model::Shown,
-    port::{Choice, Question, QuestionKind},
+    port::{Choice, Evidence, Question, QuestionKind},
+    value::{Shape, Type, Value},
 };
 
 const UNDO_SHOWN: &str = "shown before anything is done";
@@ -109,7 +110,11 @@ pub(super) fn before_step(step: &Unit<'_>, title: String, shown: &Shown) -> Ques
     context.extend(shown.values.iter().map(|(name, value)| format!("{name} = {value}")));
     let mut choices = vec![choice('r', "run", "run this step")];
     if !step.critical {
-        let what = if step.undoes { "leave its effect in place; the undo goes on" } else { "leave it out; steps after it go on" };
+        let what = if step.undoes {
+            "leave its effect in place; the undo goes on"
+        } else {
+            "leave it out; steps after it go on"
+        };
         choices.push(with_reason(choice('s', "skip", what)));
     }
     choices.extend([
@@ -156,6 +161,37 @@ pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[Strin
     }
 }
 
+/// The value that is asked for by [`how_long`].
+pub(super) const LONGER: &str = "for";
+
+/// After an alarm or a deadline, behind the choice to repeat the step.
+pub(super) fn offer(question: &mut Question, seen: &Seen) {
+    let extend = match seen.how {
+        GaveUp::Alarm => "watch on; you say how long, and what counts is the new watch",
+        GaveUp::Deadline => "wait on; you say how long",
+    };
+    let mut offers = vec![choice('e', "extend", extend)];
+    // What later steps use must be there.
+    if seen.values.is_some() {
+        offers.push(with_reason(choice('a', "accept", "take it as it is; the step counts as succeeded")));
+    }
+    question.choices.splice(1..1, offers);
+}
+
+/// How much longer. Whoever backs out of it comes back to the menu.
+pub(super) fn how_long(failed: &Question) -> Question {
+    let shape = Shape { min: Some(Value::Duration(Duration::from_secs(1))), ..Shape::of(Type::Duration) };
+    let longer = Evidence { prompt: "How much longer (such as 10m)".into(), ..Evidence::of(LONGER, shape) };
+    Question {
+        step: failed.step.clone(),
+        title: failed.title.clone(),
+        message: "How much longer?".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Ask { fields: vec![longer] },
+        choices: Vec::new(),
+    }
+}
+
 /// After an end that left the effect open.
 ///
 /// After a no, what had no effect is not run again: the run is `over`.
@@ -181,7 +217,11 @@ pub(super) fn unknown(
     }
     choices.extend([
         choice('o', "output", "show the end of its output"),
-        choice('u', "undo", format!("undo what ran, latest first; this is asked again before, and all is {UNDO_SHOWN}")),
+        choice(
+            'u',
+            "undo",
+            format!("undo what ran, latest first; this is asked again before, and all is {UNDO_SHOWN}"),
+        ),
         choice('p', "pause", "stop here; `runsheet resume` asks this again"),
         quit(step),
     ]);

@@ -1,6 +1,7 @@
 //! Runs a plan: which step is next, what its end means for the run, when to ask. Knows no kind of step, no file, no
 //! terminal, and not which world it runs in.
 
+mod accept;
 mod attempt;
 mod calls;
 mod choices;
@@ -109,6 +110,8 @@ pub struct Engine<'a> {
     over: Cell<bool>,
     options: Options,
     signals: signals::Signals,
+    /// How long the next attempt of a step goes on, where somebody gave it more time.
+    extended: RefCell<IndexMap<StepId, std::time::Duration>>,
 }
 
 /// What came of a `when`.
@@ -166,6 +169,7 @@ impl<'a> Engine<'a> {
             over: Cell::new(false),
             options,
             signals,
+            extended: RefCell::default(),
         }
     }
 
@@ -212,7 +216,9 @@ impl<'a> Engine<'a> {
             };
             match self.take_back(&cause, end).await {
                 Ok(undo::Taken::End(end)) => break end,
-                Ok(undo::Taken::Left(end)) => return self.left(end.code, end.reason.unwrap_or_default(), reopened).await,
+                Ok(undo::Taken::Left(end)) => {
+                    return self.left(end.code, end.reason.unwrap_or_default(), reopened).await;
+                }
                 Ok(undo::Taken::GoOn) => result = self.main_list().await,
                 Err(StepError::Paused(why)) => return self.stopped_short(why, reopened).await,
                 Err(StepError::Undecided(why)) if reopened.is_some() && self.state().undo.is_none() => {

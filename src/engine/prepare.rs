@@ -97,6 +97,7 @@ impl<'a> Engine<'a> {
             scope: &scope,
             effect: body.effect,
             timeout,
+            extended: self.extended(step, body),
             env,
             base_env: &self.options.base_env,
             cwd,

@@ -1,11 +1,12 @@
 //! One question at a time: masked, on record before and after, closed when nothing may go on. Knows no answers.
 
-use serde_json::Map;
+use serde_json::{Map, Value as Json};
 
 use super::{Engine, signals::Turn, unit::Unit};
 use crate::{
     event::{Event, StepId},
     port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
+    value::{Secret, Value},
 };
 
 impl<'a> Engine<'a> {
@@ -48,6 +49,12 @@ impl<'a> Engine<'a> {
                 }
                 for evidence in evidence {
                     evidence.prompt = redactor.text(&evidence.prompt).into_owned();
+                }
+            }
+            QuestionKind::Ask { fields } => {
+                for field in fields {
+                    field.prompt = redactor.text(&field.prompt).into_owned();
+                    field.help = field.help.as_deref().map(|help| redactor.text(help).into_owned());
                 }
             }
             // Masked, nobody could type it; as it is, everybody would see it.
@@ -98,9 +105,8 @@ impl<'a> Engine<'a> {
             self.signals.typed_interrupt();
         }
         let (answer, reason, values) = match &reply {
-            Reply::Answer(Answer { word, reason, values, .. }) => {
-                let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
-                (word.clone(), reason.clone(), values)
+            Reply::Answer(answer) => {
+                (answer.word.clone(), answer.reason.clone(), self.typed_on_record(&question, answer)?)
             }
             Reply::Nobody { why } if nobody.is_some() => {
                 (nobody.unwrap_or_default().to_owned(), Some(why.clone()), Map::new())
@@ -120,6 +126,26 @@ impl<'a> Engine<'a> {
             })
             .await?;
         Ok(reply)
+    }
+
+    /// The values of an answer as they may stand on record. What was typed as a secret is masked from here on.
+    fn typed_on_record(&self, question: &Question, answer: &Answer) -> Result<Map<String, Json>, StepError> {
+        let secret = |name: &str| match &question.kind {
+            QuestionKind::Ask { fields } => fields.iter().any(|field| field.name == name && field.is_secret()),
+            _ => false,
+        };
+        let redactor = self.publisher.redactor();
+        for (name, value) in answer.values.iter().filter(|(name, _)| secret(name)) {
+            redactor.add(&Secret::new(value.to_string()), false).map_err(|_| {
+                StepError::Paused(format!("the secret `{name}` is shorter than 8 bytes and could not be masked"))
+            })?;
+        }
+        // A value that would stand there masked is none that a resume could go by.
+        let shown = |(name, value): (&String, &Value)| {
+            let json = value.to_json();
+            (!secret(name) && !redactor.holds(&json.to_string())).then(|| (name.clone(), json))
+        };
+        Ok(answer.values.iter().filter_map(shown).collect())
     }
 
     /// Puts a question on record that is not put to the operator in the common way. The caller has the seat.

@@ -42,7 +42,7 @@ impl<'a> Engine<'a> {
             match &state.phase {
                 StepPhase::Finished { status, captures, withheld, .. } => {
                     let values: IndexMap<String, Value> =
-                        captures.iter().map(|(name, json)| (name.clone(), Value::from_json(json))).collect();
+                        captures.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect();
                     let open = matches!(status, StepStatus::Failed | StepStatus::Unknown);
                     if !open || step.policy() == crate::model::OnFailure::Continue {
                         self.settle(step, *status, &values);
@@ -55,7 +55,7 @@ impl<'a> Engine<'a> {
                         self.forget(step, withheld);
                         return Ok(());
                     }
-                    if state.idempotent {
+                    if state.idempotent && step.repeats() {
                         // It runs again if its value is still needed; until then the value is unknown.
                         if self.needs_again(step, withheld) {
                             self.forget(step, withheld);
@@ -115,7 +115,9 @@ impl<'a> Engine<'a> {
             };
             let lost = |step: &Unit<'a>| {
                 state.steps.get(&step.path).is_some_and(|of| match &of.phase {
-                    StepPhase::Finished { withheld, .. } => of.idempotent && !withheld.is_empty() && used(withheld),
+                    StepPhase::Finished { withheld, .. } => {
+                        of.idempotent && step.repeats() && !withheld.is_empty() && used(withheld)
+                    }
                     _ => false,
                 })
             };
@@ -158,7 +160,8 @@ impl<'a> Engine<'a> {
             }
             let again = {
                 let state = self.state();
-                state.steps.get(&step.path).is_some_and(|of| of.idempotent && of.status() != Some(StepStatus::Undone))
+                let of = state.steps.get(&step.path);
+                step.repeats() && of.is_some_and(|of| of.idempotent && of.status() != Some(StepStatus::Undone))
             };
             if again {
                 self.attempts(step, false).await?;
@@ -248,6 +251,7 @@ impl<'a> Engine<'a> {
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
                     output: self.journal.output_tail(&step.path, attempts),
                     not_in_place: false,
+                    seen: self.seen_before(step),
                 }
             }
             Some(StepPhase::Finished { .. }) => return Ok(None),
@@ -396,6 +400,9 @@ impl<'a> Engine<'a> {
             }
             return Ok(ended);
         }
+        if let Some(ended) = self.answered_before(step, attempt).await? {
+            return Ok(Some(ended));
+        }
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
         // decided already how it ended.
@@ -412,6 +419,27 @@ impl<'a> Engine<'a> {
         let ended = self.adopt(step, attempt, report, !decided, true).await?;
         // It had no end, and what was looked for is not there: it runs, as the first time.
         Ok((!ended.not_in_place).then_some(ended))
+    }
+
+    /// What a person typed is on record, and the run was cut off right after it: nobody types it twice.
+    async fn answered_before(&self, step: &Unit<'a>, attempt: u32) -> Result<Option<Ended>, StepError> {
+        let typed = step.body.action.typed();
+        let values: IndexMap<String, Value> = {
+            let state = self.state();
+            let Some(of) = state.steps.get(&step.path) else { return Ok(None) };
+            of.typed.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect()
+        };
+        // A secret is not on record, so that all of it is asked for again.
+        if typed.is_empty() || !typed.iter().all(|(name, _)| values.contains_key(&name.value)) {
+            return Ok(None);
+        }
+        let mut report = StepReport::of(StepStatus::Succeeded);
+        report.notes.push("it was answered before the run was interrupted".into());
+        let gathered = self.gather(values, step)?;
+        let cx = self.context(step, attempt);
+        self.record_end(step, attempt, &report, report.status, &gathered, &cx, self.world.now()).await?;
+        let (status, captures, why) = (report.status, gathered.values, "it ended".to_owned());
+        Ok(Some(Ended { status, captures, result: None, why, output: Vec::new(), not_in_place: false, seen: None }))
     }
 
     /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,

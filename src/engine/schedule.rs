@@ -277,7 +277,7 @@ impl<'a> Engine<'a> {
         let state = state.steps.get(&step.path)?;
         match &state.phase {
             StepPhase::Finished { withheld, .. }
-                if !withheld.is_empty() && state.idempotent && self.needs_again(step, withheld) =>
+                if !withheld.is_empty() && state.idempotent && step.repeats() && self.needs_again(step, withheld) =>
             {
                 None
             }

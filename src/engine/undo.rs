@@ -61,12 +61,7 @@ impl<'a> Engine<'a> {
         if let Some(undo) = undo {
             let left = |step: &&ToUndo| self.status_of(&step.step) != Some(StepStatus::Undone);
             let steps = undo.steps.iter().filter(left).cloned().collect();
-            return Ok(UndoOutlook {
-                steps,
-                stays: undo.stays,
-                point_of_no_return: undo.point_of_no_return,
-                unknown,
-            });
+            return Ok(UndoOutlook { steps, stays: undo.stays, point_of_no_return: undo.point_of_no_return, unknown });
         }
         let steps = way.entries.iter().map(|entry| self.listed(entry)).collect();
         Ok(UndoOutlook { steps, stays: way.stays, point_of_no_return: way.point_of_no_return, unknown })
@@ -165,10 +160,8 @@ impl<'a> Engine<'a> {
     async fn decide_unknown(&self) -> Result<(), StepError> {
         for step in self.main_units() {
             let phase = self.state().steps.get(&step.path).map(|of| of.phase.clone());
-            let open = matches!(
-                phase,
-                Some(StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. })
-            );
+            let open =
+                matches!(phase, Some(StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. }));
             if step.is_container() || !open {
                 continue;
             }
@@ -218,12 +211,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Shows it and asks; none: it is begun.
-    async fn agree(
-        &self,
-        cause: &Cause,
-        way: &WayBack<'a>,
-        before: &RunEnd,
-    ) -> Result<Option<Taken>, StepError> {
+    async fn agree(&self, cause: &Cause, way: &WayBack<'a>, before: &RunEnd) -> Result<Option<Taken>, StepError> {
         let attended = self.operator.attended();
         let nothing = way.entries.is_empty();
         let told = told_of_nothing(way);
@@ -270,7 +258,9 @@ impl<'a> Engine<'a> {
                     self.step_mode.set(self.options.step_mode);
                     Ok(Some(Taken::GoOn))
                 }
-                "quit" if *cause == Cause::Asked => Ok(Some(Taken::Left(RunEnd { code: 5, ..with("nothing was undone") }))),
+                "quit" if *cause == Cause::Asked => {
+                    Ok(Some(Taken::Left(RunEnd { code: 5, ..with("nothing was undone") })))
+                }
                 "quit" => Ok(Some(Taken::End(before.clone()))),
                 "pause" => Err(StepError::Paused("the operator paused the run".into())),
                 other => Err(StepError::Paused(format!("`{other}` is no answer to this question"))),
@@ -368,10 +358,7 @@ impl<'a> Engine<'a> {
     /// Containers of which all that was done was taken back, one by one.
     async fn mark_containers(&self) -> Result<(), StepError> {
         for step in self.main_units().iter().rev() {
-            if step.is_container()
-                && self.was_entered(step)
-                && self.took(step) != Took::Undone
-                && self.is_undone(step)
+            if step.is_container() && self.was_entered(step) && self.took(step) != Took::Undone && self.is_undone(step)
             {
                 self.mark_undone(step, None).await?;
             }
@@ -425,8 +412,7 @@ impl<'a> Engine<'a> {
         left.append(&mut rest);
         left.extend(undo.stays.iter().map(|stays| format!("{} ({})", stays.step, stays.why)));
         say("stays as it is", &left);
-        let (outcome, code) =
-            if complete { (Outcome::Undone, UNDONE) } else { (Outcome::UndoFailed, UNDO_FAILED) };
+        let (outcome, code) = if complete { (Outcome::Undone, UNDONE) } else { (Outcome::UndoFailed, UNDO_FAILED) };
         RunEnd { outcome, code, reason: Some(reason) }
     }
 

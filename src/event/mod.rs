@@ -8,8 +8,8 @@ mod state;
 
 pub use id::{RunId, StepId};
 pub use kinds::{
-    ChosenProfile, DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SkipCause, Stays, StepStatus,
-    Stream, ToUndo,
+    ChosenProfile, DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SampleState,
+    SkipCause, Stays, StepStatus, Stream, ToUndo,
 };
 pub use record::{Event, Record};
 pub use redact::{RedactStream, Redactor, TooShort};

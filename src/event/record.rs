@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, Stays, StepId, StepStatus, ToUndo};
+use super::{
+    DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, RunStarted, SampleState, SkipCause, Stays, StepId,
+    StepStatus, ToUndo,
+};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +96,9 @@ pub enum Event {
         /// It was cut short by a signal or by the operator, so that how it ended says nothing about what it does.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
+        /// It looked, and gave up at an alarm or a deadline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gave_up: Option<GaveUp>,
         /// Nobody saw its end, and `verify` found that it had no effect: a resume runs it as if for the first time.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         no_effect: bool,
@@ -145,7 +151,18 @@ pub enum Event {
     Sample {
         step: StepId,
         probe: String,
+        /// Null where there is none.
         value: Json,
+        #[serde(default)]
+        attempt: u32,
+        #[serde(default)]
+        state: SampleState,
+        /// What the value counts, as the author put it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        /// Why there is no value, or what is wrong with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// The masked output of a step up to here is on disk.
     OutputCommit {

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, Stays, StepId, StepStatus,
-    ToUndo,
+    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, Stays, StepId,
+    StepStatus, ToUndo,
 };
 
 /// Everything that is known about a run from its events.
@@ -80,6 +80,8 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// The latest attempt looked, and gave up.
+    pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
     /// The record with which it first took effect.
@@ -92,6 +94,8 @@ pub struct StepState {
     pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
+    /// What a person typed at the question of the latest attempt, but for secrets.
+    pub typed: Map<String, Json>,
 }
 
 /// What a container has decided for what it holds.
@@ -130,12 +134,14 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             took_effect: None,
             ended: None,
             touched: false,
             entered: None,
             answers: Vec::new(),
+            typed: Map::new(),
         }
     }
 
@@ -213,7 +219,9 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.gave_up = None;
                 state.no_effect = false;
+                state.typed = Map::new();
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -252,6 +260,7 @@ impl RunState {
                 withheld,
                 error,
                 interrupted,
+                gave_up,
                 no_effect,
                 left_running,
                 ..
@@ -266,6 +275,7 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.gave_up = *gave_up;
                 state.no_effect = *no_effect;
                 state.ended = Some(record.seq);
                 state.touched &= !*no_effect;
@@ -329,7 +339,7 @@ impl RunState {
                     message: message.clone(),
                 });
             }
-            Event::QuestionAnswered { question, step, answer, reason, by, .. } => {
+            Event::QuestionAnswered { question, step, answer, reason, by, values } => {
                 if self.question.as_ref().is_none_or(|open| open.question != *question) {
                     return Err(illegal(format!("question {question} was not asked")));
                 }
@@ -337,6 +347,9 @@ impl RunState {
                 if let Some(step) = step {
                     let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                     state.answers.push((answer.clone(), reason.clone(), by.clone()));
+                    if !values.is_empty() {
+                        state.typed.clone_from(values);
+                    }
                 }
             }
             Event::PlanReplaced(plan) => {

@@ -1,38 +1,40 @@
 //! The kinds of step, one file each, and the only list of them. Knows nothing of how a run schedules them.
 
-mod ask_person;
+mod ask;
 mod call;
 mod choose;
+mod confirm;
 mod group;
 mod http;
 mod http_task;
 mod limited;
+mod look;
+mod manual;
 mod report;
 mod script;
 mod set;
 mod shell;
 mod shell_task;
+mod typed;
 mod via;
 mod wait;
+mod watch;
+mod watch_task;
 
 use crate::{
     model::{Kind, Registry, Setting},
     text::{Diagnostic, Span},
 };
 
-const fn later(name: &'static str, summary: &'static str) -> Kind {
-    Kind { name, summary, short: None, fields: &[], rules: &[], lower: None }
-}
-
 /// Everything that reads, checks, documents or suggests a kind reads this table.
 pub static KINDS: [Kind; 11] = [
     shell::KIND,
     http::KIND,
-    ask_person::CONFIRM,
-    later("ask", "Asks the operator for values."),
-    ask_person::MANUAL,
+    confirm::KIND,
+    ask::KIND,
+    manual::KIND,
     wait::KIND,
-    later("watch", "Looks at probes for a while and raises alarms."),
+    watch::KIND,
     set::KIND,
     choose::KIND,
     group::KIND,

@@ -313,12 +313,16 @@ impl Action for Shell {
     }
 
     fn parts(&self) -> Parts<'_> {
+        let mut via: Vec<&[Template]> = self.via.iter().map(Via::words).collect();
         match &self.what {
             What::Script { text, interpreter } => {
                 let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
-                Parts { scripts: vec![Script { text, shell, read: commands }], ..Parts::default() }
+                Parts { scripts: vec![Script { text, shell, read: commands }], programs: via, ..Parts::default() }
             }
-            What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
+            What::Exec(argv) => {
+                via.push(argv);
+                Parts { programs: via, ..Parts::default() }
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Inside, Names, Parts, fits_variable};
+use super::{Inside, Names, Param, Parts, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
@@ -19,6 +19,11 @@ pub trait Action: std::fmt::Debug {
     /// Names it gives values to by itself, besides `capture`: the evidence of a manual step, the entries of a `set`.
     fn gives(&self) -> Vec<Spanned<String>> {
         Vec::new()
+    }
+
+    /// Values that a person types, as they are declared.
+    fn typed(&self) -> &[(Spanned<String>, Param)] {
+        &[]
     }
 
     /// The fields of `result`; none where there is no `result`.
@@ -98,6 +103,11 @@ pub trait Action: std::fmt::Debug {
     /// Programs that must be on the search path, where the file names them.
     fn tools(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What is wrong with a use of a part of its result, such as `result.probes.errors.mean`, that can be told beforehand.
+    fn check_part(&self, _of: &Reference) -> Option<Diagnostic> {
+        None
     }
 
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.
@@ -186,6 +196,8 @@ pub struct Setting<'a> {
     pub scope: &'a Scope,
     pub effect: Effect,
     pub timeout: Option<Duration>,
+    /// How long a `wait` or a `watch` goes on, in place of what the file says: somebody gave it more time.
+    pub extended: Option<Duration>,
     /// From the step's `env`, rendered.
     pub env: Vec<(String, String)>,
     /// What scripts see of the operator's environment.

@@ -446,6 +446,8 @@ fn check_body(body: &Body, place: &Place<'_>, variables: &[&str], problems: &Pro
     for expr in body.expect.entries.iter().chain(body.captures.iter().map(|capture| &capture.value)) {
         references(expr.references(), place, &["result"], problems);
         problems.extend(unknown_fields(expr, body.kind, body.action.outputs()));
+        let of_result = expr.references().iter().filter(|reference| reference.name == "result");
+        problems.extend(of_result.filter_map(|reference| body.action.check_part(reference)));
     }
     for template in body.env.iter().map(|(_, template)| template).chain(&body.cwd) {
         references(template.references(), place, &[], problems);
@@ -467,7 +469,8 @@ fn check_has_result(body: &Body, problems: &Problems) {
         problems.push(match body.kind {
             "set" => problem.hint("put the value among the entries of `set`"),
             "manual" => problem.hint("values that a person types are declared under `evidence`"),
-            _ => problem.hint("only `shell`, `http` and a `wait` that looks have a result"),
+            "ask" => problem.hint("what is typed has the names of its `fields`"),
+            _ => problem.hint("only `shell`, `http`, `watch` and a `wait` that looks have a result"),
         });
     };
     if let Some(capture) = body.captures.first() {

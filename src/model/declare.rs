@@ -24,8 +24,22 @@ const PARAM_FOREIGN: [Foreign; 6] = [
 ];
 
 impl Lowering {
-    /// A parameter, or a value declared as one.
+    /// A parameter.
     pub fn param(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "parameter", Part::Whole)
+    }
+
+    /// A value that a person types as proof, declared as a parameter is.
+    pub fn evidence(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "evidence", Part::Whole)
+    }
+
+    /// A value that a person is asked for, declared as a parameter is; it may be a secret.
+    pub fn asked(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "field", Part::Asked)
+    }
+
+    fn declared(&self, name: &Text, given: &Given<'_>, kind: &str, part: Part) -> Param {
         let mut param = Param {
             name: name.text.clone(),
             shape: Shape::of(Type::String),
@@ -36,22 +50,32 @@ impl Lowering {
             example: None,
             span: name.span,
         };
-        let what = format!("parameter `{}`", name.text);
+        let what = format!("{kind} `{}`", name.text);
         let Some(fields) = given.clone().like("{type: string}").fields(&what) else { return param };
         let mut fields = fields.closed(PARAM_KEYS).foreign(&PARAM_FOREIGN);
-        let shape = self.shape(&mut fields, &what, Part::Whole);
+        let shape = self.shape(&mut fields, &what, part);
         let default = fields.get("default");
         param.default_span = default.as_ref().map(Given::span);
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         param.prompt = fields.get("prompt").and_then(trimmed);
         param.help = fields.get("help").and_then(trimmed);
         let example = fields.get("example");
-        fields.finish();
         param.shape = shape.shape;
+        if param.shape.ty == Type::Secret {
+            for (key, given) in [("default", &default), ("example", &example)] {
+                if let Some(given) = given {
+                    let at = fields.key_span(key).unwrap_or(given.span());
+                    let message = format!("`{key}` does not go with `type: secret`");
+                    let hint = "remove it; what stands in the file is no secret";
+                    given.problems().push(Diagnostic::error("conflict", at, message).hint(hint));
+                }
+            }
+        }
+        fields.finish();
         // Where the shape cannot be read, nothing can be said about values.
-        if shape.readable {
-            param.example = example.and_then(|given| read_as(&param, &given, "`example`"));
-            param.default = default.and_then(|given| read_as(&param, &given, "`default`"));
+        if shape.readable && param.shape.ty != Type::Secret {
+            param.example = example.and_then(|given| read_as(&param, &given, "`example`", &what));
+            param.default = default.and_then(|given| read_as(&param, &given, "`default`", &what));
         }
         param
     }

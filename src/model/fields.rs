@@ -282,6 +282,31 @@ const PARAM_FIELDS: &[FieldDoc] = &[
     field("items", Takes::Fields(&ITEM), "what each item of a list is"),
 ];
 
+/// A value that a person is asked for: a parameter, or a secret.
+pub const ASKED: Mapping = Mapping { name: "asked", fields: ASKED_FIELDS, rules: &[Rule::Needs("type")] };
+const ASKED_FIELDS: &[FieldDoc] = &[
+    field("type", Takes::OneOf(ASKED_TYPES), "what kind of value it is; a `secret` is typed without echo"),
+    PATTERN,
+    CHOICES,
+    field(
+        "default",
+        Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]),
+        "what is taken where nothing is typed",
+    ),
+    field("prompt", Takes::Text, "how it is asked for"),
+    field("help", Takes::Text, "more about it, for who is asked"),
+    field(
+        "example",
+        Takes::Either(&[Takes::Scalar, Takes::List { of: &Takes::Scalar, least: 0 }]),
+        "a value that would do",
+    ),
+    MIN,
+    MAX,
+    MIN_LENGTH,
+    MAX_LENGTH,
+    field("items", Takes::Fields(&ITEM), "what each item of a list is"),
+];
+
 /// An item of a parameter that is a list.
 pub const ITEM: Mapping = Mapping { name: "item", fields: ITEM_FIELDS, rules: &[Rule::Needs("type")] };
 const ITEM_FIELDS: &[FieldDoc] = &[
@@ -295,6 +320,8 @@ const ITEM_FIELDS: &[FieldDoc] = &[
 ];
 
 const TYPES: &[&str] = &["string", "integer", "number", "boolean", "enum", "url", "path", "duration", "list"];
+const ASKED_TYPES: &[&str] =
+    &["string", "integer", "number", "boolean", "enum", "url", "path", "duration", "list", "secret"];
 const ITEM_TYPES: &[&str] = &["string", "integer", "number", "boolean", "enum", "url", "path", "duration"];
 const PATTERN: FieldDoc = field("pattern", Takes::Text, "a regular expression that the whole value must match");
 const CHOICES: FieldDoc = field("choices", Takes::List { of: &Takes::Scalar, least: 1 }, "the values there are");
@@ -504,13 +531,15 @@ pub const ID: &str = "^[a-z][a-z0-9-]*$";
 
 #[cfg(test)]
 mod tests {
-    use super::{ID, ITEM_TYPES, Keys, NAME, Names, TYPES};
+    use super::{ASKED_TYPES, ID, ITEM_TYPES, Keys, NAME, Names, TYPES};
     use crate::{event::Effect, value::Type};
 
     #[test]
     fn words_of_the_table_are_those_of_the_program() {
         let types: Vec<&str> = Type::ALL.iter().map(|(name, _)| *name).collect();
         assert_eq!(TYPES, types);
+        let asked: Vec<&str> = types.iter().copied().chain(["secret"]).collect();
+        assert_eq!(ASKED_TYPES, asked);
         let items: Vec<&str> = types.into_iter().filter(|name| *name != "list").collect();
         assert_eq!(ITEM_TYPES, items);
         let effects: Vec<&str> = Effect::ALL.iter().map(|(name, _)| *name).collect();

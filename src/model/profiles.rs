@@ -46,7 +46,8 @@ impl Lowering {
         for (name, given) in values {
             match params.get(&name.text) {
                 Some(param) => {
-                    let value: Option<Value> = read_as(param, &given, &format!("{what}: the value"));
+                    let value: Option<Value> =
+                        read_as(param, &given, &format!("{what}: the value"), &format!("parameter `{}`", param.name));
                     profile.params.extend(value.map(|value| (name.text.clone(), value)));
                     profile.places.insert(name.text.clone(), given.span());
                 }

@@ -7,7 +7,7 @@ use crate::{
     event::StepId,
     syntax::{Expr, Template},
     text::{Span, Spanned},
-    value::Scope,
+    value::{Scope, Value},
 };
 
 #[derive(Debug)]
@@ -82,6 +82,17 @@ impl Step {
         let mut names: Vec<_> = self.body.captures.iter().map(|capture| capture.name.clone()).collect();
         names.extend(self.body.action.gives());
         names
+    }
+
+    /// A value of this step, from its record. What a person typed has the type it was declared with.
+    pub fn recalled(&self, name: &str, json: &serde_json::Value) -> Value {
+        let typed = self.body.action.typed().iter().find(|(typed, _)| typed.value == name);
+        typed.and_then(|(_, param)| param.shape.read_recorded(json).ok()).unwrap_or_else(|| Value::from_json(json))
+    }
+
+    /// Whether it can give its values once more without asking anybody.
+    pub fn repeats(&self) -> bool {
+        self.idempotent && !self.body.action.is_asked()
     }
 
     /// The scope as the step itself sees it: what it sets is not something it uses. A variable of its own script may

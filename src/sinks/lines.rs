@@ -276,8 +276,12 @@ impl Lines {
                 let reason = reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
                 vec![self.dim(&format!("  › {} by {}{reason}", one_line(answer), one_line(by)))]
             }
-            Event::Sample { probe, value, .. } if verbose => {
-                vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
+            Event::Sample { probe, value, state, unit, detail, .. } if verbose => {
+                let unit = unit.as_ref().map(|unit| format!(" {}", one_line(unit))).unwrap_or_default();
+                let state = state.words();
+                let state = if state.is_empty() { String::new() } else { format!(" ({state})") };
+                let detail = detail.as_ref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
+                vec![self.dim(&format!("  {} = {}{unit}{state}{detail}", one_line(probe), show(value)))]
             }
             Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
@@ -487,7 +491,7 @@ impl Sink for Lines {
                 if state.running.len() > 1 {
                     state.beside.clone_from(&state.running);
                 }
-                if kind == "wait" {
+                if matches!(kind.as_str(), "wait" | "watch") {
                     state.looking.push(step.clone());
                 }
             }

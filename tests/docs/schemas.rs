@@ -7,8 +7,8 @@ use std::{
 };
 
 use runsheet::event::{
-    ChosenProfile, DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunId, RunStarted, SkipCause,
-    StepId, StepStatus,
+    ChosenProfile, DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunId, RunStarted,
+    SampleState, SkipCause, Stays, StepId, StepStatus, ToUndo,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -177,7 +177,13 @@ fn samples() -> Vec<Event> {
             lock: text("l"),
             files: files.clone(),
         })),
-        Event::RunResumed { by: "kim".into(), host: "here".into(), tool_version: "0.1.0".into(), attended: false },
+        Event::RunResumed {
+            by: "kim".into(),
+            host: "here".into(),
+            tool_version: "0.1.0".into(),
+            attended: false,
+            undo: true,
+        },
         Event::StepStarted {
             step: step(),
             attempt: 1,
@@ -211,6 +217,7 @@ fn samples() -> Vec<Event> {
             withheld: vec!["token".into()],
             error: text("exit 1"),
             interrupted: true,
+            gave_up: Some(GaveUp::Deadline),
             no_effect: true,
             notes: vec!["sleep was left over".into()],
             left_running: vec!["ssh (7)".into()],
@@ -233,7 +240,15 @@ fn samples() -> Vec<Event> {
             by: "kim".into(),
             values: map(json!({"build": 7})),
         },
-        Event::Sample { step: step(), probe: "errors".into(), value: json!(null) },
+        Event::Sample {
+            step: step(),
+            probe: "errors".into(),
+            value: json!(null),
+            attempt: 1,
+            state: SampleState::NotReachable,
+            unit: text("1/min"),
+            detail: text("connection refused"),
+        },
         Event::OutputCommit { step: step(), attempt: 1, bytes: 4, sha256: SHA.into() },
         Event::Recovered { cut_bytes: 9, saved_as: "torn.1".into(), sha256: text(SHA) },
         Event::PlanReplaced(Box::new(PlanReplaced {
@@ -250,7 +265,19 @@ fn samples() -> Vec<Event> {
             reason: text("it was wrong"),
         })),
         Event::FilesNoted { files, by: "kim".into() },
-        Event::UndoStarted {},
+        Event::UndoStarted {
+            steps: vec![ToUndo {
+                step: step(),
+                kind: "shell".into(),
+                effect: Effect::Change,
+                detail: "git reset".into(),
+            }],
+            stays: vec![Stays { step: step(), why: "it has no `undo`".into() }],
+            point_of_no_return: Some(step()),
+            reason: "failed: d".into(),
+            by: "kim".into(),
+        },
+        Event::StepUndone { step: step(), undone_by: Some(step()) },
         Event::RunClosing {},
         Event::RunPaused { reason: "a question".into() },
         Event::RunFinished { outcome: Outcome::UndoFailed, code: 12, reason: text("why") },
@@ -278,7 +305,8 @@ fn sampled(event: &Event) -> bool {
         | Event::Recovered { .. }
         | Event::PlanReplaced(_)
         | Event::FilesNoted { .. }
-        | Event::UndoStarted {}
+        | Event::UndoStarted { .. }
+        | Event::StepUndone { .. }
         | Event::RunPaused { .. }
         | Event::RunFinished { .. } => true,
         Event::Unrecognised => false,

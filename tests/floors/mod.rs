@@ -28,6 +28,8 @@ const ROOMS: &[(&str, &[&str])] = &[
             "event::StepStatus",
             "event::StepId",
             "event::Progress",
+            "event::SampleState",
+            "event::GaveUp",
         ],
     ),
     ("lints", &["model", "event::Effect", "event::StepStatus", "syntax", "value", "text"]),

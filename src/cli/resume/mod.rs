@@ -10,11 +10,11 @@ mod version;
 use basis::Basis;
 use changed::After;
 use desk::Desk;
-pub use undo::undo;
 use indexmap::IndexMap;
+pub use undo::undo;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
     files, inputs, outcome, print, say, session,
@@ -75,7 +75,7 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
     inputs::mask_variables(&basis.plan, &world, &context.redactor);
-    session::check_answers(&basis.plan, flags.answers.as_deref())?;
+    answers::check(&basis.plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let mut desk = Desk::new(&person, &context.redactor, open.state.questions);
     let mut left = None;

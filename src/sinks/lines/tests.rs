@@ -71,6 +71,7 @@ fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>
         withheld: vec!["token".into()],
         error: error.map(str::to_owned),
         interrupted: false,
+        gave_up: None,
         no_effect: false,
         output_lost: false,
         notes: Vec::new(),
@@ -291,7 +292,14 @@ fn nothing_raw_reaches_a_terminal() {
     let plain = shown(
         LineOptions::default(),
         vec![
-            Event::RunResumed { by: evil.into(), host: evil.into(), tool_version: evil.into(), attended: true, undo: false }.into(),
+            Event::RunResumed {
+                by: evil.into(),
+                host: evil.into(),
+                tool_version: evil.into(),
+                attended: true,
+                undo: false,
+            }
+            .into(),
             started(evil, Effect::Read).into(),
             output(evil, evil),
             poll(evil, 1, evil),
