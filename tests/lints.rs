@@ -76,6 +76,8 @@ fn a_change_can_be_looked_at_or_may_run_twice() {
         ("- {id: a, shell: make, verify: {shell: test -e a}}", ""),
         ("- {id: a, manual: Pull the plug.}", ""),
         ("- {id: a, http: {url: 'https://a.example'}}", ""),
+        ("- {id: a, group: {steps: [{id: b, shell: make, idempotent: true}]}}", ""),
+        ("- id: a\n  group:\n    steps:\n      - {id: b, shell: make}", "no-verify@6"),
     ] {
         assert_eq!(of_steps(step), expected, "{step}");
     }
@@ -90,6 +92,7 @@ fn a_confirm_holds_back_what_destroys() {
         (format!("{destroy}\n- {{id: a, confirm: Sure?}}"), "destroy-without-confirm@3"),
         (format!("- {{id: a, shell: x, idempotent: true}}\n{destroy}"), "destroy-without-confirm@4"),
         ("- {id: a, confirm: Sure?, effect: destroy}".to_owned(), ""),
+        (format!("- id: g\n  group:\n    steps:\n      - {{id: a, confirm: Sure?}}\n      {destroy}"), ""),
     ] {
         assert_eq!(of_steps(&steps), expected, "{steps}");
     }
@@ -210,6 +213,10 @@ fn names_are_used_wherever_they_are_named() {
     assert_eq!(told(text), "unused-capture@2");
     let text = "title: x\nparams: {a: {type: string}}\nsecrets: {b: {env: B}}\nsteps: [{id: s, set: {c: 1}}]\n";
     assert_eq!(told(text), "unused-parameter@2 unused-secret@3 unused-capture@4");
+    // What a loop goes over, and what a caller gets, is used.
+    let text = "title: x\nparams: {hosts: {type: list}}\noutputs: {all: seen}\nsteps:\n  - {id: a, foreach: {as: host, in: hosts}, \
+                shell: 'echo $host', effect: read, capture: {seen: result.stdout}}\n";
+    assert_eq!(told(text), "");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod relay;
 pub mod seat;
 mod stops;
+mod typed;
 
 pub(crate) use seat::Seat;
 

@@ -98,6 +98,10 @@ impl Action for Ask {
         true
     }
 
+    fn only_asks(&self) -> bool {
+        true
+    }
+
     fn show(&self, _scope: &Scope) -> Shown {
         let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.value.as_str()).collect();
         Shown { headline: format!("ask for {}", names.join(", ")), detail: self.lines(), values: Vec::new() }

@@ -156,22 +156,26 @@ fn check_origin(http: &Http, setting: &Setting<'_>, url: &url::Url) -> Result<()
     let origin = url.origin().ascii_serialization();
     // Of several secrets each must be allowed to go there.
     let secret = references.iter().find(|reference| {
-        matches!(setting.names.get(&reference.name), Some(Declared::Secret(_)))
-            && !setting.names.origins_of(&reference.name).contains(&origin)
+        setting.names.is_secret(&reference.name) && !setting.names.origins_of(&reference.name).contains(&origin)
     });
     let Some(secret) = secret else { return Ok(()) };
     if setting.origins.contains(&origin) || http.says_origin(&|name| is_capture(setting, name)) {
         return Ok(());
     }
+    let hint = "begin the URL with a parameter and take only the path from a captured value";
+    let hint = match setting.names.get(&secret.name) {
+        Some(Declared::Secret(_)) => {
+            format!("{hint}; or, if that host may have it, write `origins: [\"{origin}\"]` at the secret")
+        }
+        _ => hint.to_owned(),
+    };
     Err(Diagnostic::error(
         "secret-to-captured-origin",
         http.url.span(),
         format!("secret `{}` would be sent to {origin}, which neither the file nor a parameter names", secret.name),
     )
     .related(secret.span, "the secret")
-    .hint(format!(
-        "begin the URL with a parameter and take only the path from a captured value; or, if that host may have it, write `origins: [\"{origin}\"]` at the secret"
-    )))
+    .hint(hint))
 }
 
 fn is_capture(setting: &Setting<'_>, name: &str) -> bool {

@@ -20,6 +20,7 @@ mod via;
 mod wait;
 mod watch;
 mod watch_task;
+mod window;
 
 use crate::{
     model::{Kind, Registry, Setting},

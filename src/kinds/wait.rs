@@ -185,6 +185,10 @@ impl Action for Wait {
         matches!(self, Wait::Poll(_))
     }
 
+    fn gives_up_at(&self) -> Option<GaveUp> {
+        matches!(self, Wait::Poll(_)).then_some(GaveUp::Deadline)
+    }
+
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
     }

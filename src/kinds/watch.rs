@@ -8,7 +8,7 @@ use super::{
     watch_task::{ProbeTask, WatchTask},
 };
 use crate::{
-    event::Effect,
+    event::{Effect, GaveUp},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Keys, Kind, Lowering,
         Mapping, Names, Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, body_references,
@@ -273,6 +273,10 @@ impl Action for Watch {
         Some(ONE_LOOK)
     }
 
+    fn gives_up_at(&self) -> Option<GaveUp> {
+        Some(GaveUp::Alarm)
+    }
+
     fn takes_env(&self) -> bool {
         self.probes.iter().any(|probe| probe.look.action.takes_env())
     }
@@ -352,9 +356,10 @@ impl Action for Watch {
     fn outline(&self) -> Outline {
         let mut blocks = Vec::new();
         for probe in &self.probes {
-            blocks.push(Block::Field { label: "Probe", text: probe.name.value.clone() });
             blocks.extend(probe.look.action.outline().blocks);
-            blocks.extend(probe.words().into_iter().map(|text| Block::Field { label: "With", text }));
+            // Commands and requests stand above, in the same order.
+            let text = format!("{}: {}", probe.name.value, probe.words().join("; "));
+            blocks.push(Block::Field { label: "Probe", text });
             for capture in &probe.look.captures {
                 let secret = if capture.secret { " (a secret)" } else { "" };
                 let text = format!("{} = {}{secret}", capture.name.value, capture.value.source().trim());

@@ -80,7 +80,8 @@ impl Seen {
         let text = match self {
             Seen::Value(_) | Seen::NoData => return None,
             Seen::Alarm(_, diagnostic) => diagnostic.label.clone(),
-            Seen::NotReachable(why) => why.clone(),
+            // What it is stands before it.
+            Seen::NotReachable(why) => why.strip_prefix("not reachable: ").unwrap_or(why).to_owned(),
             Seen::NotYet(failure) | Seen::Wrong(failure) => brief(failure),
             Seen::Broken(diagnostic) => diagnostic.message.clone(),
         };

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{Inside, Names, Param, Parts, fits_variable};
 use crate::{
-    event::Effect,
+    event::{Effect, GaveUp},
     port::Task,
     syntax::Reference,
     text::{Diagnostic, Span, Spanned},
@@ -68,6 +68,16 @@ pub trait Action: std::fmt::Debug {
     /// Whether a person does it, so that step mode does not ask before it.
     fn is_asked(&self) -> bool {
         false
+    }
+
+    /// Whether a person is asked for values alone, and has nothing to do.
+    fn only_asks(&self) -> bool {
+        false
+    }
+
+    /// What it gives up at, if it looks again and again: a person may then give it more time.
+    fn gives_up_at(&self) -> Option<GaveUp> {
+        None
     }
 
     /// Whether something of it may go on when it is over.

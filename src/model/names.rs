@@ -18,6 +18,8 @@ pub struct Names {
     outputs: IndexMap<String, Vec<String>>,
     /// By secret: where it may be sent although only a capture names the place.
     origins: IndexMap<String, Vec<String>>,
+    /// Values that a person types and that must never be shown.
+    typed_secrets: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -186,6 +188,16 @@ impl Names {
     /// Lets a secret be sent to these, in the form `https://host:8443`.
     pub fn allow_origins(&mut self, secret: &str, origins: &[String]) {
         self.origins.insert(secret.to_owned(), origins.to_vec());
+    }
+
+    /// A value that a person types is a secret.
+    pub fn keep_secret(&mut self, name: &str) {
+        self.typed_secrets.push(name.to_owned());
+    }
+
+    /// Whether a name stands for a secret, declared or typed; what is captured as one is not known here.
+    pub fn is_secret(&self, name: &str) -> bool {
+        matches!(self.get(name), Some(Declared::Secret(_))) || self.typed_secrets.iter().any(|typed| typed == name)
     }
 
     /// Where a secret may be sent, whoever names the place.

@@ -56,6 +56,13 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
     if let QuestionKind::Manual { open: Some(url), .. } = &question.kind {
         pen.wrapped(Style::new().underline(), "  ", &one_line(url));
     }
+    if let QuestionKind::Confirm { not_now: Some(why), .. } = &question.kind {
+        pen.wrapped(
+            colored(AnsiColor::Yellow),
+            "  ",
+            &format!("it cannot be answered with yes now: {}", one_line(why)),
+        );
+    }
     if let QuestionKind::Confirm { type_back: Some(text), .. } = &question.kind {
         pen.wrapped(bold, "  ", &format!("to go on, type exactly: {}", one_line(text)));
     }
@@ -215,7 +222,8 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_is_sanitised_and_nothing_is_cut() {
-        let kind = QuestionKind::Confirm { effect: Effect::Destroy, type_back: Some("v\u{202e}1".into()) };
+        let kind =
+            QuestionKind::Confirm { effect: Effect::Destroy, type_back: Some("v\u{202e}1".into()), not_now: None };
         let mut hostile = question(kind);
         hostile.choices.clear();
         hostile.title = "a\x1b[2Jb\nc".into();

@@ -79,7 +79,9 @@ impl Terminal {
 
     async fn answer(&self, question: &Question, screen: &mut Screen<'_>) -> Result<Answer, GaveUp> {
         match &question.kind {
-            QuestionKind::Confirm { type_back, .. } => screen.confirm(type_back.as_deref(), &question.choices).await,
+            QuestionKind::Confirm { type_back, not_now, .. } => {
+                screen.confirm(type_back.as_deref(), not_now.as_deref(), &question.choices).await
+            }
             QuestionKind::Manual { evidence, .. } => screen.manual(evidence, &question.choices).await,
             QuestionKind::Ask { fields } => screen.values(fields, &question.choices).await,
             QuestionKind::Withheld { name } => {
@@ -94,7 +96,7 @@ impl Terminal {
             | QuestionKind::Undo
             | QuestionKind::Run => {
                 if question.choices.is_empty() {
-                    screen.confirm(None, &[]).await
+                    screen.confirm(None, None, &[]).await
                 } else {
                     screen.menu(&question.choices).await
                 }
@@ -184,14 +186,34 @@ impl Screen<'_> {
         self.say(&format!("  {}\n", printable(why)))
     }
 
-    async fn confirm(&mut self, type_back: Option<&str>, choices: &[Choice]) -> Result<Answer, GaveUp> {
-        let prompt = if type_back.is_some() { "  text, or no: " } else { "  yes or no: " };
+    async fn confirm(
+        &mut self,
+        type_back: Option<&str>,
+        not_now: Option<&str>,
+        choices: &[Choice],
+    ) -> Result<Answer, GaveUp> {
+        let prompt = match (not_now, type_back) {
+            (Some(_), _) => {
+                let words: Vec<&str> = choices.iter().map(|choice| choice.name.as_ref()).collect();
+                format!("  {} or no: ", words.join(", "))
+            }
+            (None, Some(_)) => "  text, or no: ".to_owned(),
+            (None, None) => "  yes or no: ".to_owned(),
+        };
+        let prompt = prompt.as_str();
         loop {
             let Typed::Line(line) = self.line(prompt, true).await? else { return Err(GaveUp::escaped(ESCAPED)) };
             let word = line.trim().to_lowercase();
+            let yes = match type_back {
+                Some(expected) => line == expected && !line.is_empty(),
+                None => word == "y" || word == "yes",
+            };
+            if let (true, Some(why)) = (yes, not_now) {
+                self.complain(&format!("not now: {why}"))?;
+                continue;
+            }
             match type_back {
-                Some(expected) if line == expected && !line.is_empty() => return Ok(Answer::word("yes")),
-                None if word == "y" || word == "yes" => return Ok(Answer::word("yes")),
+                _ if yes => return Ok(Answer::word("yes")),
                 _ if word == "no" || (type_back.is_none() && word == "n") => return Ok(Answer::word("no")),
                 _ => {}
             }

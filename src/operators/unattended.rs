@@ -40,7 +40,11 @@ impl Unattended {
         let given = question.step.as_ref().and_then(|step| Some((step.as_str(), self.answers.get(step.as_str())?)));
         let Some((step, given)) = given else { return self.without(question) };
         let fits = match &question.kind {
-            QuestionKind::Confirm { type_back, .. } => confirm(given, type_back.as_deref(), &question.choices),
+            QuestionKind::Confirm { type_back, not_now, .. } => confirm(given, type_back.as_deref(), &question.choices)
+                .and_then(|answer| match not_now {
+                    Some(why) if answer.word == "yes" => Err(format!("not now: {why}")),
+                    _ => Ok(answer),
+                }),
             QuestionKind::Manual { evidence, .. } => manual(given, evidence, &question.choices),
             QuestionKind::Ask { fields } => asked(given, fields, &question.choices),
             QuestionKind::Withheld { name } => withheld(given, name),
@@ -62,7 +66,8 @@ impl Unattended {
     fn without(&self, question: &Question) -> Result<Answer, String> {
         let nobody = |hint: &str| Err(format!("nobody is at the keyboard{hint}"));
         match &question.kind {
-            QuestionKind::Confirm { effect, type_back } if self.yes => match type_back {
+            QuestionKind::Confirm { not_now: Some(why), .. } => Err(format!("not now: {why}")),
+            QuestionKind::Confirm { effect, type_back, .. } if self.yes => match type_back {
                 Some(_) => nobody(", and --yes does not answer a confirm that wants a text typed back"),
                 None if *effect == Effect::Destroy => {
                     nobody(", and --yes does not answer a confirm before something is destroyed")
@@ -311,7 +316,7 @@ mod tests {
     }
 
     fn confirm(effect: Effect, type_back: Option<&str>) -> QuestionKind {
-        QuestionKind::Confirm { effect, type_back: type_back.map(str::to_owned) }
+        QuestionKind::Confirm { effect, type_back: type_back.map(str::to_owned), not_now: None }
     }
 
     #[test]
@@ -377,6 +382,61 @@ mod tests {
         ] {
             assert_eq!(ask(true, given, kind()), format!("{REFUSED}{why}"));
         }
+    }
+
+    #[test]
+    fn asks_take_their_values() {
+        let fields = || {
+            let count = Evidence { default: Some(Value::Int(3)), ..Evidence::of("count", Shape::of(Type::Integer)) };
+            let fields =
+                vec![Evidence::of("ticket", Shape::of(Type::Url)), count, Evidence::of("pin", Shape::of(Type::Secret))];
+            QuestionKind::Ask { fields }
+        };
+        let (ticket, pin) = (("ticket", "https://t.example/1"), ("pin", "hunter2hunter2"));
+        let taken =
+            format!("give ticket={:?} pin={:?} count={:?}", Value::text(ticket.1), Value::text(pin.1), Value::Int(3));
+        assert_eq!(ask(false, map(&[ticket, pin]), fields()), taken);
+        assert_eq!(
+            ask(false, map(&[("answer", "give"), ticket, pin, ("reason", "r")]), fields()),
+            format!("{taken} because r")
+        );
+        assert_eq!(ask(false, map(&[("answer", "skip"), ("reason", "r")]), fields()), "skip because r");
+        assert_eq!(ask(true, None, fields()), "nobody: nobody is at the keyboard to give ticket, count, pin");
+        for (given, why) in [
+            (word("https://t.example/1"), "a map with the values is expected: {ticket: …, count: …, pin: …}"),
+            (map(&[ticket]), "it lacks pin"),
+            (map(&[("tickets", "x"), ticket, pin]), "`tickets` is not asked for; did you mean `ticket`?"),
+            (map(&[ticket, ("pin", "hunter2")]), "pin: it is shorter than 8 bytes, which could not be masked"),
+            (map(&[("ticket", "x"), pin]), "ticket: `x` is not an absolute URL; it begins with https:// or http://"),
+            (map(&[ticket, pin, ("count", "")]), ""),
+        ] {
+            let reply = ask(true, given, fields());
+            if why.is_empty() {
+                // What is left blank is its default.
+                assert_eq!(reply, taken);
+            } else {
+                assert_eq!(reply, format!("{REFUSED}{why}"));
+            }
+        }
+        // How much longer is asked for by a question of its own, of the same answer.
+        let longer = Question {
+            kind: QuestionKind::Ask { fields: vec![Evidence::of("for", Shape::of(Type::Duration))] },
+            choices: Vec::new(),
+            ..question(QuestionKind::Failure)
+        };
+        let given = map(&[("answer", "extend"), ("for", "10m")]).unwrap();
+        let operator = Unattended::new("ci", false, [("a/b".to_owned(), given)].into_iter().collect());
+        let Some(Reply::Answer(answer)) = operator.ask(&longer).now_or_never() else { panic!() };
+        assert_eq!(answer.values["for"], Value::Duration(std::time::Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn what_is_closed_takes_no_yes() {
+        let kind =
+            || QuestionKind::Confirm { effect: Effect::Read, type_back: None, not_now: Some("it opens later".into()) };
+        assert_eq!(ask(true, None, kind()), "nobody: not now: it opens later");
+        assert_eq!(ask(true, word("yes"), kind()), format!("{REFUSED}not now: it opens later"));
+        assert_eq!(ask(true, word("no"), kind()), "no");
     }
 
     #[test]

@@ -39,7 +39,12 @@ pub struct Question {
 #[derive(Clone, Debug)]
 pub enum QuestionKind {
     /// A gate. Its answer is the text `yes` or `no`.
-    Confirm { effect: Effect, type_back: Option<String> },
+    Confirm {
+        effect: Effect,
+        type_back: Option<String>,
+        /// Why it cannot be answered with yes now, if it cannot.
+        not_now: Option<String>,
+    },
     /// Something only a person can do; answered `done`, with values for the evidence.
     Manual { open: Option<String>, evidence: Vec<Evidence> },
     /// Values that only a person knows; answered `give`, with all of them.

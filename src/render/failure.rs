@@ -2,7 +2,7 @@
 
 use super::page::{Block, Line, Page};
 use crate::{
-    event::Effect,
+    event::{Effect, GaveUp},
     model::{OnFailure, Runbook, Step},
 };
 
@@ -17,14 +17,22 @@ pub(super) fn rules(runbook: &Runbook, page: &mut Page) {
         Line::of("Each step says below what happens then. Where the run stops and asks, these are the answers:")
             .paragraph(),
     );
-    page.lines(vec![
+    let offers = runbook.all_steps().any(|step| step.body.action.gives_up_at().is_some());
+    let offers = offers.then(|| {
+        [
+            Line::label("extend:").text(" after an alarm or at a deadline, go on for a time that you are asked for"),
+            Line::label("accept,").text(" with a reason: take what was found then; the step counts as succeeded"),
+        ]
+    });
+    let answers = [
         Line::label("retry:").text(" run the step again"),
         Line::label("skip,").text(" with a reason: leave it; later steps go on without its values"),
         Line::label("done,").text(" with a reason: you have done it by hand"),
         Line::label("output:").text(" see the end of what it wrote"),
         Line::label("pause:").text(" stop here; ").code("runsheet resume last").text(" asks again"),
         Line::label("quit:").text(" end the run as declined; it cannot be resumed"),
-    ]);
+    ];
+    page.lines(answers.into_iter().chain(offers.into_iter().flatten()).collect());
     page.push(
         Line::of("With nobody at the keyboard nothing new starts then, and the run closes as failed (exit code 1).")
             .paragraph(),
@@ -39,14 +47,18 @@ pub(super) fn describe(step: &Step, page: &mut Page) {
     }
     let mut lines = Vec::new();
     if action.is_asked() {
-        let mut line = Line::of("You are asked. Say ").strong("done").text(" when it is, ");
+        let mut line = match action.only_asks() {
+            true => Line::of("You are asked for each value until it will do. Esc leads to "),
+            false => Line::of("You are asked. Say ").strong("done").text(" when it is, "),
+        };
         if !step.critical {
             line = line.strong("skip").text(" with a reason to leave it out, ");
         }
+        if !action.only_asks() {
+            line = line.strong("failed").text(" with a reason if it cannot be done, ");
+        }
         lines.push(
-            line.strong("failed")
-                .text(" with a reason if it cannot be done, ")
-                .strong("pause")
+            line.strong("pause")
                 .text(" to go on later with ")
                 .code("runsheet resume last")
                 .text(", or ")
@@ -105,6 +117,13 @@ fn policy(step: &Step) -> Line {
         }
         OnFailure::Ask => {
             let mut line = begin("the run stops here and asks: ").strong("retry").text(", ");
+            if let Some(at) = step.body.action.gives_up_at() {
+                let when = match at {
+                    GaveUp::Alarm => "after an alarm ",
+                    GaveUp::Deadline => "at its deadline ",
+                };
+                line = line.text(when).strong("extend").text(" or ").strong("accept").text(", ");
+            }
             if !step.critical {
                 line = line.strong("skip").text(", ");
             }

@@ -186,6 +186,9 @@ struct Told<'a> {
     waiting_on: Vec<&'a str>,
 }
 
+/// How many moments back a look may stand that is repeated.
+const IN_TURN: usize = 64;
+
 enum Moment<'a> {
     /// What was on record before it was done, and how often in a row.
     Effect {
@@ -217,11 +220,16 @@ fn told(records: &[Record]) -> IndexMap<&StepId, Told<'_>> {
         let of = told.entry(step).or_default();
         match &record.event {
             Event::EffectIntended { attempt, effect, detail, .. } => {
-                // A wait looks a hundred times in the same words.
-                if let Some(Moment::Effect { attempt: of_attempt, effect: of_effect, detail: of_detail, times }) =
-                    of.moments.last_mut()
-                    && (*of_attempt, *of_effect, *of_detail) == (*attempt, *effect, detail.as_str())
-                {
+                // A wait looks a hundred times in the same words, and a watch with several probes does so in turn.
+                let back = if *effect == Effect::Read { IN_TURN } else { 1 };
+                let before = of.moments.iter_mut().rev().take(back).find_map(|moment| match moment {
+                    Moment::Effect { attempt: of_attempt, effect: of_effect, detail: of_detail, times } => {
+                        let same = (*of_attempt, *of_effect, *of_detail) == (*attempt, *effect, detail.as_str());
+                        same.then_some(times)
+                    }
+                    _ => None,
+                });
+                if let Some(times) = before {
                     *times += 1;
                     continue;
                 }

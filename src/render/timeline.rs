@@ -11,6 +11,13 @@ use crate::event::{DaemonEnd, Effect, Event, Record};
 /// Characters of a text in a cell; all of it stands elsewhere in the report.
 const LONGEST: usize = 160;
 
+/// How many rows back a look may stand that is repeated.
+const IN_TURN: usize = 64;
+
+fn looks(event: &Event) -> bool {
+    matches!(event, Event::Sample { .. } | Event::EffectIntended { effect: Effect::Read, .. })
+}
+
 struct Row<'a> {
     first: &'a Record,
     last: Timestamp,
@@ -22,10 +29,9 @@ pub(super) fn table(records: &[Record], page: &mut Page) {
     let mut rows: Vec<Row<'_>> = Vec::new();
     for record in records {
         let Some(line) = in_words(&record.event) else { continue };
-        // A wait looks a hundred times in the same words.
-        if let Some(row) = rows.last_mut()
-            && same(&row.first.event, &record.event)
-        {
+        // A wait looks a hundred times in the same words, and a watch with several probes does so in turn.
+        let back = if looks(&record.event) { IN_TURN } else { 1 };
+        if let Some(row) = rows.iter_mut().rev().take(back).find(|row| same(&row.first.event, &record.event)) {
             row.times += 1;
             row.last = record.time;
             continue;
@@ -67,9 +73,10 @@ fn same(one: &Event, other: &Event) -> bool {
                 ..
             },
         ) => (step, attempt, effect, detail) == (other_step, other_attempt, other_effect, other_detail),
-        (Event::Sample { step, probe, .. }, Event::Sample { step: other_step, probe: other_probe, .. }) => {
-            (step, probe) == (other_step, other_probe)
-        }
+        (
+            Event::Sample { step, attempt, probe, state, .. },
+            Event::Sample { step: other_step, attempt: other_attempt, probe: other_probe, state: other_state, .. },
+        ) => (step, attempt, probe, state) == (other_step, other_attempt, other_probe, other_state),
         _ => false,
     }
 }
@@ -115,7 +122,10 @@ fn in_words(event: &Event) -> Option<Line> {
         Event::QuestionAnswered { question, answer, by, .. } => {
             Line::of(format!("answer to question {question}: ")).code(head(answer)).text(", by ").code(by)
         }
-        Event::Sample { probe, .. } => Line::of("a sample of ").code(probe),
+        Event::Sample { probe, state, .. } => {
+            let line = Line::of("a sample of ").code(probe);
+            if state.words().is_empty() { line } else { line.text(": ").strong(state.words()) }
+        }
         // Every piece of output has one.
         Event::OutputCommit { .. } => return None,
         Event::Recovered { .. } => Line::of("the journal was repaired after an interruption"),

@@ -31,3 +31,4 @@ pub use functions::{FunctionDoc, FunctionKind, RESERVED, functions};
 pub use given::Given;
 pub use node::{Entry, Node, NodeKind, ScalarStyle, Text};
 pub use template::{Rendered, Template};
+pub use times::moment_of;

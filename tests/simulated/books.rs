@@ -150,6 +150,49 @@ steps:
   - {id: all, needs: [one, two, four, five], shell: do all}
 "#;
 
+/// What a person types, secrets included.
+const ASKED: &str = r#"
+title: Values that only a person knows
+steps:
+  - id: ask
+    ask: {fields: {count: {type: integer}, note: {type: string}, span: {type: duration}, pin: {type: secret}}}
+  - {id: use, shell: do use-$count-$span print $note}
+  - {id: more, ask: {fields: {host: {type: string}}}}
+  - {id: last, when: "count + 1 == 8 and host == 'evidence'", shell: do last print $pin $host}
+"#;
+
+/// Looking for a while; a baseline, and an alarm that somebody takes as it is.
+const WATCHED: &str = r#"
+title: Watches
+steps:
+  - {id: start, shell: do start}
+  - id: before
+    watch:
+      for: 30s
+      interval: 15s
+      probes:
+        load: {shell: look start; print 3, value: result.stdout|int}
+        later: {shell: since start 20s print up, value: result.stdout, no_data: 9}
+    capture: {load_before: result.probes.load.mean, state: result.probes.later.last}
+  - {id: go, when: load_before == 3 and state == 'up', shell: do go}
+  - id: after
+    watch:
+      for: 2m
+      interval: 10s
+      probes:
+        load: {shell: look go; print 9, value: result.stdout|int, alarm_when: value > 2 * load_before, alarm_after: 2}
+  - {id: end, shell: do end}
+"#;
+
+/// A gate that opens later.
+const WINDOW: &str = r#"
+title: A gate with a window
+steps:
+  - {id: first, shell: do first}
+  - {id: sure, confirm: {message: Go on?, not_before: "2026-11-20T20:16:00Z", not_after: "2026-11-21T20:13:04Z"}}
+  - {id: end, shell: do end}
+"#;
+
 /// One step that `verify` can look for.
 pub const TINY: &str = r#"
 title: One step
@@ -176,6 +219,10 @@ pub fn all() -> Vec<Case> {
         case("people", PEOPLE),
         case("people", PEOPLE).unattended(),
         case("evidence", EVIDENCE).manner(Manner { still_running: "end", ..Manner::default() }),
+        case("asked", ASKED),
+        case("asked", ASKED).unattended(),
+        case("watched", WATCHED).manner(give_up("accept")),
+        case("window", WINDOW),
         case("waits", WAITS),
         case("last", LAST),
         case("last", LAST).unattended(),

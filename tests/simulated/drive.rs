@@ -14,12 +14,12 @@ use runsheet::{
     event::{Event, Outcome, Progress, Record, Redactor, RunId, RunStarted, RunState, StepPhase, StepStatus},
     journal::{Cut, JOURNAL_VERSION, LANGUAGE_VERSION, MemoryStorage, Op, OpenRun, Replay, RunStore, StoreError, Who},
     kinds::registry,
-    model::{Names, Runbook, load},
+    model::{Names, Runbook, Step, load},
     plan::{Inputs, Plan, Sources, ValueSource, resolve},
     port::{Journal, JournalError, Local, Operator, OutputLog, SecretSource, Sink, Storage, World},
     syntax::decode,
     text::{DrawStyle, Source, draw, draw_all},
-    value::{Secret, Value},
+    value::{Secret, Type, Value},
 };
 
 use super::{
@@ -78,7 +78,12 @@ impl Case {
     fn inputs(&self, variable: &dyn Fn(&str) -> Option<String>) -> Inputs {
         let (inputs, problems) = resolve(
             &self.runbook,
-            &Sources { flags: &IndexMap::new(), file: &IndexMap::new(), profile: None, variable },
+            &Sources {
+                flags: &IndexMap::new(),
+                file: &IndexMap::new(),
+                profile: None,
+                variable: &|name| variable(name).map(Into::into),
+            },
         );
         assert!(problems.is_empty() && inputs.missing().is_empty(), "{}: parameters", self.name);
         inputs
@@ -111,8 +116,14 @@ impl Case {
         format!("{}.yaml", self.runbook.name)
     }
 
-    fn manual_steps(&self) -> Vec<String> {
-        self.runbook.all_steps().filter(|step| step.body.kind == "manual").map(|step| step.path.to_string()).collect()
+    /// Steps that only a person can see through, with the values that they want.
+    fn personal(&self) -> impl Iterator<Item = (String, Vec<(String, Type)>)> + '_ {
+        let typed = |step: &Step| {
+            let typed = step.body.action.typed().iter();
+            typed.map(|(name, param)| (name.value.clone(), param.shape.ty)).collect()
+        };
+        let steps = self.runbook.all_steps().filter(|step| matches!(step.body.kind, "manual" | "ask"));
+        steps.map(move |step| (step.path.to_string(), typed(step)))
     }
 }
 
@@ -530,7 +541,7 @@ impl Program<'_> {
             }
         }
         let person = Person::new(Rc::clone(self.world), self.case.manner.clone());
-        let nobody = nobody(&self.case.manual_steps());
+        let nobody = nobody(self.case.personal());
         let operator: &dyn Operator = if self.case.attended { &person } else { &nobody };
         let dir = journal.scratch_dir().map(|dir| Value::text(dir.display().to_string()));
         let run = IndexMap::from([

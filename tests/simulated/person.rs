@@ -6,11 +6,10 @@ use std::{
     time::Duration,
 };
 
-use indexmap::IndexMap;
 use runsheet::{
     operators::{Given, Unattended},
     port::{Answer, Evidence, Local, Operator, Question, QuestionKind, Reply},
-    value::{Secret, Type, Value},
+    value::{Secret, Type, Value, Written},
 };
 
 use super::{clock::Timeline, facts::canary, world::SimWorld};
@@ -67,6 +66,7 @@ impl Person {
         let step = question.step.as_ref().map(ToString::to_string).unwrap_or_default();
         let because = |word: &str, reason: &str| Answer { reason: Some(reason.into()), ..Answer::word(word) };
         match &question.kind {
+            QuestionKind::Confirm { not_now: Some(_), .. } => Answer::word("wait"),
             QuestionKind::Confirm { .. } => Answer::word("yes"),
             QuestionKind::BeforeStep { .. } => Answer::word("run"),
             QuestionKind::Choose => Answer::word(question.choices[0].name.as_ref()),
@@ -91,7 +91,10 @@ impl Person {
             }
             QuestionKind::Ask { fields } => {
                 let value = |of: &Evidence| match of.is_secret() {
-                    true => Value::text(canary(&of.name)),
+                    true => {
+                        self.world.facts_mut().told.insert(of.name.clone());
+                        Value::text(canary(&of.name))
+                    }
                     false => evidence_of(of.shape.ty),
                 };
                 let values = fields.iter().map(|of| (of.name.clone(), value(of))).collect();
@@ -157,9 +160,15 @@ impl Operator for Person {
     }
 }
 
-/// Nobody, with `--yes` and an answers file that says of every manual step that it is done.
-pub fn nobody(manual: &[String]) -> Unattended {
-    let answers: IndexMap<String, Given> =
-        manual.iter().map(|step| (step.clone(), Given::Word("done".into()))).collect();
-    Unattended::new("ci", true, answers)
+/// Nobody, with `--yes` and an answers file that says of every manual step that it is done, and gives every value.
+pub fn nobody(steps: impl Iterator<Item = (String, Vec<(String, Type)>)>) -> Unattended {
+    let value = |(name, ty): (String, Type)| {
+        let text = if ty == Type::Secret { canary(&name) } else { evidence_of(ty).to_string() };
+        (name, Written::Text(text))
+    };
+    let answers = steps.map(|(step, typed)| match typed.is_empty() {
+        true => (step, Given::Word("done".into())),
+        false => (step, Given::Map(typed.into_iter().map(value).collect())),
+    });
+    Unattended::new("ci", true, answers.collect())
 }

@@ -17,7 +17,7 @@ use super::{
     CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
-    files, inputs, outcome, print, say, session,
+    files, frozen as kept, inputs, outcome, print, say, session,
     session::{Person, Session},
     sign::Signing,
     source,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     engine::Decision,
     event::{Event, PlanReplaced, RunState, StepPhase, StepStatus},
+    library::Origin,
     model::{Step, step_references},
     plan::Plan,
     worlds::real::RealWorld,
@@ -66,7 +67,7 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
         }
         return Ok(code);
     }
-    let frozen = store.frozen(&id)?;
+    let mut frozen = store.frozen(&id)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
     if back {
         undo::refused(&open.state, id.as_str(), flags.yes || person.attended())?;
@@ -91,6 +92,10 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
         After::Leave(end) => left = Some(end),
     }
     let mut secrets = indexmap::IndexMap::new();
+    let origin = match header.origin.as_str() {
+        "built-in" => Origin::BuiltIn,
+        path => Origin::File(path.into()),
+    };
     if left.is_none() {
         let goes_back = back || open.state.undo.is_some() || open.state.reopened.is_some();
         let used = if goes_back { used_by_undo(&basis.plan) } else { still_used(&basis.plan, &open.state) };
@@ -106,8 +111,13 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
     }
     let (plan_json, digest) = basis.plan.recorded(&context.redactor);
     let mut replaced = None;
+    if left.is_none() {
+        kept::tell_changed(context, &basis.plan, &origin, &frozen.files);
+    }
     if let Some((bytes, reason)) = taken {
-        let files = source::to_freeze(&bytes, &basis.runbook);
+        let mut files = source::to_freeze(&bytes, &basis.runbook);
+        files.extend(kept::take(context, &basis.plan, &origin, &frozen.files)?);
+        frozen.files.clone_from(&files);
         replaced = Some(("runbook", files, Some(reason)));
     } else if left.is_none() && open.state.digest() != Some(digest.as_str()) {
         match version::ask(&basis, &frozen.plan, &plan_json, &header.tool_version, &mut desk).await {
@@ -194,6 +204,7 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
         began,
         operator: header.operator.clone(),
         cwd,
+        files: frozen.files,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
         jobs: usize::from(flags.jobs.get()),
         json: flags.json,

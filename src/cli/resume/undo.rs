@@ -73,7 +73,7 @@ async fn show(context: &Context, flags: &Undo) -> Result<u8, CliError> {
         step_mode: false,
         base_env: Vec::new(),
         cwd: std::path::PathBuf::from(&header.cwd),
-        run: Some(session::run_value(&id, began, &header.operator, None)),
+        run: Some(session::run_value(&id, began, &header.operator, None, None)),
         signals: None,
         secrets: Default::default(),
         decisions: Default::default(),

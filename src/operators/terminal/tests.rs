@@ -130,7 +130,7 @@ fn play(kind: QuestionKind, turns: &[(&str, &str)]) -> (String, String) {
 }
 
 fn confirm(type_back: Option<&str>) -> QuestionKind {
-    QuestionKind::Confirm { effect: Effect::Change, type_back: type_back.map(str::to_owned) }
+    QuestionKind::Confirm { effect: Effect::Change, type_back: type_back.map(str::to_owned), not_now: None }
 }
 
 #[test]
