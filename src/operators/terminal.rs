@@ -93,6 +93,7 @@ impl Terminal {
             | QuestionKind::Unknown
             | QuestionKind::Choose
             | QuestionKind::Interrupt
+            | QuestionKind::Undo
             | QuestionKind::Run => {
                 if question.choices.is_empty() {
                     screen.confirm(None, None, &[]).await
