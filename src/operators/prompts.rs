@@ -32,7 +32,7 @@ pub fn ask_param(prompt: &ParamPrompt<'_>, check: &dyn Fn(&str) -> Result<(), St
     loop {
         let typed = line(&head, "  > ", true)?;
         let typed = chosen(&typed, prompt.choices);
-        match check(&typed) {
+        match check(typed) {
             Ok(()) => return Ok(typed.to_owned()),
             Err(why) => head = row("  ", &why) + &label,
         }
