@@ -13,7 +13,7 @@ use crate::text::cut;
 pub(super) fn basename(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
     match text.trim_end_matches('/').rsplit('/').next() {
-        Some(last) if !last.is_empty() => made(input, last.to_owned()),
+        Some(last) if !last.is_empty() => made(input, last),
         _ => Err(input.bad(format!("`{}` has no last part", cut(&text, 40)))),
     }
 }
@@ -46,7 +46,7 @@ pub(super) fn urldecode(input: &mut Input<'_>) -> Caught<Cell> {
         }
     }
     match percent_decode_str(&text).decode_utf8() {
-        Ok(decoded) => made(input, decoded.into_owned()),
+        Ok(decoded) => made(input, &decoded),
         Err(_) => Err(input.bad("the decoded bytes are not UTF-8 text")),
     }
 }
