@@ -6,6 +6,7 @@ pub mod event;
 pub mod journal;
 pub mod kinds;
 pub mod library;
+pub mod lints;
 pub mod model;
 pub mod operators;
 pub mod plan;

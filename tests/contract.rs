@@ -183,4 +183,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { ends expressions files inputs kinds limits masking odd origins profiles programs references requests secrets_and_slips shown steps values waits }
+contract! { asks ends expressions files inputs kinds limits masking odd origins profiles programs references requests secrets_and_slips shown steps values via waits watches }

@@ -1,10 +1,18 @@
 //! What people read is held to the program: every example loads, every link leads somewhere. Looks at text only.
 
+mod commands;
+mod guide;
+mod links;
+mod made;
+mod schemas;
+
 use std::path::{Path, PathBuf};
 
 use runsheet::{
     kinds::registry,
-    model::load,
+    lints::{LINTS, look},
+    model::{FieldDoc, Rule, fields, load},
+    render::schema,
     syntax::{FunctionKind, RESERVED, decode, functions},
 };
 
@@ -70,27 +78,56 @@ fn fences(page: &str) -> Vec<Fence<'_>> {
 /// The runbook that a fence is, or is the steps of; none for other fences.
 fn runbook(fence: &Fence<'_>) -> Option<String> {
     match fence.info {
-        "yaml" => Some(fence.text.clone()),
+        info if info == "yaml" || warned_of(info).is_some() => Some(fence.text.clone()),
         "yaml steps" => {
             let steps: String = fence.text.lines().map(|line| format!("  {line}\n")).collect();
             Some(format!("title: An example\nsteps:\n{steps}"))
         }
-        _ => None,
+        info => {
+            let (field, lines) = (info.strip_prefix("yaml ")?, fence.text.lines());
+            let value: String = lines.map(|line| format!("  {line}\n")).collect();
+            let known = ["params", "secrets", "profiles"].contains(&field);
+            known.then(|| format!("title: An example\n{field}:\n{value}steps:\n  - {{id: only, manual: Look.}}\n"))
+        }
     }
 }
 
-/// What is wrong with a runbook, one line each.
+/// The runbook of the guide that a fence shows a part of, as `yaml part=FILE`.
+fn shown_part<'t>(fence: &Fence<'t>) -> Option<&'t str> {
+    fence.info.strip_prefix("yaml part=")
+}
+
+/// The lint that an example shows, which is a runbook that has it: `yaml warns CODE`.
+fn warned_of(info: &str) -> Option<&str> {
+    info.strip_prefix("yaml warns ")
+}
+
+/// What is wrong with a runbook, or warned of, one line each.
 fn problems(text: &str) -> Vec<String> {
     let source = match decode("example.yaml".to_owned(), text.as_bytes().to_vec()) {
         Ok(source) => source,
         Err((_, problem)) => return vec![problem.message],
     };
     let loaded = load("example", &source, registry());
-    loaded
+    look(&loaded, None)
         .problems
         .iter()
-        .map(|problem| format!("line {}: {}", loaded.source.position(problem.span.start).line, problem.message))
+        .map(|problem| {
+            format!("line {}: {}: {}", loaded.source.position(problem.span.start).line, problem.code, problem.message)
+        })
         .collect()
+}
+
+/// Every runbook of the pages, with its place.
+pub fn examples() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, text) in pages() {
+        for fence in fences(&text) {
+            let place = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            found.extend(runbook(&fence).map(|runbook| (place, runbook)));
+        }
+    }
+    found
 }
 
 #[test]
@@ -99,51 +136,35 @@ fn every_example_is_a_well_made_runbook() {
     for (path, text) in pages() {
         for fence in fences(&text) {
             let shown = format!("{}:{}", path.strip_prefix(root()).unwrap().display(), fence.line);
+            if let Some(file) = shown_part(&fence) {
+                let whole = root().join("docs/guide/practice/runbooks").join(file);
+                let whole = std::fs::read_to_string(&whole).unwrap_or_else(|why| panic!("{shown}: {file}: {why}"));
+                // Whole lines, as they stand there.
+                if !format!("\n{whole}").contains(&format!("\n{}", fence.text)) {
+                    wrong.push(format!("{shown}: {file} holds no such lines"));
+                }
+                continue;
+            }
             assert!(
                 !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
-                "{shown}: `{}` is neither `yaml` nor `yaml steps`",
+                "{shown}: `{}` is none of `yaml`, `yaml FIELD`, `yaml warns CODE` and `yaml part=FILE`",
                 fence.info
             );
             let Some(runbook) = runbook(&fence) else { continue };
             loaded += 1;
+            if let Some(code) = warned_of(fence.info) {
+                // Only where it is installed does `shellcheck` say anything, and this looks without it.
+                let found = problems(&runbook).iter().any(|problem| problem.contains(&format!(": {code}: ")));
+                if !found && code != "shellcheck" {
+                    wrong.push(format!("{shown}: nothing warns of {code}"));
+                }
+                continue;
+            }
             wrong.extend(problems(&runbook).into_iter().map(|problem| format!("{shown}: {problem}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(loaded >= 3, "only {loaded} examples were found");
-}
-
-#[test]
-fn every_link_between_pages_leads_somewhere() {
-    let mut wrong = Vec::new();
-    for (path, text) in pages() {
-        let prose = without_fences(&text);
-        for (at, _) in prose.match_indices("](") {
-            let target = prose[at + 2..].split(')').next().unwrap_or("");
-            let file = target.split('#').next().unwrap_or("");
-            if file.is_empty() || target.contains("://") || target.starts_with("mailto:") {
-                continue;
-            }
-            if !path.parent().unwrap().join(file).exists() {
-                wrong.push(format!("{}: {target}", path.strip_prefix(root()).unwrap().display()));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
-}
-
-fn without_fences(page: &str) -> String {
-    let mut inside = false;
-    let mut prose = String::new();
-    for line in page.lines() {
-        if line.trim_start().starts_with("```") {
-            inside = !inside;
-        } else if !inside {
-            prose.push_str(line);
-            prose.push('\n');
-        }
-    }
-    prose
+    assert!(loaded >= 10, "only {loaded} examples were found");
 }
 
 #[test]
@@ -227,17 +248,48 @@ fn code_below(folders: &[&str]) -> String {
     code
 }
 
-/// The pages that are made from tables of the program. `UPDATE_GOLDEN=1` writes them.
+/// Where a page is not what it should be: written anew with `UPDATE_GOLDEN=1`, else said.
+fn golden(path: &Path, should: &str, drift: &mut Vec<String>) {
+    if std::fs::read_to_string(path).unwrap_or_default() == should {
+        return;
+    }
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, should).unwrap();
+    } else {
+        drift.push(path.strip_prefix(root()).unwrap().display().to_string());
+    }
+}
+
+/// The pages that are made from tables of the program, and the parts of others. `UPDATE_GOLDEN=1` writes them.
 #[test]
 fn pages_made_from_tables_are_up_to_date() {
-    for (name, text) in [("kinds.md", kinds_page()), ("expressions.md", expressions_page())] {
-        let path = root().join("docs/reference").join(name);
-        if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let is = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(is == text, "docs/reference/{name} is out of date: UPDATE_GOLDEN=1 cargo test --test suite docs::");
+    let schema = format!("{:#}{}", schema(registry()), '\n');
+    let whole = [
+        ("kinds.md", kinds_page()),
+        ("fields.md", fields_page()),
+        ("expressions.md", expressions_page()),
+        ("lints.md", lints_page()),
+        ("command-line.md", made::command_line_page()),
+        ("runbook.schema.json", schema),
+    ];
+    let (parts, mut drift) = (made::parts(), Vec::new());
+    for (name, text) in whole {
+        golden(&root().join("docs/reference").join(name), &text, &mut drift);
     }
+    let mut used = String::new();
+    for (path, text) in pages() {
+        let should = made::with_parts(&text, &parts).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        golden(&path, &should, &mut drift);
+        used.push_str(&should);
+    }
+    let idle: Vec<&str> = parts
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !used.contains(&format!("<!-- made: {name} -->")))
+        .collect();
+    assert!(idle.is_empty(), "no page holds the parts {idle:?}");
+    assert!(drift.is_empty(), "out of date: {}\nUPDATE_GOLDEN=1 cargo test --test suite docs::", drift.join(", "));
 }
 
 fn cell(text: &str) -> String {
@@ -250,21 +302,78 @@ fn code(text: &str) -> String {
 }
 
 fn kinds_page() -> String {
-    let mut page =
-        "# Kinds of steps\n\nMade from the table in `src/kinds/mod.rs`. What every step may have, and what was \
-                    decided where the\nlanguage left a choice, is in the [notes](language-notes.md).\n"
-            .to_owned();
+    let mut page = "# Kinds of steps\n\nMade from the table in `src/kinds/mod.rs`. What every step may have is in \
+                    [fields](fields.md#step), and what was decided where\nthe language left a choice in the \
+                    [notes](language-notes.md).\n"
+        .to_owned();
     for kind in registry().0 {
         page.push_str(&format!("\n## {}\n\n{}\n", kind.name, kind.summary));
         if kind.lower.is_none() {
             page.push_str("\nNot supported yet.\n");
-        } else if !kind.fields.is_empty() {
-            page.push_str("\n| field | meaning |\n| --- | --- |\n");
-            for field in kind.fields {
-                page.push_str(&format!("| {} | {} |\n", code(field.name), cell(field.summary)));
+            continue;
+        }
+        if let Some(short) = &kind.short {
+            page.push_str(&format!("\nIn short: {}.\n", short.words()));
+        }
+        page.push_str(&fields_table(kind.fields, kind.rules));
+    }
+    page
+}
+
+fn fields_table(fields: &[FieldDoc], rules: &[Rule]) -> String {
+    if fields.is_empty() {
+        return String::new();
+    }
+    let mut table = "\n| field | takes | meaning |\n| --- | --- | --- |\n".to_owned();
+    for field in fields {
+        let needed = if rules.iter().any(|rule| matches!(rule, Rule::Needs(key) if *key == field.name)) {
+            "; required"
+        } else {
+            ""
+        };
+        let takes = field.takes.words();
+        let row = format!("| {} | {}{needed} | {} |\n", code(field.name), cell(&takes), cell(field.summary));
+        table.push_str(&row);
+    }
+    let list = |keys: &[&str]| keys.iter().map(|key| code(key)).collect::<Vec<_>>().join(", ");
+    for rule in rules {
+        match rule {
+            Rule::Needs(_) => {}
+            Rule::ExactlyOne(keys) => table.push_str(&format!("\nExactly one of {}.\n", list(keys))),
+            Rule::AtMostOne(keys) => table.push_str(&format!("\nAt most one of {}.\n", list(keys))),
+            Rule::Goes(key, with) => table.push_str(&format!("\n{} goes with {}.\n", code(key), code(with))),
+            Rule::Holds([]) => table.push_str("\nAnd exactly one [kind](kinds.md), with what every body may have.\n"),
+            Rule::Holds(kinds) => {
+                table.push_str(&format!("\nAnd exactly one of {}, with what every body may have.\n", list(kinds)));
             }
         }
     }
+    table
+}
+
+fn fields_page() -> String {
+    let mut page =
+        "# Fields\n\nMade from the tables in `src/model/fields.rs`. The same as a JSON Schema, for editors: \
+                    [runbook.schema.json](runbook.schema.json), or\n`runsheet schema`. What stands under the key of a \
+                    kind is in [kinds](kinds.md).\n"
+            .to_owned();
+    let parts = [
+        &fields::RUNBOOK,
+        &fields::PARAM,
+        &fields::ITEM,
+        &fields::SECRET,
+        &fields::PROFILE,
+        &fields::REQUIRES,
+        &fields::STEP,
+        &fields::NEED,
+        &fields::RETRY,
+        &fields::CAPTURE,
+    ];
+    for part in parts {
+        page.push_str(&format!("\n## {}\n{}", part.name, fields_table(part.fields, part.rules)));
+    }
+    page.push_str("\n## body\n\nA step, a `verify` and the look of a `wait` also have:\n");
+    page.push_str(&fields_table(fields::BODY, &[]));
     page
 }
 
@@ -299,6 +408,39 @@ fn expressions_page() -> String {
     }
     let reserved: Vec<String> = RESERVED.iter().map(|word| code(word)).collect();
     page.push_str(&format!("\n## Names that nothing may have\n\n{}\n", reserved.join(" ")));
+    page
+}
+
+fn lints_page() -> String {
+    let mut page = "# Lints\n\nMade from the table in `src/lints/table.rs`. What `runsheet check` warns about in a runbook that is \
+                    well made. A warning\nnever keeps a runbook from being run; with `--deny warnings` it makes `check` answer 3. \
+                    Every example here is tried by a\ntest: the first has what it is about, the second has not.\n\n"
+        .to_owned();
+    page.push_str(
+        "## Allowing one in its place\n\nA comment says which, and why it is all right here:\n\n```yaml\ntitle: Restart the \
+         service\nsteps:\n  - id: restart\n    # runsheet: allow no-verify: whoever runs this watches the dashboard\n    shell: \
+         systemctl restart web\n```\n\n- On a line of its own it holds for what begins in the next line that is no comment: above \
+         a key for that key and what\n  stands below it, above `- id:` for the whole step, above `steps:` for all steps, at the top \
+         of the file for the file.\n- Behind something it holds for what begins in its line: `- id: restart  # runsheet: allow …`. \
+         Behind a title, a text, an\n  expression or a one-line script there can be no comment.\n- Inside a script of several lines it \
+         holds for the next command, or for the one it stands behind. Elsewhere in a text it\n  is text.\n- Several codes are \
+         separated by commas: `# runsheet: allow no-verify, plain-http: why`.\n- A warning is allowed where its place lies in what \
+         the comment holds for. An error is never allowed.\n",
+    );
+    page.push_str("\n## All of them\n\n| code | why |\n| --- | --- |\n");
+    for lint in &LINTS {
+        page.push_str(&format!("| [`{0}`](#{0}) | {1} |\n", lint.code, cell(lint.why)));
+    }
+    for lint in &LINTS {
+        page.push_str(&format!("\n## {}\n\n{}\n", lint.code, lint.why));
+        if !lint.more.is_empty() {
+            page.push_str(&format!("\n{}\n", lint.more));
+        }
+        page.push_str(&format!(
+            "\n```yaml warns {}\n{}```\n\nBetter:\n\n```yaml\n{}```\n",
+            lint.code, lint.bad, lint.good
+        ));
+    }
     page
 }
 

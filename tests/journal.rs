@@ -96,6 +96,7 @@ fn step_finished(seq: u64, step: &str, attempt: u32, output: Option<String>) -> 
             withheld: Vec::new(),
             error: None,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             output_lost: false,
             notes: Vec::new(),

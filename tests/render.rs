@@ -298,7 +298,12 @@ impl Shape {
 
 /// A runbook that says the same thing wherever an author may say something that is not Markdown.
 fn everywhere(word: &str) -> (Runbook, Names) {
-    let quoted = |text: &str| serde_json::to_string(text).unwrap();
+    // What nobody would see is spelt: as it is, it is an error in what is run.
+    let spelt = |c: char| match runsheet::text::hidden(c) {
+        Some(_) => format!("\\u{:04x}", c as u32),
+        None => c.to_string(),
+    };
+    let quoted = |text: &str| serde_json::to_string(text).unwrap().chars().map(spelt).collect::<String>();
     let said = quoted(word);
     let lines = quoted(&format!("{word}\n{word}\n\n    {word}"));
     // Inside an expression, as a text of its own.

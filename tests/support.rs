@@ -214,6 +214,12 @@ impl<'b> Call<'b> {
         self
     }
 
+    /// An argument that need not be text.
+    pub fn raw_arg(mut self, bytes: &[u8]) -> Call<'b> {
+        self.command.arg(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes));
+        self
+    }
+
     /// Starts it and does not wait: for tests that do something meanwhile.
     pub fn start(mut self) -> Going<'b> {
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };

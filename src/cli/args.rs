@@ -46,7 +46,7 @@ pub enum Verb {
     List(List),
     /// Show one runbook as a person reads it
     Show(Show),
-    /// Look for mistakes in runbooks; reads files and nothing else
+    /// Look for mistakes and bad habits in runbooks; reads files, and starts nothing but shellcheck, where there is one
     Check(Check),
     /// Show everything a run would do, and do none of it
     Plan(Plan),
@@ -64,6 +64,20 @@ pub enum Verb {
     Render(Render),
     /// Remove old runs that are over
     Prune(Prune),
+    /// Look for runbooks by words
+    Search(Search),
+    /// Write a new runbook, to begin with
+    New(New),
+    /// Copy a built-in runbook out, so that it can be changed
+    Eject(Eject),
+    /// Write the JSON Schema of the language, for editors
+    Schema(Schema),
+    /// Look whether this machine is ready; starts nothing but the tools it looks for, to ask their version
+    Doctor(Doctor),
+    /// Write the script that completes commands in a shell
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
     #[command(hide = true)]
     Undo(Later),
@@ -76,21 +90,10 @@ pub enum Verb {
     #[command(hide = true)]
     Replay(Later),
     #[command(hide = true)]
-    Search(Later),
-    #[command(hide = true)]
     Triage(Later),
-    #[command(hide = true)]
-    New(Later),
-    #[command(hide = true)]
-    Eject(Later),
-    #[command(hide = true)]
-    Schema(Later),
-    #[command(hide = true)]
-    Doctor(Later),
-    #[command(hide = true)]
-    Completions(Later),
-    #[command(hide = true)]
-    Man(Later),
+    /// What a shell asks while somebody types; see `completions`.
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
 }
 
 /// Whatever is typed behind a verb that is not there yet.
@@ -128,12 +131,21 @@ pub struct Check {
     /// Let these count as errors
     #[arg(long, value_name = "WHAT")]
     pub deny: Option<Deny>,
+    /// Do not hand scripts to shellcheck, even where it is installed
+    #[arg(long)]
+    pub no_shellcheck: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum CheckFormat {
+    /// Drawn, for people
     Text,
+    /// One object a line
     Json,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -329,4 +341,93 @@ pub enum RenderFormat {
     Md,
     Mermaid,
     Terminal,
+}
+
+#[derive(clap::Args)]
+pub struct Search {
+    /// Words to look for, in any order
+    #[arg(value_name = "WORDS", required = true)]
+    pub words: Vec<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct New {
+    /// Its name in the first library (./runbooks, or that of --library), or the path of its file
+    #[arg(value_name = "NAME|PATH")]
+    pub runbook: String,
+    /// What it does, on one line; asked for at a terminal if absent
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+    /// Leave out the schema for editors, and the line that names it
+    #[arg(long)]
+    pub no_schema: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Eject {
+    /// Name of a built-in runbook
+    #[arg(value_name = "NAME")]
+    pub runbook: String,
+    /// The folder it is copied into, under its name; the first library (./runbooks, or that of --library) if absent
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct Schema {
+    /// Of which files
+    #[arg(long, value_name = "KIND", default_value = "runbook")]
+    pub kind: SchemaKind,
+    /// Write it to this file instead of to standard output; what is there is replaced
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaKind {
+    Runbook,
+}
+
+#[derive(clap::Args)]
+pub struct Doctor {
+    /// A runbook whose requirements are looked at; those of all if absent
+    #[arg(value_name = "NAME|PATH")]
+    pub runbook: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Completions {
+    /// For which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(clap::Args)]
+pub struct Complete {
+    /// The words of the line behind the program, up to the one at the cursor
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<std::ffi::OsString>,
+}
+
+#[derive(clap::Args)]
+pub struct Man {
+    /// Of one verb; of the program if absent
+    #[arg(value_name = "VERB", conflicts_with = "out")]
+    pub verb: Option<String>,
+    /// Write every page into this folder instead of one to standard output; what is there is replaced
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }

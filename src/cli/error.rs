@@ -6,20 +6,7 @@ use crate::{
     text::{DrawStyle, Source, draw_all, one_line},
 };
 
-/// Exit codes, as documented.
-pub mod code {
-    pub const FAILED: u8 = 1;
-    pub const USAGE: u8 = 2;
-    pub const INVALID: u8 = 3;
-    pub const REQUIREMENT: u8 = 4;
-    pub const DECLINED: u8 = 5;
-    pub const UNKNOWN: u8 = 7;
-    pub const LOCKED: u8 = 8;
-    pub const JOURNAL: u8 = 9;
-    pub const NOT_VERIFIED: u8 = 10;
-    pub const PAUSED: u8 = 11;
-    pub const FAULT: u8 = 70;
-}
+pub(super) use super::code;
 
 /// What is printed before the program ends with a code.
 #[derive(Debug)]

@@ -54,11 +54,11 @@ pub fn params(context: &Context, flags: &args::Inputs, as_json: bool) -> Result<
 fn mask(context: &Context, runbook: &Rc<Runbook>, names: &Rc<crate::model::Names>, given: Inputs) {
     // A graph that cannot be made with these values is for `plan` to tell.
     let Ok(plan) = Plan::make(Rc::clone(runbook), Rc::clone(names), given) else { return };
-    for (name, source) in crate::engine::secret_sources(&plan) {
+    for (spec, source) in crate::engine::secret_sources(&plan) {
         if let Ok(Some(crate::port::SecretSource::Env(variable))) = source
             && let Some(text) = Context::variable(&variable).filter(|text| !text.is_empty())
         {
-            let short = runbook.secrets.get(&name).is_some_and(|spec| spec.allow_short);
+            let short = spec.allow_short;
             // One that is too short to be masked is refused by the step that uses it.
             let _ = context.redactor.add(&Secret::new(text), short);
         }

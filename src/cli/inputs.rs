@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::{CliError, error::code, session};
 use crate::{
     engine::secret_sources,
-    event::{ChosenProfile, Effect, Redactor},
+    event::{ChosenProfile, Effect, Redactor, StepId},
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
     plan::{InputProblem, Inputs, Plan, Sources, ValueSource, resolve, variable_for},
@@ -173,15 +173,42 @@ pub fn confirm_profile(plan: &Plan, attended: bool) -> Result<Option<ChosenProfi
 /// Only those secrets are looked for that `uses` says are used: what is left of a run may need fewer than the whole.
 pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut problems = missing_lines(&plan.runbook, &plan.inputs.missing());
-    for tool in &plan.runbook.requires.tools {
-        if world.tool(&tool.value).is_none() {
-            problems.push(format!("the tool `{}` is not on the search path", tool.value));
+    for book in plan.books() {
+        let by = if book.at.is_empty() { String::new() } else { format!(" ({} calls {})", book.at, book.runbook.name) };
+        for tool in &book.runbook.requires.tools {
+            if world.tool(&tool.value).is_none() {
+                let problem = format!("the tool `{}` is not on the search path{by}", tool.value);
+                if !problems.contains(&problem) {
+                    problems.push(problem);
+                }
+            }
+        }
+        if let Some(Err(why)) = &book.lock {
+            problems
+                .push(format!("the lock of {} must be known before the first step, and {why}{by}", book.runbook.name));
+        }
+    }
+    for (step, program) in programs(&plan.runbook) {
+        if world.tool(&program).is_none() {
+            problems.push(format!("step {step} runs its script through `{program}`, which is not on the search path"));
         }
     }
     if let Err(error) = working_folder(plan) {
         problems.push(error.message);
     }
-    for (name, source) in secret_sources(plan).into_iter().filter(|(name, _)| uses(name)) {
+    problems.extend(secret_problems(plan, world, uses));
+    problems
+}
+
+/// What of the sources of secrets is not there; none of them is opened.
+pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (spec, source) in secret_sources(plan) {
+        let name = &spec.name;
+        let own = plan.runbook.secrets.get(name).is_some_and(|of| std::ptr::eq(of, spec));
+        if own && !uses(name) {
+            continue;
+        }
         let problem = match source {
             Err(why) => Some(why),
             Ok(None) => None,
@@ -205,10 +232,29 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
             Ok(Some(SecretSource::Prompt { .. })) => None,
         };
         if let Some(why) = problem {
-            problems.push(format!("secret `{name}` cannot be read: {why}"));
+            let problem = format!("secret `{name}` cannot be read: {why}");
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
         }
     }
     problems
+}
+
+/// Programs that steps name and that stand between here and where they run, each with the first step that does. One with
+/// a folder is looked for from where a step runs, so that is left to the step.
+fn programs(runbook: &Runbook) -> Vec<(StepId, String)> {
+    let mut found: Vec<(StepId, String)> = Vec::new();
+    for step in runbook.all_steps() {
+        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+            for tool in body.action.tools() {
+                if !tool.contains('/') && found.iter().all(|(_, known)| *known != tool) {
+                    found.push((step.path.clone(), tool));
+                }
+            }
+        }
+    }
+    found
 }
 
 /// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.
@@ -218,7 +264,13 @@ pub fn ask_secrets(
     redactor: &Redactor,
 ) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
-    for spec in runbook.secrets.values() {
+    let own = runbook.secrets.values().map(|spec| (spec.name.clone(), spec));
+    // Whatever it calls may need is asked for now, and not in the middle of it.
+    let called = runbook.callees().into_iter().flat_map(|callee| {
+        let of = &callee.runbook;
+        of.secrets.values().map(move |spec| (format!("{}:{}", of.name, spec.name), spec))
+    });
+    for (key, spec) in own.chain(called) {
         if !matches!(spec.place, SecretPlace::Prompt) {
             continue;
         }
@@ -230,9 +282,9 @@ pub fn ask_secrets(
             return Err(CliError::new(code::REQUIREMENT, message));
         }
         let mask = |secret: &Secret| redactor.add(secret, spec.allow_short).map_err(|short| short.to_string());
-        let secret = ask_secret(&spec.name, &mask)
+        let secret = ask_secret(key.as_str(), &mask)
             .map_err(|why| CliError::new(code::DECLINED, format!("secret `{}` was not given: {why}", spec.name)))?;
-        secrets.insert(spec.name.clone(), secret);
+        secrets.insert(key, secret);
     }
     Ok(secrets)
 }
@@ -240,11 +292,11 @@ pub fn ask_secrets(
 /// Secrets that stand in variables are known to the process from the start, so they are masked from the start: in
 /// parameters, in titles, in what steps print before the first of them asks for the secret.
 pub fn mask_variables(plan: &Plan, world: &dyn World, redactor: &Redactor) {
-    for (name, source) in secret_sources(plan) {
+    for (spec, source) in secret_sources(plan) {
         if let Ok(Some(SecretSource::Env(variable))) = source
             && let Some(text) = world.variable(&variable).filter(|text| !text.is_empty())
         {
-            let short = plan.runbook.secrets.get(&name).is_some_and(|spec| spec.allow_short);
+            let short = spec.allow_short;
             // One that is too short is refused by the step that uses it.
             let _ = redactor.add(&Secret::new(text), short);
         }
@@ -280,7 +332,14 @@ pub fn check_folder(plan: &Plan, redactor: &Redactor) -> Result<(), CliError> {
 
 /// The lock's name as others may read it.
 pub fn locks(plan: &Plan, redactor: &Redactor) -> Vec<String> {
-    plan.lock.iter().map(|lock| redactor.text(lock).into_owned()).collect()
+    let mut locks = Vec::new();
+    for lock in plan.books().into_iter().filter_map(|book| book.lock?.ok()) {
+        let lock = redactor.text(&lock).into_owned();
+        if !locks.contains(&lock) {
+            locks.push(lock);
+        }
+    }
+    locks
 }
 
 /// Where steps run: the runbook's `cwd`, or where the operator stands.

@@ -1,7 +1,12 @@
 //! The command line: one file per verb. Everything it decides is which parts of the library meet.
 
+mod answers;
 mod args;
 mod check;
+mod code;
+mod completions;
+mod doctor;
+mod eject;
 mod env;
 mod error;
 mod explain;
@@ -9,13 +14,18 @@ mod files;
 mod history;
 mod inputs;
 mod list;
+mod man;
+mod new;
 mod outcome;
+mod place;
 mod plan;
 mod prune;
 mod render;
 mod report;
 mod resume;
 mod run;
+mod schema;
+mod search;
 mod session;
 mod sign;
 mod source;
@@ -24,8 +34,9 @@ mod verify;
 
 use std::io::Write;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
+pub use code::{ALL as EXIT_CODES, ExitCode};
 pub use error::CliError;
 
 use crate::{event::Redactor, text::DrawStyle};
@@ -68,6 +79,11 @@ impl Context {
     }
 }
 
+/// Everything that can be typed, for documents and tests.
+pub fn command() -> clap::Command {
+    args::Args::command()
+}
+
 /// Runs the program; the answer is its exit code.
 pub fn main() -> u8 {
     let redactor = Redactor::new();
@@ -94,19 +110,20 @@ pub fn main() -> u8 {
         args::Verb::Verify(flags) => verify::verify(&context, &flags),
         args::Verb::Render(flags) => render::render(&context, &flags),
         args::Verb::Prune(flags) => prune::prune(&context, &flags),
+        args::Verb::Search(flags) => search::search(&context, &flags),
+        args::Verb::New(flags) => new::new(&context, &flags),
+        args::Verb::Eject(flags) => eject::eject(&context, &flags),
+        args::Verb::Schema(flags) => schema::schema(&context, &flags),
+        args::Verb::Doctor(flags) => doctor::doctor(&context, &flags),
+        args::Verb::Completions(flags) => completions::completions(&context, &flags),
+        args::Verb::Complete(flags) => Ok(completions::complete(&context, &flags)),
+        args::Verb::Man(flags) => man::man(&context, &flags),
         args::Verb::Undo(_) => later("undo"),
         args::Verb::Test(_) => later("test"),
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Search(_) => later("search"),
         args::Verb::Triage(_) => later("triage"),
-        args::Verb::New(_) => later("new"),
-        args::Verb::Eject(_) => later("eject"),
-        args::Verb::Schema(_) => later("schema"),
-        args::Verb::Doctor(_) => later("doctor"),
-        args::Verb::Completions(_) => later("completions"),
-        args::Verb::Man(_) => later("man"),
     };
     match result {
         Ok(code) => code,
@@ -142,7 +159,7 @@ pub(crate) fn print(context: &Context, text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::silent(141)),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::silent(code::PIPE)),
         Err(error) => Err(CliError::new(error::code::FAILED, format!("could not write to standard output: {error}"))),
     }
 }

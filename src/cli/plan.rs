@@ -12,13 +12,12 @@ use super::{
     files, inputs, print, session, source,
 };
 use crate::{
-    engine::{Engine, Options, Publisher},
+    engine::{Engine, Options, Outlook, Publisher},
     event::{Effect, Event, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
     journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
     plan::{Plan, ValueSource},
     port::{Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
     text::{draw, one_line, printable},
-    value::Scope,
     worlds::dry::DryWorld,
 };
 
@@ -41,11 +40,12 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let world = DryWorld::new();
     let problems = inputs::requirements(&plan, &world, &|_| true);
-    let seen = session::block_on(walk(context, &ready.source, &plan, &world))??;
+    let (seen, outlook) = session::block_on(walk(context, &plan, &world))??;
+    let rows = rows(&seen, outlook);
     let text = if as_json {
-        format!("{}\n", to_json(&plan, &seen, &problems))
+        format!("{}\n", to_json(&plan, &seen, &rows, &problems))
     } else {
-        to_text(&plan, &ready.found, &seen, &problems, context.color(std::io::stdout().is_terminal()))
+        to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
     let fit = problems.is_empty() && seen.wrong().is_empty();
@@ -56,8 +56,6 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
-    /// With everything that could be computed.
-    scope: Scope,
     /// Files that each step names and that are there.
     files: HashMap<StepId, Vec<String>>,
 }
@@ -104,7 +102,9 @@ impl Sink for Collector {
             Event::StepStarted { .. } => State::Runs,
             Event::StepSkipped { reason, .. } => State::Skipped(reason.clone()),
             Event::StepDeferred { waiting_on, .. } => State::Deferred(waiting_on.clone()),
-            Event::QuestionAsked { about, .. } if about == "confirm" || about == "manual" => State::Asks,
+            Event::QuestionAsked { about, .. } if ["confirm", "manual", "choose", "ask"].contains(&about.as_str()) => {
+                State::Asks
+            }
             Event::StepFinished { status: StepStatus::Failed, error, .. } => {
                 State::Wrong(error.clone().unwrap_or_default())
             }
@@ -164,12 +164,12 @@ impl OutputLog for NoOutput {
     }
 }
 
-async fn walk(
+/// What the engine came to, and every step with whether it runs last.
+async fn walk<'p>(
     context: &Context,
-    source: &crate::text::Source,
-    plan: &Plan,
-    world: &DryWorld,
-) -> Result<Seen, CliError> {
+    plan: &'p Plan,
+    world: &'p DryWorld,
+) -> Result<(Seen, Vec<(Outlook<'p>, bool)>), CliError> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let here = cwd.clone();
@@ -201,7 +201,6 @@ async fn walk(
     state.apply(&first).map_err(|illegal| CliError::new(code::FAULT, illegal.to_string()))?;
     let sinks: Vec<Rc<dyn Sink>> = vec![Rc::new(Collector(Rc::clone(&seen)))];
     let publisher = Publisher::new(world, &Nowhere, sinks, context.redactor.clone(), state);
-    let drawn = source.clone();
     let options = Options {
         jobs: 1,
         step_mode: false,
@@ -211,7 +210,9 @@ async fn walk(
         signals: None,
         secrets: IndexMap::new(),
         decisions: IndexMap::new(),
-        draw: Rc::new(move |problem| draw(&drawn, problem, crate::text::DrawStyle::default()).trim_end().to_owned()),
+        draw: Rc::new(move |source, problem| {
+            draw(source, problem, crate::text::DrawStyle::default()).trim_end().to_owned()
+        }),
     };
     let engine = Engine::new(plan, world, &NobodyAsked, &Nowhere, publisher, options);
     let end = engine.run().await;
@@ -219,41 +220,59 @@ async fn walk(
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
     }
     let mut seen = seen.take();
-    seen.scope = engine.scope();
+    let mut outlook: Vec<(Outlook<'p>, bool)> = engine.outlook(false).into_iter().map(|of| (of, false)).collect();
+    outlook.extend(engine.outlook(true).into_iter().map(|of| (of, true)));
     seen.files = files::by_step(plan, &inputs::working_folder(plan).unwrap_or(here));
-    Ok(seen)
+    Ok((seen, outlook))
 }
 
 struct Row<'p> {
-    step: &'p crate::model::Step,
-    needs: Vec<String>,
+    of: Outlook<'p>,
     state: State,
     last: bool,
 }
 
-fn rows<'p>(plan: &'p Plan, seen: &Seen) -> Vec<Row<'p>> {
+fn rows<'p>(seen: &Seen, outlook: Vec<(Outlook<'p>, bool)>) -> Vec<Row<'p>> {
+    let mut states: HashMap<StepId, State> = HashMap::new();
     let mut rows = Vec::new();
-    for (list, graph, last) in [(&plan.runbook.steps, &plan.main, false), (&plan.runbook.finally, &plan.finally, true)]
-    {
-        for (index, step) in list.iter().enumerate() {
+    for (of, last) in outlook {
+        let known = seen.steps.get(&of.path).cloned();
+        let state = known.unwrap_or_else(|| match of.within.as_ref().and_then(|within| states.get(within)) {
+            // What a container waits for, all that is inside of it waits for.
+            Some(State::Deferred(names)) => State::Deferred(names.clone()),
+            Some(State::Skipped(_)) => {
+                let within = of.within.as_ref().map(ToString::to_string).unwrap_or_default();
+                State::Skipped(format!("{within} is skipped"))
+            }
+            Some(State::Asks) => State::Deferred(vec![of.within.as_ref().map(ToString::to_string).unwrap_or_default()]),
             // Whatever the walk did not come to hangs on a step that fails for certain and ends the run.
-            let state = seen.steps.get(&step.path).cloned().unwrap_or_else(|| State::Deferred(seen.wrong()));
-            rows.push(Row { step, needs: plan.needs(list, graph, index), state, last });
-        }
+            _ => State::Deferred(seen.wrong()),
+        });
+        states.insert(of.path.clone(), state.clone());
+        rows.push(Row { of, state, last });
     }
     rows
 }
 
+/// What does something itself is counted; what holds it is not.
 fn effects(rows: &[Row<'_>]) -> [usize; 3] {
     let mut counts = [0; 3];
-    for row in rows.iter().filter(|row| !matches!(row.state, State::Skipped(_))) {
-        counts[match row.step.body.effect {
+    for row in rows.iter().filter(|row| !matches!(row.state, State::Skipped(_)) && row.counts()) {
+        counts[match row.of.step.body.effect {
             Effect::Read => 0,
             Effect::Change => 1,
             Effect::Destroy => 2,
         }] += 1;
     }
     counts
+}
+
+impl Row<'_> {
+    /// A loop over items that nobody knows stands for at least one of them.
+    fn counts(&self) -> bool {
+        !self.of.holds
+            || self.of.is_loop && self.of.step.is_leaf() && matches!(self.state, State::Deferred(_) | State::Wrong(_))
+    }
 }
 
 fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
@@ -267,20 +286,18 @@ fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
         .collect()
 }
 
-fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
-    let scope = &seen.scope;
-    let rows = rows(plan, seen);
-    let [read, change, destroy] = effects(&rows);
+fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> Json {
+    let [read, change, destroy] = effects(rows);
     let steps: Vec<Json> = rows
         .iter()
         .map(|row| {
-            let shown = row.step.body.action.show(&row.step.sees(scope));
+            let shown = row.of.step.body.show(&row.of.scope);
             let mut step = json!({
-                "id": row.step.path.as_str(),
-                "kind": row.step.body.kind,
-                "title": plan.title(row.step, scope),
-                "effect": row.step.body.effect.name(),
-                "needs": row.needs,
+                "id": row.of.path.as_str(),
+                "kind": row.of.step.body.kind,
+                "title": plan.title(row.of.step, &row.of.scope),
+                "effect": row.of.step.body.effect.name(),
+                "needs": row.of.needs,
                 "state": row.state.name(),
                 "waiting_on": match &row.state {
                     State::Deferred(names) => json!(names),
@@ -289,9 +306,17 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
                 "detail": shown.detail,
                 "values": shown.values.iter().map(|(name, value)| (name.clone(), Json::from(value.clone()))).collect::<serde_json::Map<_, _>>(),
                 "part": if row.last { "finally" } else { "steps" },
-                "files": seen.files.get(&row.step.path).cloned().unwrap_or_default(),
-                "when": row.step.when.as_ref().map(|when| when.source().trim().to_owned()),
+                "files": seen.files.get(&row.of.path).cloned().unwrap_or_default(),
+                "when": row.of.step.when.as_ref().map(|when| when.source().trim().to_owned()),
             });
+            if row.of.is_loop
+                && let Some(foreach) = &row.of.step.foreach
+            {
+                step["foreach"] = json!({"as": foreach.name.value, "in": foreach.source(), "parallel": foreach.parallel});
+            }
+            if row.of.runbook != plan.runbook.name {
+                step["runbook"] = row.of.runbook.into();
+            }
             match &row.state {
                 State::Skipped(reason) => step["reason"] = reason.clone().into(),
                 State::Wrong(error) => step["problem"] = error.clone().into(),
@@ -303,7 +328,7 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
     let (_, digest) = plan.recorded(&Redactor::new());
     let mut all: Vec<Json> = problems.iter().map(|problem| problem.clone().into()).collect();
     all.extend(rows.iter().filter_map(|row| match &row.state {
-        State::Wrong(error) => Some(format!("step {}: {error}", row.step.path).into()),
+        State::Wrong(error) => Some(format!("step {}: {error}", row.of.path).into()),
         _ => None,
     }));
     json!({
@@ -319,9 +344,14 @@ fn to_json(plan: &Plan, seen: &Seen, problems: &[String]) -> Json {
 }
 
 /// The plan as people read it: every command and request in full.
-fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[String], color: bool) -> String {
-    let scope = &seen.scope;
-    let rows = rows(plan, seen);
+fn to_text(
+    plan: &Plan,
+    found: &crate::library::Found,
+    seen: &Seen,
+    rows: &[Row<'_>],
+    problems: &[String],
+    color: bool,
+) -> String {
     let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
     let mut text = format!("plan of {}: {}\n", plan.runbook.name, one_line(&plan.runbook.title.value));
     text.push_str(&format!("from {}; nothing is run, sent, read or asked\n", found.origin));
@@ -341,15 +371,17 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
         text.push_str(&format!("  no other run with the lock `{}` may be under way\n", one_line(lock)));
     }
     for (number, row) in rows.iter().enumerate() {
-        let effect = match row.step.body.effect {
+        let (step, scope) = (row.of.step, &row.of.scope);
+        let effect = match step.body.effect {
             Effect::Read => "reads".to_owned(),
             Effect::Change => paint("33", "CHANGES"),
             Effect::Destroy => paint("31", "DESTROYS"),
         };
-        let title = plan.title(row.step, scope);
+        let title = plan.title(step, scope);
         let part = if row.last { " (finally)" } else { "" };
-        let head = format!("{}. {}", number + 1, one_line(&title));
-        text.push_str(&format!("\n{}  [{}, {effect}]{part}\n", paint("1", &head), row.step.path));
+        let inside = "· ".repeat(row.of.depth);
+        let head = format!("{}. {inside}{}", number + 1, one_line(&title));
+        text.push_str(&format!("\n{}  [{}, {effect}]{part}\n", paint("1", &head), row.of.path));
         match &row.state {
             State::Runs => {}
             State::Asks => text.push_str("   asks a person\n"),
@@ -363,35 +395,46 @@ fn to_text(plan: &Plan, found: &crate::library::Found, seen: &Seen, problems: &[
                 }
             }
         }
-        if let Some(when) = &row.step.when
+        if let Some(when) = &step.when
             && !matches!(row.state, State::Skipped(_))
         {
             text.push_str(&format!("   only when {}\n", one_line(&when.on_one_line())));
         }
-        let shown = row.step.body.action.show(&row.step.sees(scope));
+        if let (true, Some(foreach)) = (row.of.is_loop, &step.foreach) {
+            let beside = foreach.parallel.map(|n| format!(", {n} at a time")).unwrap_or_default();
+            text.push_str(&format!("   for each {} in {}{beside}\n", foreach.name.value, one_line(&foreach.source())));
+        }
+        // The items say it for themselves, each with its values.
+        let by_item =
+            row.of.is_loop && rows.get(number + 1).is_some_and(|next| next.of.within.as_ref() == Some(&row.of.path));
+        if by_item {
+            continue;
+        }
+        let shown = step.body.show(scope);
         for line in printable(&shown.detail).lines() {
             text.push_str(&format!("   {} {line}\n", paint("2", "│")));
         }
         for (name, value) in &shown.values {
             text.push_str(&format!("     {name} = {}\n", one_line(value)));
         }
-        for path in seen.files.get(&row.step.path).into_iter().flatten() {
+        for path in seen.files.get(&row.of.path).into_iter().flatten() {
             text.push_str(&format!("   with the file {}\n", one_line(path)));
         }
-        for entry in &row.step.body.expect.entries {
+        for entry in &step.body.expect.entries {
             text.push_str(&format!("   expects {}\n", one_line(&entry.on_one_line())));
         }
-        for capture in row.step.captures() {
+        for capture in step.captures() {
             let secret = if capture.secret { " (secret)" } else { "" };
             text.push_str(&format!("   {}{secret} = {}\n", capture.name.value, one_line(&capture.value.on_one_line())));
         }
-        let usual = number.checked_sub(1).map(|before| rows[before].step.path.to_string());
-        if row.needs.iter().ne(usual.iter()) && !row.last {
-            let needs = if row.needs.is_empty() { "nothing".to_owned() } else { row.needs.join(", ") };
+        let before = rows[..number].iter().rev().find(|before| before.of.depth <= row.of.depth);
+        let usual = before.filter(|before| before.of.within == row.of.within).map(|before| before.of.path.to_string());
+        if row.of.needs.iter().ne(usual.iter()) && !row.last {
+            let needs = if row.of.needs.is_empty() { "nothing".to_owned() } else { row.of.needs.join(", ") };
             text.push_str(&format!("   after {needs}\n"));
         }
     }
-    let [read, change, destroy] = effects(&rows);
+    let [read, change, destroy] = effects(rows);
     text.push_str(&format!("\n{} steps: {read} read, {change} change, {destroy} destroy\n", rows.len()));
     if !problems.is_empty() {
         text.push_str("\nit could not be run here:\n");

@@ -6,7 +6,7 @@ use super::{
     CliError, Context,
     args::{Render, RenderFormat},
     error::code,
-    print, say, session, source,
+    place, print, say, session, source,
 };
 use crate::{
     library::{Found, Library, files_below},
@@ -82,16 +82,8 @@ fn write(context: &Context, out: &Path, documents: &[(PathBuf, String)]) -> Resu
         if std::fs::read_to_string(&path).is_ok_and(|before| before == *text) {
             continue;
         }
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(fail)?;
-        }
         // Whole or not at all: a reader never sees half a document.
-        let folder = path.parent().unwrap_or(out);
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
-        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fail)?;
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        std::fs::set_permissions(file.path(), mode).map_err(fail)?;
-        file.persist(&path).map_err(|error| fail(error.error))?;
+        place::replace(&path, text.as_bytes()).map_err(fail)?;
         written += 1;
     }
     if !context.global.quiet {

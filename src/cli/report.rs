@@ -3,9 +3,9 @@
 use super::{
     CliError, Context,
     args::{Report, ReportFormat},
-    print, say,
+    print, say, source,
 };
-use crate::{journal::later_version, kinds::registry, model::load, syntax::decode};
+use crate::journal::later_version;
 
 pub fn report(context: &Context, flags: &Report) -> Result<u8, CliError> {
     let store = context.store()?;
@@ -24,10 +24,7 @@ pub fn report(context: &Context, flags: &Report) -> Result<u8, CliError> {
             // Titles come from the bytes the run began with; a report is made without them as well.
             let loaded = store.frozen(&id).ok().and_then(|frozen| {
                 let header = run.state.header.as_ref()?;
-                let wanted = format!("{}.yaml", header.runbook);
-                let (name, bytes) = frozen.files.into_iter().find(|(name, _)| *name == wanted)?;
-                let source = decode(name, bytes).ok()?;
-                load(&header.runbook, &source, registry()).runbook
+                source::read_frozen(&header.runbook, &frozen)?.runbook
             });
             crate::render::report(&run.records, &run.state, loaded.as_ref())
         }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{Mode, Run},
     error::code,
     files, inputs, outcome, session,
@@ -34,7 +34,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     }
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
-    session::check_answers(&plan, flags.answers.as_deref())?;
+    answers::check(&plan, flags.answers.as_deref())?;
     let world = RealWorld::new(RealWorld::own_program()).adopting();
     let missing = inputs::requirements(&plan, &world, &|_| true);
     if !missing.is_empty() {
@@ -80,7 +80,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     };
     let first = context.redactor.record(first);
     sweep(&store, &world);
-    let files = [(format!("{}.yaml", ready.runbook.name), ready.found.bytes.clone())];
+    let files = source::to_freeze(&ready.found.bytes, &ready.runbook);
     let made = store.prepare(&id, &first, &files, &plan_json)?;
     if let Some(signing) = &signing {
         signing.begin(context, &made).await?;
@@ -90,7 +90,6 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let end = Session {
         context,
         plan: &plan,
-        source: &ready.source,
         world: &world,
         person: &person,
         open: &open,

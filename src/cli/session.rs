@@ -9,12 +9,12 @@ use std::{
 
 use indexmap::IndexMap;
 
-use super::{CliError, Context, error::code};
+use super::{CliError, Context, answers, error::code};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
     event::{Event, Outcome, Record, RunId, RunState, StepId},
     journal::{DiskJournal, OpenRun, Who},
-    operators::{Given, Terminal, Unattended},
+    operators::{Terminal, Unattended},
     plan::Plan,
     port::{Operator, Sink, StepError},
     sinks::{Anchors, HashOf, JsonLines, LineOptions, Lines},
@@ -32,17 +32,17 @@ pub enum Person {
 
 impl Person {
     /// A person, if this is a terminal and nothing said otherwise.
-    pub fn find(context: &Context, yes: bool, answers: Option<&Path>) -> Result<Person, CliError> {
+    pub fn find(context: &Context, yes: bool, path: Option<&Path>) -> Result<Person, CliError> {
         let name = whoami();
         // Where standard error goes elsewhere, questions are put to the terminal itself: somebody is there all the same.
         let terminal = std::io::stdin().is_terminal();
-        if terminal && !yes && answers.is_none() {
+        if terminal && !yes && path.is_none() {
             let color = context.color(true);
             if let Ok(terminal) = Terminal::open(name.clone(), color) {
                 return Ok(Person::Terminal(Box::new(terminal)));
             }
         }
-        let answers = answers.map(read_answers).transpose()?.unwrap_or_default();
+        let answers = path.map(answers::read).transpose()?.unwrap_or_default();
         Ok(Person::Nobody(Unattended::new(name, yes, answers)))
     }
 
@@ -58,24 +58,6 @@ impl Person {
     }
 }
 
-/// A map from full step id to an answer, or to a map with `answer`, `reason` or evidence.
-fn read_answers(path: &Path) -> Result<IndexMap<String, Given>, CliError> {
-    read_map(path, "answers", "step id to answer", |value| match &value.kind {
-        NodeKind::Text(text) | NodeKind::Plain(_, text) => Ok(Given::Word(text.text.clone())),
-        NodeKind::Map(inner) => {
-            let mut map = IndexMap::new();
-            for entry in inner {
-                let (NodeKind::Text(text) | NodeKind::Plain(_, text)) = &entry.value.kind else {
-                    return Err("a map of texts");
-                };
-                map.insert(entry.key.text.clone(), text.text.clone());
-            }
-            Ok(Given::Map(map))
-        }
-        _ => Err("an answer, or a map with `answer` and `reason`"),
-    })
-}
-
 /// A YAML file that is one map; mistakes in it are drawn. `read` says what it expected instead.
 pub fn read_map<T>(
     path: &Path,
@@ -83,15 +65,22 @@ pub fn read_map<T>(
     from_to: &str,
     read: impl Fn(&Node) -> Result<T, &'static str>,
 ) -> Result<IndexMap<String, T>, CliError> {
+    Ok(read_map_of(path, what, from_to, read)?.1)
+}
+
+/// As [`read_map`], with the file itself, for whoever finds more mistakes in it.
+pub fn read_map_of<T>(
+    path: &Path,
+    what: &str,
+    from_to: &str,
+    read: impl Fn(&Node) -> Result<T, &'static str>,
+) -> Result<(Source, IndexMap<String, T>), CliError> {
     let mut bytes = Vec::new();
     // Of what has no end, such as a device, no more is read than could be taken.
     let read_bytes = std::fs::File::open(path)
         .and_then(|file| file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(drop));
     read_bytes.map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
-    let wrong = |source: &Source, problems: &[Diagnostic]| {
-        let drawn = crate::text::draw_all(source, problems, crate::text::DrawStyle::default());
-        CliError::usage(format!("{drawn}\nthe {what} could not be read"))
-    };
+    let wrong = |source: &Source, problems: &[Diagnostic]| mistakes(source, problems, what);
     let source = match decode(path.display().to_string(), bytes) {
         Ok(source) => source,
         Err((source, problem)) => return Err(wrong(&source, &[problem])),
@@ -120,24 +109,14 @@ pub fn read_map<T>(
         Ok(value) => Ok((entry.key.text.clone(), value)),
         Err(expected) => Err(refuse(entry.value.span, expected.to_owned())),
     };
-    entries.iter().map(one).collect()
+    let read = entries.iter().map(one).collect::<Result<_, _>>()?;
+    Ok((source, read))
 }
 
-/// Answers for steps that do not exist are slips that would otherwise pass unseen.
-pub fn check_answers(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
-    let Some(path) = answers else { return Ok(()) };
-    for id in read_answers(path)?.keys() {
-        if !plan.names.has_step(id) {
-            let near = crate::text::nearest(id, plan.names.step_ids());
-            let error =
-                CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
-            return Err(match near {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error,
-            });
-        }
-    }
-    Ok(())
+/// Mistakes in such a file, drawn.
+pub fn mistakes(source: &Source, problems: &[Diagnostic], what: &str) -> CliError {
+    let drawn = crate::text::draw_all(source, problems, crate::text::DrawStyle::default());
+    CliError::usage(format!("{drawn}\nthe {what} could not be read"))
 }
 
 /// The operator's name for the record; it proves nothing.
@@ -159,7 +138,9 @@ pub fn who() -> Who {
 /// What steps see of the operator's environment.
 pub fn base_env(plan: &Plan) -> Vec<(String, String)> {
     let fixed = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
-    let named = plan.runbook.requires.env.iter().map(|name| name.value.as_str());
+    let callees = plan.runbook.callees();
+    let books = std::iter::once(&*plan.runbook).chain(callees.iter().map(|callee| &*callee.runbook));
+    let named = books.flat_map(|book| book.requires.env.iter().map(|name| name.value.as_str()));
     fixed
         .into_iter()
         .chain(named)
@@ -182,7 +163,6 @@ pub struct Shown<'a> {
 pub struct Session<'a> {
     pub context: &'a Context,
     pub plan: &'a Plan,
-    pub source: &'a Source,
     pub world: &'a RealWorld,
     pub person: &'a Person,
     pub open: &'a OpenRun,
@@ -207,7 +187,6 @@ impl<'a> Session<'a> {
             Ok(publisher) => publisher,
             Err(end) => return end,
         };
-        let source = self.source.clone();
         let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
         let options = Options {
             jobs: self.jobs,
@@ -219,8 +198,8 @@ impl<'a> Session<'a> {
             secrets: self.secrets,
             decisions: self.decisions,
             // For the record: plain, whatever the terminal can show.
-            draw: Rc::new(move |diagnostic| {
-                draw(&source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
+            draw: Rc::new(|source, diagnostic| {
+                draw(source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
             }),
         };
         Engine::new(self.plan, self.world, self.person.operator(), journal.as_ref(), publisher, options).run().await

@@ -4,9 +4,10 @@ use std::{path::Path, rc::Rc};
 
 use super::{CliError, Context};
 use crate::{
+    journal::Frozen,
     kinds::registry,
-    library::{Found, LibraryError, Origin},
-    model::{Loaded, Names, Runbook, load},
+    library::{Found, Library, LibraryError, Origin},
+    model::{Linker, Loaded, Names, Runbook, Runbooks, load_from},
     syntax::decode,
     text::{Diagnostic, Source, Span},
 };
@@ -30,12 +31,54 @@ pub fn find(context: &Context, word: &str) -> Result<Found, CliError> {
     Ok(library.find(word)?)
 }
 
-/// Reads and checks; whatever is wrong is in the answer.
-pub fn read(found: &Found) -> Loaded {
+/// Reads and checks, with the runbooks it calls; whatever is wrong is in the answer.
+pub fn read(library: &Library, found: &Found) -> Loaded {
+    let library = match &found.origin {
+        Origin::File(path) => library.beside(path),
+        Origin::BuiltIn => library.clone(),
+    };
     match decode(found.shown_as(), found.bytes.clone()) {
-        Ok(source) => load(&found.name, &source, registry()),
+        Ok(source) => load_from(&found.name, &source, &Linker::new(registry(), Rc::new(library))),
         Err((source, problem)) => Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] },
     }
+}
+
+/// The runbooks that a run has frozen.
+struct FrozenRunbooks(Vec<(String, Vec<u8>)>);
+
+impl Runbooks for FrozenRunbooks {
+    fn find(&self, name: &str) -> Result<Source, (String, Option<String>)> {
+        let wanted = format!("{name}.yaml");
+        let Some((_, bytes)) = self.0.iter().find(|(of, _)| *of == wanted) else {
+            return Err((format!("the run did not freeze the runbook `{name}`"), None));
+        };
+        decode(wanted, bytes.clone()).map_err(|(_, problem)| (problem.message, None))
+    }
+}
+
+/// A runbook as a run has frozen it, with those it calls. None where it is not among the files.
+pub fn read_frozen(name: &str, frozen: &Frozen) -> Option<Loaded> {
+    let wanted = format!("{name}.yaml");
+    let bytes = frozen.files.iter().find(|(of, _)| *of == wanted)?.1.clone();
+    Some(match decode(wanted, bytes) {
+        Ok(source) => {
+            let linker = Linker::new(registry(), Rc::new(FrozenRunbooks(frozen.files.clone())));
+            load_from(name, &source, &linker)
+        }
+        Err((source, problem)) => Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] },
+    })
+}
+
+/// What a run freezes: the exact bytes of its runbook, and of those it calls.
+pub fn to_freeze(bytes: &[u8], runbook: &Runbook) -> Vec<(String, Vec<u8>)> {
+    let mut files = vec![(format!("{}.yaml", runbook.name), bytes.to_vec())];
+    for callee in runbook.callees() {
+        let name = format!("{}.yaml", callee.runbook.name);
+        if !files.iter().any(|(of, _)| *of == name) {
+            files.push((name, callee.runbook.source.text().as_bytes().to_vec()));
+        }
+    }
+    files
 }
 
 /// A file that is there and cannot be read, as something that is wrong with it.
@@ -51,7 +94,7 @@ pub fn ready(context: &Context, word: &str) -> Result<Ready, CliError> {
 }
 
 pub fn make_ready(context: &Context, found: Found) -> Result<Ready, CliError> {
-    let loaded = read(&found);
+    let loaded = read(&context.library(), &found);
     match loaded.runbook {
         Some(runbook) => {
             Ok(Ready { found, source: loaded.source, runbook: Rc::new(runbook), names: Rc::new(loaded.names) })

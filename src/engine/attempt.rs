@@ -4,17 +4,19 @@ use indexmap::IndexMap;
 
 use super::{
     Engine, Standing,
+    accept::Seen,
     context::Attempt,
     decide::Next,
     judge::{Gathered, Verified},
     publish::millis,
+    unit::Unit,
 };
 use crate::{
     event::{Effect, Event, SkipCause, StepStatus},
-    model::{Resolution, Step},
+    model::Resolution,
     port::{Failure, StepContext, StepError, StepReport, Task},
     syntax::Truth,
-    value::{Scope, Slot, Value, show_duration},
+    value::{Scope, Value, show_duration},
 };
 
 /// An attempt that is on record as over.
@@ -27,11 +29,15 @@ pub(super) struct Ended {
     pub output: Vec<String>,
     /// `verify` looked, and what the step is for is not there.
     pub not_in_place: bool,
+    /// It gave up at an alarm or a deadline.
+    pub seen: Option<Seen>,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Attempts until the step is over, one way or another.
-    pub(super) async fn attempts(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
+    pub(super) async fn attempts(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
+        // Lists stand in lists, and all of them share what may run at once.
+        let _job = self.jobs.acquire().await;
         // What was repeated before an interruption counts.
         let mut turn = match self.state().steps.get(&step.path) {
             Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
@@ -49,7 +55,7 @@ impl Engine<'_> {
             }
             let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
-                    let names: Vec<String> = names.into_iter().filter(|name| !self.is_hidden(name)).collect();
+                    let names: Vec<String> = names.into_iter().filter(|name| !step.is_hidden(name)).collect();
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
                     if names.is_empty() {
                         return self.unperformed(step).await;
@@ -103,12 +109,8 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn is_hidden(&self, name: &str) -> bool {
-        matches!(self.scope.borrow().get(name), Some(Slot::Hidden))
-    }
-
     /// A step that is complete but for secrets, in a world that reads none.
-    async fn unperformed(&self, step: &Step) -> Result<Standing, StepError> {
+    async fn unperformed(&self, step: &Unit<'a>) -> Result<Standing, StepError> {
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let cx = Attempt::new(self, &step.path, number, Scope::new());
@@ -118,7 +120,7 @@ impl Engine<'_> {
     }
 
     /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Step, failure: Failure, last: bool) -> Result<Standing, StepError> {
+    pub(super) async fn broken(&self, step: &Unit<'a>, failure: Failure, last: bool) -> Result<Standing, StepError> {
         let ended = self.fail_unstarted(step, failure).await?;
         match self.after(step, &ended, last).await? {
             Next::Again => self.attempts(step, last).await,
@@ -127,7 +129,7 @@ impl Engine<'_> {
     }
 
     /// One attempt, on record before it begins and when it has ended.
-    async fn attempt(&self, step: &Step, task: &dyn Task) -> Result<Ended, StepError> {
+    async fn attempt(&self, step: &Unit<'a>, task: &dyn Task) -> Result<Ended, StepError> {
         self.end_daemons_of(&step.path).await?;
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
@@ -175,7 +177,7 @@ impl Engine<'_> {
             self.publisher.publish(event).await?;
             let (status, captures) = (StepStatus::Skipped, IndexMap::new());
             let output = Vec::new();
-            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false });
+            return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false, seen: None });
         }
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
@@ -205,16 +207,17 @@ impl Engine<'_> {
             why: why(&report),
             output: cx.tail(),
             not_in_place: false,
+            seen: self.seen_of(step, &report, status),
         })
     }
 
     /// How long a person may take, where the file says so.
-    fn patience(&self, step: &Step) -> Option<std::time::Duration> {
+    fn patience(&self, step: &Unit<'a>) -> Option<std::time::Duration> {
         let timeout = step.body.timeout.as_ref().filter(|_| step.body.action.is_asked())?;
-        timeout.eval(&self.scope.borrow()).ok()
+        timeout.eval(&step.scope()).ok()
     }
 
-    pub(super) async fn start(&self, step: &Step, attempt: u32) -> Result<(), StepError> {
+    pub(super) async fn start(&self, step: &Unit<'a>, attempt: u32) -> Result<(), StepError> {
         self.publisher
             .publish(Event::StepStarted {
                 step: step.path.clone(),
@@ -228,7 +231,7 @@ impl Engine<'_> {
     }
 
     /// A step that could not even be put together is over before it began.
-    async fn fail_unstarted(&self, step: &Step, failure: Failure) -> Result<Ended, StepError> {
+    pub(super) async fn fail_unstarted(&self, step: &Unit<'a>, failure: Failure) -> Result<Ended, StepError> {
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();
@@ -237,11 +240,11 @@ impl Engine<'_> {
         self.record_end(step, number, &report, StepStatus::Failed, &Gathered::default(), &cx, began).await?;
         let why = why(&report);
         let (status, captures, output) = (StepStatus::Failed, IndexMap::new(), Vec::new());
-        Ok(Ended { status, captures, result: None, why, output, not_in_place: false })
+        Ok(Ended { status, captures, result: None, why, output, not_in_place: false, seen: None })
     }
 
     /// Whether the retry rule repeats the step; waits if so.
-    pub(super) async fn retries(&self, step: &Step, ended: &mut Ended, turn: u32) -> Result<bool, StepError> {
+    pub(super) async fn retries(&self, step: &Unit<'a>, ended: &mut Ended, turn: u32) -> Result<bool, StepError> {
         let Some(retry) = &step.retry else { return Ok(false) };
         // An open effect is not repeated unless the step may safely run twice.
         if turn >= retry.attempts || (ended.status == StepStatus::Unknown && !step.idempotent) {
@@ -249,7 +252,7 @@ impl Engine<'_> {
         }
         if let Some(when) = &retry.when {
             let result = ended.result.clone().unwrap_or(Value::None);
-            let truth = when.eval_bool(&self.scope.borrow(), &[("result", result)]);
+            let truth = when.eval_bool(&step.scope(), &[("result", result)]);
             if let (Err(problem), Some(_)) = (&truth, &ended.result) {
                 ended.why.push_str(&format!("; whether to retry could not be told: {}", problem.message));
             }
@@ -282,8 +285,8 @@ impl Engine<'_> {
         Ok(cancel.level() == 0)
     }
 
-    pub(super) fn title(&self, step: &Step) -> String {
-        self.plan.title(step, &self.scope.borrow())
+    pub(super) fn title(&self, step: &Unit<'_>) -> String {
+        self.plan.title(step, &step.scope())
     }
 }
 

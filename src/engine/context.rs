@@ -11,7 +11,7 @@ use crate::{
     event::{Effect, Event, Progress, RedactStream, Redactor, StepId, Stream},
     port::{
         Cancel, HttpReply, HttpRequest, Local, Output, OutputLog, OutputSummary, ProcessReport, ProcessRequest,
-        Question, Reply, SendError, StepContext, StepError, WorldError,
+        Question, Reply, Sample, SendError, StepContext, StepError, WorldError,
     },
     text::CUT,
     value::Scope,
@@ -334,6 +334,13 @@ impl StepContext for Attempt<'_, '_> {
             Progress::Output { .. } | Progress::Seat { .. } | Progress::Ending { .. } => return,
         };
         self.engine.publisher.progress(&progress);
+    }
+
+    fn sample<'b>(&'b self, sample: Sample) -> Local<'b, Result<(), StepError>> {
+        let Sample { probe, value, state, unit, detail } = sample;
+        let (step, attempt) = (self.step.clone(), self.attempt);
+        let event = Event::Sample { step, probe, value: value.to_json(), attempt, state, unit, detail };
+        Box::pin(self.engine.publisher.publish(event))
     }
 
     fn cancel(&self) -> &Cancel {

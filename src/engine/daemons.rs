@@ -2,14 +2,13 @@
 
 use futures_util::future::join_all;
 
-use super::Engine;
+use super::{Engine, unit::Unit};
 use crate::{
     event::{Daemon, DaemonEnd, Effect, Event, Progress, StepId, StepStatus},
-    model::Step,
     port::{Cancel, LeftBehind, StepError, StepReport},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Before a run is closed it ends what its steps left running; before it is paused it only looks what of it is gone.
     pub(super) async fn settle_daemons(&self, end_them: bool) -> Result<(), StepError> {
         let daemons = self.state().daemons.clone();
@@ -70,7 +69,7 @@ impl Engine<'_> {
     /// What an attempt left running and goes on: a step that failed has nothing to offer to those after it.
     pub(super) async fn left_by(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         attempt: u32,
         report: &StepReport,
         status: StepStatus,

@@ -7,10 +7,11 @@ use super::{
     attempt::Ended,
     judge::{Gathered, Verified},
     menu,
+    unit::Unit,
 };
 use crate::{
     event::{Event, SkipCause, StepPhase, StepState, StepStatus},
-    model::{OnFailure, Step},
+    model::OnFailure,
     port::{Answer, Closing, Failure, Reply, StepError, StepReport},
 };
 
@@ -20,10 +21,10 @@ pub(super) enum Next {
     Over(Standing),
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// In step mode: run it, or not. `Some` where the step is over without having run.
-    pub(super) async fn before(&self, step: &Step) -> Result<Option<Standing>, StepError> {
-        let shown = step.body.action.show(&step.sees(&self.scope.borrow()));
+    pub(super) async fn before(&self, step: &Unit<'a>) -> Result<Option<Standing>, StepError> {
+        let shown = step.body.show(&step.seen());
         let mut question = menu::before_step(step, self.title(step), &shown);
         // It is over, and only makes again what is not on record: it can be left out no more.
         let lost = |of: &StepState| matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty());
@@ -68,19 +69,21 @@ impl Engine<'_> {
     }
 
     /// After a failure or an unknown end: what the file says, or what the operator says.
-    pub(super) async fn after(&self, step: &Step, ended: &Ended, last: bool) -> Result<Next, StepError> {
+    pub(super) async fn after(&self, step: &Unit<'a>, ended: &Ended, last: bool) -> Result<Next, StepError> {
         let unknown = ended.status == StepStatus::Unknown;
         // After a no somebody may still say what became of a change that ran beside it.
         if self.signals.stop_reason().is_some() && !(unknown && self.signals.only_declined()) {
             return Ok(Next::Over(Standing::Blocks));
         }
         if !unknown {
-            match step.on_failure {
+            match step.policy() {
                 OnFailure::Continue => {
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
-                    return Ok(Next::Over(Standing::Satisfied));
+                    // Where a container goes on after it, this ends the container.
+                    let goes_on = if step.is_contained() { Standing::Blocks } else { Standing::Satisfied };
+                    return Ok(Next::Over(goes_on));
                 }
-                OnFailure::Stop => {
+                OnFailure::Stop | OnFailure::Undo => {
                     self.settle(step, StepStatus::Failed, &IndexMap::new());
                     return Ok(Next::Over(Standing::Blocks));
                 }
@@ -100,6 +103,9 @@ impl Engine<'_> {
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
+        if let Some(seen) = &ended.seen {
+            menu::offer(&mut question, seen);
+        }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
             self.settle(step, ended.status, &IndexMap::new());
@@ -123,9 +129,16 @@ impl Engine<'_> {
                 question.context = ended.output.clone();
                 continue;
             }
+            if answer.word == "extend" {
+                if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
             turn = None;
             match answer.word.as_str() {
                 "retry" => return Ok(Next::Again),
+                "accept" => return self.accept(step, answer, ended).await.map(Next::Over),
                 "not-done" => {
                     let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
                     return self.without_effect(step, &reason).await.map(Next::Over);
@@ -142,7 +155,7 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) async fn skip(&self, step: &Step, answer: Answer) -> Result<Standing, StepError> {
+    pub(super) async fn skip(&self, step: &Unit<'a>, answer: Answer) -> Result<Standing, StepError> {
         let reason = answer.reason.unwrap_or_else(|| "no reason was given".into());
         let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Operator, reason };
         self.publisher.publish(event).await?;
@@ -151,7 +164,7 @@ impl Engine<'_> {
     }
 
     /// The operator says that there was no effect, and the step is not run again.
-    pub(super) async fn without_effect(&self, step: &Step, reason: &str) -> Result<Standing, StepError> {
+    pub(super) async fn without_effect(&self, step: &Unit<'a>, reason: &str) -> Result<Standing, StepError> {
         let attempt = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
         let report = StepReport::failed(Failure::plain(format!("it did not take effect: {reason}")));
         let cx = self.context(step, attempt);
@@ -165,7 +178,7 @@ impl Engine<'_> {
     /// The operator says the effect is there; `verify`, if there is one, must agree. `Err` holds what it found instead.
     pub(super) async fn done_by_hand(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         answer: Answer,
     ) -> Result<Result<Standing, String>, StepError> {
         let attempt = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);

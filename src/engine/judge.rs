@@ -8,14 +8,15 @@ use super::{
     attempt::{Ended, why},
     context::Attempt,
     publish::millis,
+    unit::Unit,
 };
 use crate::{
     event::{Event, StepStatus},
-    model::{Body, DefaultExpect, Resolution, Step, Verdict},
+    model::{Body, DefaultExpect, Resolution, Verdict},
     port::{Failure, StepContext, StepError, StepReport},
     syntax::Eval,
     text::Diagnostic,
-    value::{Secret, Value},
+    value::{Secret, Type, Value},
 };
 
 /// The most a captured value may hold: it is written into the journal.
@@ -35,11 +36,11 @@ pub(super) struct Gathered {
     pub withheld: Vec<String>,
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Holds the result against what was expected, and takes the captures.
     pub(super) fn judge_report(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         body: &Body,
         mut report: StepReport,
     ) -> (StepReport, StepStatus, Gathered) {
@@ -48,7 +49,7 @@ impl Engine<'_> {
         if !matches!(status, StepStatus::Succeeded | StepStatus::NotRun) {
             return (report, status, gathered);
         }
-        match self.take(body, &report) {
+        match self.take(step, body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
                 Err(StepError::Paused(why)) => {
@@ -72,7 +73,12 @@ impl Engine<'_> {
     }
 
     /// Expectations and captures of one result.
-    pub(super) fn take(&self, body: &Body, report: &StepReport) -> Result<IndexMap<String, Value>, Failure> {
+    pub(super) fn take(
+        &self,
+        step: &Unit<'a>,
+        body: &Body,
+        report: &StepReport,
+    ) -> Result<IndexMap<String, Value>, Failure> {
         let mut values = report.values.clone();
         if report.status == StepStatus::NotRun {
             return Ok(values);
@@ -83,7 +89,7 @@ impl Engine<'_> {
             Some(result) => (result, body.expect.default_in_force()),
             None => (&none, DefaultExpect::Nothing),
         };
-        let scope = self.scope.borrow();
+        let scope = step.scope();
         match body.expect.judge_with(default, &scope, result) {
             Verdict::Holds => {}
             Verdict::Misses(failure) => return Err(failure),
@@ -92,6 +98,20 @@ impl Engine<'_> {
                 return Err(Failure::plain(format!("an expectation waits for {}", names.join(", "))));
             }
         }
+        drop(scope);
+        self.capture(step, body, result, &mut values)?;
+        Ok(values)
+    }
+
+    /// Adds what a body captures of its result.
+    pub(super) fn capture(
+        &self,
+        step: &Unit<'a>,
+        body: &Body,
+        result: &Value,
+        values: &mut IndexMap<String, Value>,
+    ) -> Result<(), Failure> {
+        let scope = step.scope();
         for capture in &body.captures {
             match capture.value.eval(&scope, &[("result", result.clone())]) {
                 Ok(Eval::Value(value)) => {
@@ -119,11 +139,11 @@ impl Engine<'_> {
                 Err(diagnostic) => return Err(Failure::drawn(say_why_missing(diagnostic, result))),
             }
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Tells which values may stand in the journal; a secret one is masked from here on.
-    pub(super) fn gather(&self, values: IndexMap<String, Value>, step: &Step) -> Result<Gathered, StepError> {
+    pub(super) fn gather(&self, values: IndexMap<String, Value>, step: &Unit<'a>) -> Result<Gathered, StepError> {
         let redactor = self.publisher.redactor();
         let mut withheld = Vec::new();
         let captures = step.body.captures.iter().chain(step.verify.iter().flat_map(|verify| &verify.captures));
@@ -142,6 +162,11 @@ impl Engine<'_> {
                 withheld.push(capture.name.value.clone());
             }
         }
+        for (name, typed) in step.body.action.typed() {
+            if typed.shape.ty == Type::Secret && values.contains_key(&name.value) {
+                withheld.push(name.value.clone());
+            }
+        }
         for (name, value) in &values {
             if !withheld.contains(name) && redactor.holds(&value.to_json().to_string()) {
                 withheld.push(name.clone());
@@ -153,7 +178,7 @@ impl Engine<'_> {
     #[expect(clippy::too_many_arguments, reason = "everything the record of an end is made of, gathered nowhere else")]
     pub(super) async fn record_end(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         attempt: u32,
         report: &StepReport,
         status: StepStatus,
@@ -184,7 +209,7 @@ impl Engine<'_> {
             .map(|(name, value)| (name.clone(), value.to_json()))
             .collect();
         let error =
-            report.failure.as_ref().filter(|_| status != StepStatus::Succeeded).map(|failure| self.say(failure));
+            report.failure.as_ref().filter(|_| status != StepStatus::Succeeded).map(|failure| self.say(step, failure));
         self.publisher
             .publish(Event::StepFinished {
                 step: step.path.clone(),
@@ -200,6 +225,7 @@ impl Engine<'_> {
                 captures,
                 withheld: gathered.withheld.clone(),
                 error,
+                gave_up: report.gave_up.filter(|_| status == StepStatus::Failed),
                 no_effect: cx.is_without_effect(),
                 interrupted: cx.cancel().level() > 0 && matches!(status, StepStatus::Failed | StepStatus::Unknown),
                 notes,
@@ -209,18 +235,18 @@ impl Engine<'_> {
     }
 
     /// A failure as text, drawn under its line of the file where it has one.
-    pub(super) fn say(&self, failure: &Failure) -> String {
+    pub(super) fn say(&self, step: &Unit<'a>, failure: &Failure) -> String {
         match &failure.at {
-            Some(diagnostic) => (self.options.draw)(diagnostic),
+            Some(diagnostic) => (self.options.draw)(&step.frame.book.source, diagnostic),
             None => failure.message.clone(),
         }
     }
 
     /// Looks whether the effect is in place.
-    pub(super) async fn verify(&self, step: &Step, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
+    pub(super) async fn verify(&self, step: &Unit<'a>, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
         // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
-        if let Err(why) = self.read_secrets_of(body).await {
+        if let Err(why) = self.read_secrets_of(step, body).await {
             return Ok(Verified::Undecided(why));
         }
         let task = match self.resolve(step, body) {
@@ -236,9 +262,9 @@ impl Engine<'_> {
             return Ok(Verified::Undecided(why(&report)));
         }
         let Some(result) = &report.result else { return Ok(Verified::InPlace(report.values)) };
-        let verdict = body.expect.judge(&self.scope.borrow(), result);
+        let verdict = body.expect.judge(&step.scope(), result);
         match verdict {
-            Verdict::Holds => match self.take(body, &report) {
+            Verdict::Holds => match self.take(step, body, &report) {
                 Ok(values) => Ok(Verified::InPlace(values)),
                 Err(failure) => Ok(Verified::Undecided(failure.message)),
             },
@@ -251,7 +277,12 @@ impl Engine<'_> {
     }
 
     /// The look wrote into the log of an attempt that has its end on record already.
-    pub(super) async fn record_look(&self, step: &Step, attempt: u32, cx: &Attempt<'_, '_>) -> Result<(), StepError> {
+    pub(super) async fn record_look(
+        &self,
+        step: &Unit<'a>,
+        attempt: u32,
+        cx: &Attempt<'_, '_>,
+    ) -> Result<(), StepError> {
         let output = cx.commit();
         let Some(sha256) = output.sha256 else { return Ok(()) };
         let event = Event::OutputCommit { step: step.path.clone(), attempt, bytes: output.bytes, sha256 };
@@ -261,7 +292,7 @@ impl Engine<'_> {
     /// For a resume: judges an end that a supervisor wrote down, or one that nobody saw.
     pub(super) async fn adopt(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         attempt: u32,
         mut report: StepReport,
         look: bool,
@@ -299,6 +330,7 @@ impl Engine<'_> {
             why: why(&report),
             output: self.journal.output_tail(&step.path, attempt),
             not_in_place,
+            seen: None,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The operator's choices, each with its consequence. Asks nobody.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
+use super::{accept::Seen, unit::Unit};
 use crate::{
-    event::StepId,
-    model::{Shown, Step},
-    port::{Choice, Question, QuestionKind},
+    event::{GaveUp, StepId},
+    model::Shown,
+    port::{Choice, Evidence, Question, QuestionKind},
+    value::{Shape, Type, Value},
 };
 
 /// Lines of a command that are shown before it is run.
@@ -20,7 +22,7 @@ fn with_reason(choice: Choice) -> Choice {
 }
 
 /// Before a step that changes something.
-pub(super) fn before_step(step: &Step, title: String, shown: &Shown) -> Question {
+pub(super) fn before_step(step: &Unit<'_>, title: String, shown: &Shown) -> Question {
     // Nobody should say yes to a comment: what fits on the screen is shown, and how much more there is.
     let lines: Vec<&str> = shown.detail.lines().collect();
     let mut context: Vec<String> = lines.iter().take(SHOWN).map(|line| (*line).to_owned()).collect();
@@ -50,7 +52,7 @@ pub(super) fn before_step(step: &Step, title: String, shown: &Shown) -> Question
 }
 
 /// After a failure.
-pub(super) fn failure(step: &Step, title: String, why: &str, output: &[String]) -> Question {
+pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[String]) -> Question {
     let mut choices = vec![choice('r', "retry", "run this step again")];
     if !step.critical {
         choices.push(with_reason(choice('s', "skip", "leave it; steps after it go on without its values")));
@@ -71,11 +73,42 @@ pub(super) fn failure(step: &Step, title: String, why: &str, output: &[String]) 
     }
 }
 
+/// The value that is asked for by [`how_long`].
+pub(super) const LONGER: &str = "for";
+
+/// After an alarm or a deadline, behind the choice to repeat the step.
+pub(super) fn offer(question: &mut Question, seen: &Seen) {
+    let extend = match seen.how {
+        GaveUp::Alarm => "watch on; you say how long, and what counts is the new watch",
+        GaveUp::Deadline => "wait on; you say how long",
+    };
+    let mut offers = vec![choice('e', "extend", extend)];
+    // What later steps use must be there.
+    if seen.values.is_some() {
+        offers.push(with_reason(choice('a', "accept", "take it as it is; the step counts as succeeded")));
+    }
+    question.choices.splice(1..1, offers);
+}
+
+/// How much longer. Whoever backs out of it comes back to the menu.
+pub(super) fn how_long(failed: &Question) -> Question {
+    let shape = Shape { min: Some(Value::Duration(Duration::from_secs(1))), ..Shape::of(Type::Duration) };
+    let longer = Evidence { prompt: "How much longer (such as 10m)".into(), ..Evidence::of(LONGER, shape) };
+    Question {
+        step: failed.step.clone(),
+        title: failed.title.clone(),
+        message: "How much longer?".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Ask { fields: vec![longer] },
+        choices: Vec::new(),
+    }
+}
+
 /// After an end that left the effect open.
 ///
 /// After a no, what had no effect is not run again: the run is `over`.
 pub(super) fn unknown(
-    step: &Step,
+    step: &Unit<'_>,
     title: String,
     why: &str,
     effects: &[String],
@@ -107,6 +140,25 @@ pub(super) fn unknown(
         kind: QuestionKind::Unknown,
         choices,
     }
+}
+
+/// Which way to go.
+pub(super) fn choose(step: &Unit<'_>, title: String, message: String, ways: &[(String, String)]) -> Question {
+    let mut taken = vec!['p', 'q'];
+    let mut choices: Vec<Choice> = Vec::new();
+    for (number, (id, what)) in ways.iter().enumerate() {
+        // A letter of its name where one is free, else its number.
+        let digit = char::from_digit(u32::try_from(number + 1).unwrap_or(u32::MAX), 36).unwrap_or('?');
+        let letter = id.chars().filter(char::is_ascii_lowercase).find(|letter| !taken.contains(letter));
+        let key = letter.unwrap_or(digit);
+        taken.push(key);
+        choices.push(choice(key, id.clone(), what.clone()));
+    }
+    choices.extend([
+        choice('p', "pause", "stop here; `runsheet resume` asks this again"),
+        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+    ]);
+    Question { step: Some(step.path.clone()), title, message, context: Vec::new(), kind: QuestionKind::Choose, choices }
 }
 
 /// A supervisor of an earlier session still runs the step.

@@ -1,12 +1,17 @@
 //! Runs a plan: which step is next, what its end means for the run, when to ask. Knows no kind of step, no file, no
 //! terminal, and not which world it runs in.
 
+mod accept;
 mod attempt;
+mod calls;
+mod choices;
+mod containers;
 mod context;
 mod daemons;
 mod decide;
 mod judge;
 mod menu;
+mod outlook;
 mod prepare;
 mod publish;
 mod questions;
@@ -14,29 +19,35 @@ mod resume;
 mod schedule;
 mod secret_captures;
 mod signals;
+mod unit;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     path::PathBuf,
     rc::Rc,
 };
 
 use indexmap::IndexMap;
 
+pub use outlook::Outlook;
 pub use prepare::secret_sources;
 pub use publish::Publisher;
 use schedule::ListEnd;
 pub use signals::Signal;
+use unit::{Entered, Frame, Unit};
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepPhase, StepState, StepStatus},
-    model::Step,
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
     plan::Plan,
     port::{Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
-    text::Diagnostic,
+    text::{Diagnostic, Source},
     value::{Scope, Slot, Value},
 };
+
+/// Draws a diagnostic of a runbook.
+pub type Draw = Rc<dyn Fn(&Source, &Diagnostic) -> String>;
 
 /// How a run is carried out, apart from what it does.
 pub struct Options {
@@ -52,12 +63,12 @@ pub struct Options {
     pub run: Option<Value>,
     /// Signals of the process.
     pub signals: Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>,
-    /// Prompted secrets, asked before the first step.
+    /// Prompted secrets, asked before the first step; those of a runbook that is called under `RUNBOOK:NAME`.
     pub secrets: IndexMap<String, crate::value::Secret>,
     /// Decisions given on the command line of a resume, by full step id.
     pub decisions: IndexMap<String, Decision>,
     /// Draws a diagnostic of the runbook, for the record.
-    pub draw: Rc<dyn Fn(&Diagnostic) -> String>,
+    pub draw: Draw,
 }
 
 /// `resume --step ID --as done|not-done --reason …`.
@@ -81,12 +92,27 @@ pub struct Engine<'a> {
     operator: &'a dyn Operator,
     journal: &'a dyn Journal,
     publisher: Publisher<'a>,
-    scope: RefCell<Scope>,
+    /// The run itself, around all loops and calls.
+    top: Rc<Frame<'a>>,
+    /// By loop: its items, once they are known.
+    items: RefCell<HashMap<StepId, Vec<Unit<'a>>>>,
+    /// By call: the runbook, once it is entered.
+    callees: RefCell<HashMap<StepId, Rc<Frame<'a>>>>,
+    /// How many steps may run at once, whatever list they stand in.
+    jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
     options: Options,
-    /// Where secrets may be sent: what the file and the parameters name.
-    origins: Vec<String>,
     signals: signals::Signals,
+    /// How long the next attempt of a step goes on, where somebody gave it more time.
+    extended: RefCell<IndexMap<StepId, std::time::Duration>>,
+}
+
+/// What came of a `when`.
+pub(crate) enum Condition {
+    Holds,
+    /// The step is skipped, or shown as written.
+    Over,
+    Broken(Failure),
 }
 
 /// Whether later steps may build on a step.
@@ -114,24 +140,34 @@ impl<'a> Engine<'a> {
         }
         let signals = signals::Signals::new(options.signals.take());
         let step_mode = Cell::new(options.step_mode);
-        let origins = plan.origins();
+        let top = Frame::top(Entered {
+            book: &plan.runbook,
+            names: &plan.names,
+            scope,
+            origins: plan.origins(),
+            cwd: options.cwd.clone(),
+        });
+        let jobs = tokio::sync::Semaphore::new(options.jobs.max(1));
         Engine {
             plan,
             world,
             operator,
             journal,
             publisher,
-            scope: RefCell::new(scope),
+            top,
+            items: RefCell::default(),
+            callees: RefCell::default(),
+            jobs,
             step_mode,
             options,
-            origins,
             signals,
+            extended: RefCell::default(),
         }
     }
 
     /// What the names stand for now; after a plan, with everything that could be computed.
     pub fn scope(&self) -> Scope {
-        self.scope.borrow().clone()
+        self.top.scope.borrow().clone()
     }
 
     pub fn publisher(&self) -> &Publisher<'a> {
@@ -189,7 +225,7 @@ impl<'a> Engine<'a> {
     /// A step that neither ran nor was skipped: no run succeeds with one, whatever way it came about.
     fn left_out(&self) -> Option<String> {
         let state = self.publisher.state();
-        let over = |step: &Step| {
+        let over = |step: &crate::model::Step| {
             let status = state.steps.get(&step.path).and_then(|state| state.status());
             status.is_some_and(|status| status != StepStatus::NotRun)
         };
@@ -198,7 +234,9 @@ impl<'a> Engine<'a> {
 
     async fn main_part(&self) -> Result<ListEnd, StepError> {
         for secret in self.options.secrets.iter() {
-            self.learn_secret(secret.0, secret.1.clone()).map_err(|why| StepError::Paused(why.to_string()))?;
+            if self.plan.runbook.secrets.contains_key(secret.0) {
+                self.learn_secret(&self.top, secret.0, secret.1.clone()).map_err(StepError::Paused)?;
+            }
         }
         self.restore().await?;
         if let Some(why) = self.was_declined() {
@@ -210,45 +248,53 @@ impl<'a> Engine<'a> {
         if self.is_closing() {
             self.settle_open_ends();
             self.make_again_for_finally().await?;
-            return Ok(self.ends(&self.plan.runbook.steps, |_| false));
+            return Ok(self.ends(&self.list_of(&self.top, &self.plan.runbook.steps)));
         }
-        self.list(&self.plan.runbook.steps, &self.plan.main, false).await
+        self.signals.begin_any();
+        let units = self.list_of(&self.top, &self.plan.runbook.steps);
+        self.list(&units, &self.plan.main, self.options.jobs, false).await
     }
 
     /// An earlier session came as far as `finally`: what stands before it is over, however it ended.
     fn is_closing(&self) -> bool {
         let state = self.publisher.state();
-        let begun = |step: &Step| state.steps.get(&step.path).is_some_and(|s| s.phase != StepPhase::NotStarted);
+        if state.closing {
+            return true;
+        }
+        let begun =
+            |step: &crate::model::Step| state.steps.get(&step.path).is_some_and(|s| s.phase != StepPhase::NotStarted);
         self.plan.runbook.finally.iter().any(begun)
     }
 
     /// A no, or a quit, that an earlier session could not carry to its end: nobody is asked twice.
     fn was_declined(&self) -> Option<String> {
         let state = self.publisher.state();
-        self.plan.runbook.steps.iter().find_map(|step| {
-            let said = state.steps.get(&step.path)?.answers.last()?.0.as_str();
-            let declines = said == "quit" || (said == "no" && step.body.action.is_gate());
-            declines.then(|| format!("{} was answered with {said}", step.path))
+        state.steps.iter().filter(|(path, _)| !self.in_finally(path)).find_map(|(path, of)| {
+            let said = of.answers.last()?.0.as_str();
+            let declines = said == "quit" || (said == "no" && of.kind == "confirm");
+            declines.then(|| format!("{path} was answered with {said}"))
         })
     }
 
     /// Failures that nobody can do anything about any more, where expressions can see them.
     fn settle_open_ends(&self) {
-        for step in &self.plan.runbook.steps {
+        for step in self.main_units() {
             let status = self.publisher.state().steps.get(&step.path).and_then(|state| state.status());
             if let Some(status @ (StepStatus::Failed | StepStatus::Unknown)) = status {
-                self.settle(step, status, &IndexMap::new());
+                self.settle(&step, status, &IndexMap::new());
             }
         }
     }
 
     /// `finally`: each step is tried; a failure there makes a success a failure.
     async fn final_part(&self, end: RunEnd) -> Result<RunEnd, StepError> {
-        if self.plan.runbook.finally.is_empty() {
+        let open_calls = self.open_calls();
+        if self.plan.runbook.finally.is_empty() && open_calls.is_empty() {
             return Ok(end);
         }
         self.forget_waiting();
-        let list = match self.list(&self.plan.runbook.finally, &self.plan.finally, true).await {
+        self.signals.begin_any();
+        let list = match self.final_lists(&open_calls).await {
             Err(StepError::Declined(why)) if end.outcome == Outcome::Succeeded => {
                 return Ok(RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) });
             }
@@ -319,7 +365,9 @@ impl<'a> Engine<'a> {
     fn open_effects(&self) -> Vec<String> {
         let state = self.publisher.state();
         let open = |of: &StepState| {
-            of.status() == Some(StepStatus::Unknown) && of.answers.last().is_none_or(|answer| answer.0 != "quit")
+            of.entered.is_none()
+                && of.status() == Some(StepStatus::Unknown)
+                && of.answers.last().is_none_or(|answer| answer.0 != "quit")
         };
         state.steps.iter().filter(|(_, of)| open(of)).map(|(path, _)| path.to_string()).collect()
     }
@@ -339,30 +387,43 @@ impl<'a> Engine<'a> {
     }
 
     /// One step, from its condition to its end.
-    async fn step(&self, step: &Step, last: bool) -> Result<Standing, StepError> {
+    async fn step(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
+        if step.is_container() {
+            return self.container(step, last).await;
+        }
         let begun = self.publisher.state().steps.get(&step.path).map(|s| s.phase.clone());
         if let Some(standing) = self.carry_on(step, begun, last).await? {
             return Ok(standing);
         }
-        if let Some(when) = &step.when {
-            let truth = when.eval_bool(&self.scope.borrow(), &[]);
-            match truth {
-                Ok(Truth::True) => {}
-                Ok(Truth::False) => {
-                    let reason = format!("`when` is false: {}", when.on_one_line());
-                    let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
-                    self.publisher.publish(event).await?;
-                    self.settle(step, StepStatus::Skipped, &IndexMap::new());
-                    return Ok(Standing::Satisfied);
-                }
-                Ok(Truth::Deferred(waiting_on)) => match self.unmet(waiting_on) {
-                    Ok(waiting_on) => return self.defer(step, waiting_on).await,
-                    Err(failure) => return self.broken(step, failure, last).await,
-                },
-                Err(diagnostic) => return self.broken(step, Failure::drawn(diagnostic), last).await,
-            }
+        match self.condition(step).await? {
+            Condition::Holds => self.attempts(step, last).await,
+            Condition::Over => Ok(Standing::Satisfied),
+            Condition::Broken(failure) => self.broken(step, failure, last).await,
         }
-        self.attempts(step, last).await
+    }
+
+    /// Its `when`, evaluated once.
+    pub(crate) async fn condition(&self, step: &Unit<'a>) -> Result<Condition, StepError> {
+        let Some(when) = &step.when else { return Ok(Condition::Holds) };
+        let truth = when.eval_bool(&step.scope(), &[]);
+        Ok(match truth {
+            Ok(Truth::True) => Condition::Holds,
+            Ok(Truth::False) => {
+                let reason = format!("`when` is false: {}", when.on_one_line());
+                let event = Event::StepSkipped { step: step.path.clone(), cause: SkipCause::Condition, reason };
+                self.publisher.publish(event).await?;
+                self.settle(step, StepStatus::Skipped, &IndexMap::new());
+                Condition::Over
+            }
+            Ok(Truth::Deferred(waiting_on)) => match self.unmet(waiting_on) {
+                Ok(waiting_on) => {
+                    self.defer(step, waiting_on).await?;
+                    Condition::Over
+                }
+                Err(failure) => Condition::Broken(failure),
+            },
+            Err(diagnostic) => Condition::Broken(Failure::drawn(diagnostic)),
+        })
     }
 
     /// Only where nothing is run may a step wait for ever: in a run everything it uses is known or absent by now, so what
@@ -375,54 +436,62 @@ impl<'a> Engine<'a> {
     }
 
     /// The step is shown as written: it uses values that are not there.
-    async fn defer(&self, step: &Step, names: Vec<String>) -> Result<Standing, StepError> {
+    pub(crate) async fn defer(&self, step: &Unit<'a>, names: Vec<String>) -> Result<Standing, StepError> {
         // A script may mention one value many times.
         let waiting_on: Vec<String> = names.into_iter().collect::<indexmap::IndexSet<_>>().into_iter().collect();
-        let detail = step.body.action.show(&step.sees(&self.scope.borrow())).detail;
+        let detail = step.body.show(&step.seen()).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
     }
 
-    /// Puts the end of a step where expressions can see it.
-    pub(crate) fn settle(&self, step: &Step, status: StepStatus, captures: &IndexMap<String, Value>) {
-        let mut scope = self.scope.borrow_mut();
+    /// Puts the end of a step where expressions can see it. What is inside of one that was skipped is as if it had been
+    /// skipped itself.
+    pub(crate) fn settle(&self, step: &Unit<'a>, status: StepStatus, captures: &IndexMap<String, Value>) {
         if status == StepStatus::NotRun {
+            let mut scope = step.frame.scope.borrow_mut();
             for (name, value) in captures {
                 scope.know(name, value.clone());
             }
             return;
         }
-        scope.set_step(step.path.as_str(), Slot::Known(Value::text(status.name())));
-        for name in step.gives() {
-            match captures.get(&name.value) {
-                Some(value) => scope.know(&name.value, value.clone()),
-                None => scope.set(&name.value, Slot::Absent),
+        step.set_status(Slot::Known(Value::text(status.name())));
+        {
+            let mut scope = step.frame.scope.borrow_mut();
+            for name in step.gives() {
+                match captures.get(&name.value) {
+                    Some(value) => scope.know(&name.value, value.clone()),
+                    None => scope.set(&name.value, Slot::Absent),
+                }
             }
+        }
+        if status == StepStatus::Skipped {
+            self.leave_out(step, StepStatus::Skipped);
         }
     }
 
     /// Before `finally`: what has not run by now will not run.
     fn forget_waiting(&self) {
-        let open: Vec<&Step> = self
-            .plan
-            .runbook
-            .steps
-            .iter()
-            .filter(|step| {
-                let state = self.publisher.state();
-                state.steps.get(&step.path).is_none_or(|s| s.phase == StepPhase::NotStarted)
-            })
-            .collect();
-        let mut scope = self.scope.borrow_mut();
-        for step in open {
-            scope.set_step(step.path.as_str(), Slot::Known(Value::text("not_run")));
-            for name in step.gives() {
+        for step in self.main_units() {
+            let phase = self.publisher.state().steps.get(&step.path).map(|of| of.phase.clone());
+            if matches!(phase, None | Some(StepPhase::NotStarted)) {
+                self.settle_not_run(&step);
+            }
+        }
+    }
+
+    /// A step that has not run and will not.
+    pub(crate) fn settle_not_run(&self, step: &Unit<'a>) {
+        step.set_status(Slot::Known(Value::text("not_run")));
+        let mut scope = step.frame.scope.borrow_mut();
+        for name in step.gives() {
+            // Another case of the same choice may have set it.
+            if !matches!(scope.get(&name.value), Some(Slot::Known(_))) {
                 scope.set(&name.value, Slot::Absent);
             }
         }
     }
 
-    pub(crate) fn effect_of(step: &Step) -> Effect {
+    pub(crate) fn effect_of(step: &Unit<'_>) -> Effect {
         step.body.effect
     }
 

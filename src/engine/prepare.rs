@@ -1,8 +1,11 @@
 //! What a step needs before it can start: its secrets read, its values in place. Starts nothing.
 
-use super::Engine;
+use super::{
+    Engine,
+    unit::{Frame, Unit},
+};
 use crate::{
-    model::{Body, Resolution, SecretPlace, Setting, Step, fits_variable},
+    model::{Body, Resolution, SecretPlace, SecretSpec, Setting},
     plan::Plan,
     port::{Failure, SecretSource, StepError},
     syntax::{Eval, Rendered},
@@ -10,11 +13,11 @@ use crate::{
     value::{Scope, Secret, Value},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Reads the secrets a step uses and puts every value in place.
-    pub(super) async fn prepare(&self, step: &Step) -> Result<Result<Resolution, Failure>, StepError> {
+    pub(super) async fn prepare(&self, step: &Unit<'a>) -> Result<Result<Resolution, Failure>, StepError> {
         for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
-            if let Err(why) = self.read_secrets_of(body).await {
+            if let Err(why) = self.read_secrets_of(step, body).await {
                 return Ok(Err(Failure::plain(why)));
             }
         }
@@ -22,55 +25,55 @@ impl Engine<'_> {
     }
 
     /// Reads those secrets of a body that were not read before.
-    pub(super) async fn read_secrets_of(&self, body: &Body) -> Result<(), String> {
-        let references = crate::model::body_references(body, &self.plan.names);
+    pub(super) async fn read_secrets_of(&self, step: &Unit<'a>, body: &Body) -> Result<(), String> {
+        let references = crate::model::body_references(body, step.frame.names);
         let mut names: Vec<String> = references.into_iter().map(|reference| reference.name).collect();
-        names.retain(|name| self.plan.runbook.secrets.contains_key(name));
+        names.retain(|name| step.frame.book.secrets.contains_key(name));
         names.sort_unstable();
         names.dedup();
         for name in names {
-            if self.is_hidden(&name) {
-                self.read_secret(&name).await.map_err(|why| format!("could not read secret `{name}`: {why}"))?;
+            if step.is_hidden(&name) {
+                self.read_secret(step, &name).await.map_err(|why| format!("could not read secret `{name}`: {why}"))?;
             }
         }
         Ok(())
     }
 
-    pub(super) async fn read_secret(&self, name: &str) -> Result<(), String> {
-        let Some(spec) = self.plan.runbook.secrets.get(name) else { return Ok(()) };
-        let scope = self.scope.borrow().clone();
+    async fn read_secret(&self, step: &Unit<'a>, name: &str) -> Result<(), String> {
+        let Some(spec) = step.frame.book.secrets.get(name) else { return Ok(()) };
+        let scope = step.scope();
         let source = match secret_source(&spec.place, &scope) {
             Ok(Some(source)) => source,
             Ok(None) => return Ok(()),
             Err(why) => return Err(why),
         };
         match self.world.secret(&source).await {
-            Ok(Some(secret)) => self.learn_secret(name, secret),
+            Ok(Some(secret)) => self.learn_secret(&step.frame, name, secret),
             Ok(None) => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }
 
     /// From here on the secret is masked everywhere, and known to steps.
-    pub(super) fn learn_secret(&self, name: &str, secret: Secret) -> Result<(), String> {
-        let short = self.plan.runbook.secrets.get(name).is_some_and(|spec| spec.allow_short);
+    pub(super) fn learn_secret(&self, frame: &Frame<'a>, name: &str, secret: Secret) -> Result<(), String> {
+        let short = frame.book.secrets.get(name).is_some_and(|spec| spec.allow_short);
         self.publisher.redactor().add(&secret, short).map_err(|_| {
             "it is shorter than 8 bytes, so masking it would hide too much or too little; say `allow_short: true` if it must be"
                 .to_owned()
         })?;
-        self.scope.borrow_mut().know(name, Value::text(secret.expose()));
+        frame.learn(name, Value::text(secret.expose()));
         Ok(())
     }
 
     /// A body with its settings, ready to run.
-    pub(super) fn resolve(&self, step: &Step, body: &Body) -> Result<Resolution, Diagnostic> {
-        let scope = step.sees(&self.scope.borrow());
+    pub(super) fn resolve(&self, step: &Unit<'a>, body: &Body) -> Result<Resolution, Diagnostic> {
+        let scope = step.seen();
         let mut env = Vec::new();
         for (name, template) in &body.env {
             match template.eval(&scope, &[])? {
                 Eval::Value(value) => {
                     if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
+                        body.action.fits(&name.value, &text, template.span())?;
                         env.push((name.value.clone(), text));
                     }
                 }
@@ -78,9 +81,9 @@ impl Engine<'_> {
             }
         }
         let cwd = match &body.cwd {
-            None => self.options.cwd.clone(),
+            None => step.frame.cwd.clone(),
             Some(template) => match template.render(&scope, &[])? {
-                Rendered::Text(text) => self.options.cwd.join(text),
+                Rendered::Text(text) => step.frame.cwd.join(text),
                 Rendered::Deferred(names) => return Ok(Resolution::Deferred(names)),
             },
         };
@@ -94,11 +97,12 @@ impl Engine<'_> {
             scope: &scope,
             effect: body.effect,
             timeout,
+            extended: self.extended(step, body),
             env,
             base_env: &self.options.base_env,
             cwd,
-            origins: &self.origins,
-            names: &self.plan.names,
+            origins: &step.frame.origins,
+            names: step.frame.names,
             expect: &body.expect,
         })
     }
@@ -123,8 +127,14 @@ pub(crate) fn secret_source(place: &SecretPlace, scope: &Scope) -> Result<Option
     })
 }
 
-/// Every secret source of a plan, for the checks before the first step.
-pub fn secret_sources(plan: &Plan) -> Vec<(String, Result<Option<SecretSource>, String>)> {
-    let scope = plan.scope();
-    plan.runbook.secrets.values().map(|spec| (spec.name.clone(), secret_source(&spec.place, &scope))).collect()
+/// Where a secret is read from; none for one that is prompted for, or that waits for a value.
+pub type Source = Result<Option<SecretSource>, String>;
+
+/// Every secret source of a plan and of what it calls, for the checks before the first step.
+pub fn secret_sources(plan: &Plan) -> Vec<(&SecretSpec, Source)> {
+    let mut all = Vec::new();
+    for book in plan.books() {
+        all.extend(book.runbook.secrets.values().map(|spec| (spec, secret_source(&spec.place, &book.scope))));
+    }
+    all
 }

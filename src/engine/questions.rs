@@ -1,15 +1,15 @@
 //! One question at a time: masked, on record before and after, closed when nothing may go on. Knows no answers.
 
-use serde_json::Map;
+use serde_json::{Map, Value as Json};
 
-use super::{Engine, signals::Turn};
+use super::{Engine, signals::Turn, unit::Unit};
 use crate::{
     event::{Event, StepId},
-    model::Step,
     port::{Answer, Closing, Question, QuestionKind, Reply, StepError},
+    value::{Secret, Value},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Asks one question, on record before and after. Texts are masked here, so the operator shows them as they are.
     pub(crate) async fn ask(&self, question: Question) -> Result<Reply, StepError> {
         self.ask_else(question, None).await
@@ -29,8 +29,8 @@ impl Engine<'_> {
         nobody: Option<&str>,
         turn: &mut Option<Turn<'s>>,
     ) -> Result<Reply, StepError> {
-        let critical = |step: &Step| step.critical && question.step.as_ref() == Some(&step.path);
-        if self.plan.runbook.all_steps().any(critical) {
+        let critical = |step: &Unit<'_>| step.critical && question.step.as_ref() == Some(&step.path);
+        if self.all_units().iter().any(critical) {
             question.choices.retain(|choice| choice.name != "skip");
         }
         let redactor = self.publisher.redactor();
@@ -49,6 +49,12 @@ impl Engine<'_> {
                 }
                 for evidence in evidence {
                     evidence.prompt = redactor.text(&evidence.prompt).into_owned();
+                }
+            }
+            QuestionKind::Ask { fields } => {
+                for field in fields {
+                    field.prompt = redactor.text(&field.prompt).into_owned();
+                    field.help = field.help.as_deref().map(|help| redactor.text(help).into_owned());
                 }
             }
             // Masked, nobody could type it; as it is, everybody would see it.
@@ -99,9 +105,8 @@ impl Engine<'_> {
             self.signals.typed_interrupt();
         }
         let (answer, reason, values) = match &reply {
-            Reply::Answer(Answer { word, reason, values, .. }) => {
-                let values: Map<_, _> = values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
-                (word.clone(), reason.clone(), values)
+            Reply::Answer(answer) => {
+                (answer.word.clone(), answer.reason.clone(), self.typed_on_record(&question, answer)?)
             }
             Reply::Nobody { why } if nobody.is_some() => {
                 (nobody.unwrap_or_default().to_owned(), Some(why.clone()), Map::new())
@@ -121,6 +126,26 @@ impl Engine<'_> {
             })
             .await?;
         Ok(reply)
+    }
+
+    /// The values of an answer as they may stand on record. What was typed as a secret is masked from here on.
+    fn typed_on_record(&self, question: &Question, answer: &Answer) -> Result<Map<String, Json>, StepError> {
+        let secret = |name: &str| match &question.kind {
+            QuestionKind::Ask { fields } => fields.iter().any(|field| field.name == name && field.is_secret()),
+            _ => false,
+        };
+        let redactor = self.publisher.redactor();
+        for (name, value) in answer.values.iter().filter(|(name, _)| secret(name)) {
+            redactor.add(&Secret::new(value.to_string()), false).map_err(|_| {
+                StepError::Paused(format!("the secret `{name}` is shorter than 8 bytes and could not be masked"))
+            })?;
+        }
+        // A value that would stand there masked is none that a resume could go by.
+        let shown = |(name, value): (&String, &Value)| {
+            let json = value.to_json();
+            (!secret(name) && !redactor.holds(&json.to_string())).then(|| (name.clone(), json))
+        };
+        Ok(answer.values.iter().filter_map(shown).collect())
     }
 
     /// Puts a question on record that is not put to the operator in the common way. The caller has the seat.

@@ -2,99 +2,137 @@
 
 use indexmap::IndexMap;
 
-use super::{Engine, Standing, attempt::Ended, decide::Next, menu};
+use super::{Engine, Standing, attempt::Ended, decide::Next, menu, unit::Unit};
 use crate::{
     event::{Effect, StepPhase, StepStatus},
-    model::{DefaultExpect, Step, step_references},
-    port::{Answer, ExecRecord, Failure, LeftBehind, Reply, StepError, StepReport},
+    model::{DefaultExpect, own_references, step_references},
+    port::{Answer, ExecRecord, Failure, LeftBehind, Local, RemoteEnd, Reply, StepError, StepReport},
     value::{Secret, Slot, Value},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Puts what the journal knows where expressions can see it.
     pub(super) async fn restore(&self) -> Result<(), StepError> {
-        let steps: Vec<&Step> = self.plan.runbook.all_steps().collect();
-        for step in steps {
-            let Some(state) = self.state().steps.get(&step.path).cloned() else { continue };
+        for steps in [&self.plan.runbook.steps, &self.plan.runbook.finally] {
+            for step in self.list_of(&self.top, steps) {
+                self.restore_step(&step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_step<'s>(&'s self, step: &'s Unit<'a>) -> Local<'s, Result<(), StepError>> {
+        Box::pin(async move {
+            let Some(state) = self.state().steps.get(&step.path).cloned() else { return Ok(()) };
+            if let Some(entered) = &state.entered {
+                self.enter_again(step, entered)?;
+                for child in self.children(step) {
+                    self.restore_step(&child).await?;
+                }
+                if let Some(status) = state.status() {
+                    self.settle_again(step, status);
+                }
+                return Ok(());
+            }
             match &state.phase {
                 StepPhase::Finished { status, captures, withheld, .. } => {
                     let values: IndexMap<String, Value> =
-                        captures.iter().map(|(name, json)| (name.clone(), Value::from_json(json))).collect();
+                        captures.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect();
                     let open = matches!(status, StepStatus::Failed | StepStatus::Unknown);
-                    if !open || step.on_failure == crate::model::OnFailure::Continue {
+                    if !open || step.policy() == crate::model::OnFailure::Continue {
                         self.settle(step, *status, &values);
                     }
                     if withheld.is_empty() || open {
-                        continue;
+                        return Ok(());
                     }
-                    if state.idempotent {
+                    if state.idempotent && step.repeats() {
                         // It runs again if its value is still needed; until then the value is unknown.
                         if self.needs_again(step, withheld) {
                             self.forget(step, withheld);
                         }
-                        continue;
+                        return Ok(());
                     }
                     self.ask_withheld(step, withheld).await?;
                 }
                 StepPhase::Skipped { .. } => self.settle(step, StepStatus::Skipped, &IndexMap::new()),
                 StepPhase::NotStarted | StepPhase::Running | StepPhase::Deferred { .. } => {}
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// Whether a step that has not run yet uses one of these names.
-    pub(super) fn needs_again(&self, producer: &Step, names: &[String]) -> bool {
-        let state = self.state();
-        self.plan.runbook.all_steps().any(|step| {
-            step.path != producer.path
-                && state
-                    .steps
-                    .get(&step.path)
-                    .and_then(|s| s.status())
-                    .is_none_or(|status| matches!(status, StepStatus::Failed | StepStatus::Unknown))
-                && step_references(step, &self.plan.names).iter().any(|reference| names.contains(&reference.name))
+    /// Whether a step of the same file that has not run yet uses one of these names, or the caller does.
+    pub(super) fn needs_again(&self, producer: &Unit<'a>, names: &[String]) -> bool {
+        let used = |references: &[crate::syntax::Reference]| references.iter().any(|of| names.contains(&of.name));
+        let book = producer.frame.book;
+        if book.outputs.values().any(|output| used(output.references())) {
+            return true;
+        }
+        book.all_steps().any(|step| {
+            step.path != producer.step.path
+                && used(&own_references(step, producer.frame.names))
+                && !self.is_over_for(producer, step)
         })
+    }
+
+    /// Whether a step of the same file is over, or a container around it is.
+    fn is_over_for(&self, producer: &Unit<'a>, step: &crate::model::Step) -> bool {
+        let state = self.state();
+        let mut path = step.path.as_str();
+        loop {
+            let at = producer.frame.holding(path).path(path);
+            let status = state.steps.get(&at).and_then(|of| of.status());
+            if status.is_some_and(|status| !matches!(status, StepStatus::Failed | StepStatus::Unknown)) {
+                return true;
+            }
+            match path.rsplit_once('/') {
+                Some((above, _)) => path = above,
+                None => return false,
+            }
+        }
     }
 
     /// Makes again, before `finally` runs, the values it uses that are not on record.
     pub(super) async fn make_again_for_finally(&self) -> Result<(), StepError> {
-        let wanted: Vec<&Step> = {
+        let units = self.main_units();
+        let wanted: Vec<Unit<'a>> = {
             let state = self.state();
             let used = |names: &[String]| {
-                self.plan.runbook.finally.iter().any(|step| {
+                self.plan.runbook.final_steps().any(|step| {
                     let references = step_references(step, &self.plan.names);
                     references.iter().any(|reference| names.contains(&reference.name))
                 })
             };
-            let lost = |step: &&Step| {
+            let lost = |step: &Unit<'a>| {
                 state.steps.get(&step.path).is_some_and(|of| match &of.phase {
-                    StepPhase::Finished { withheld, .. } => of.idempotent && !withheld.is_empty() && used(withheld),
+                    StepPhase::Finished { withheld, .. } => {
+                        of.idempotent && step.repeats() && !withheld.is_empty() && used(withheld)
+                    }
                     _ => false,
                 })
             };
-            self.plan.runbook.steps.iter().filter(lost).collect()
+            units.into_iter().filter(lost).collect()
         };
         for step in wanted {
             let known = |name: &crate::text::Spanned<String>| {
-                !matches!(self.scope.borrow().get(&name.value), Some(Slot::Unknown { .. }))
+                !matches!(step.frame.scope.borrow().get(&name.value), Some(Slot::Unknown { .. }))
             };
             if !step.gives().iter().all(known) {
-                self.step(step, false).await?;
+                self.step(&step, false).await?;
             }
         }
         Ok(())
     }
 
-    fn forget(&self, step: &Step, names: &[String]) {
+    fn forget(&self, step: &Unit<'a>, names: &[String]) {
         for name in names {
             let origin = format!("{}.{name}", step.path);
-            self.scope.borrow_mut().set(name, Slot::Unknown { origin: origin.into() });
+            step.frame.scope.borrow_mut().set(name, Slot::Unknown { origin: origin.into() });
         }
     }
 
     /// A value that is not on record and whose step may not run again comes from the operator.
-    async fn ask_withheld(&self, step: &Step, names: &[String]) -> Result<(), StepError> {
+    async fn ask_withheld(&self, step: &Unit<'a>, names: &[String]) -> Result<(), StepError> {
         if !self.needs_again(step, names) {
             return Ok(());
         }
@@ -104,7 +142,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    async fn ask_for(&self, step: &Step, name: &str) -> Result<(), StepError> {
+    async fn ask_for(&self, step: &Unit<'a>, name: &str) -> Result<(), StepError> {
         let mut question = menu::withheld(&step.path, name);
         loop {
             match self.ask(question.clone()).await? {
@@ -116,7 +154,7 @@ impl Engine<'_> {
                             format!("that is shorter than 8 bytes, which the captured `{name}` was not; type it again");
                         continue;
                     }
-                    self.scope.borrow_mut().know(name, Value::text(text));
+                    step.frame.scope.borrow_mut().know(name, Value::text(text));
                     return Ok(());
                 }
                 Reply::Nobody { why } => {
@@ -133,7 +171,7 @@ impl Engine<'_> {
     /// Goes on with a step that was begun before. `None`: it is run as if for the first time.
     pub(super) async fn carry_on(
         &self,
-        step: &Step,
+        step: &Unit<'a>,
         begun: Option<StepPhase>,
         last: bool,
     ) -> Result<Option<Standing>, StepError> {
@@ -163,6 +201,7 @@ impl Engine<'_> {
                     why: error.unwrap_or_else(|| "it did not come to an end".into()),
                     output: self.journal.output_tail(&step.path, attempts),
                     not_in_place: false,
+                    seen: self.seen_before(step),
                 }
             }
             Some(StepPhase::Finished { .. }) => return Ok(None),
@@ -208,7 +247,10 @@ impl Engine<'_> {
 
     /// After a no: what ran beside it and has an open end is decided, and nothing is run.
     pub(super) async fn decide_open_ends(&self) -> Result<(), StepError> {
-        for step in &self.plan.runbook.steps {
+        for step in self.main_units() {
+            if step.is_container() {
+                continue;
+            }
             let begun = {
                 let state = self.state();
                 let Some(of) = state.steps.get(&step.path) else { continue };
@@ -219,25 +261,25 @@ impl Engine<'_> {
                 }
                 of.phase.clone()
             };
-            self.carry_on(step, Some(begun), false).await?;
+            self.carry_on(&step, Some(begun), false).await?;
         }
         Ok(())
     }
 
     /// Whether the command line says how this step ended.
-    fn is_decided(&self, step: &Step) -> bool {
+    fn is_decided(&self, step: &Unit<'a>) -> bool {
         self.options.decisions.contains_key(step.path.as_str())
     }
 
     /// Whether a step whose end nobody knows simply runs once more. After a no nothing does, so that somebody has to say
     /// what became of it.
-    fn runs_again(&self, step: &Step) -> bool {
-        let over = || self.was_declined().is_some() && self.plan.runbook.steps.iter().any(|of| of.path == step.path);
+    fn runs_again(&self, step: &Unit<'a>) -> bool {
+        let over = || self.was_declined().is_some() && !self.in_finally(&step.path);
         step.idempotent && !self.is_decided(step) && !over()
     }
 
     /// A decision from the command line, on record like any answer.
-    async fn not_done(&self, step: &Step, reason: &str) -> Result<(), StepError> {
+    async fn not_done(&self, step: &Unit<'a>, reason: &str) -> Result<(), StepError> {
         let _asking = self.signals.asking(Some(&step.path));
         let _turn = self.signals.seat.lock().await;
         let number = self.put(&menu::decided(&step.path)).await?;
@@ -245,7 +287,7 @@ impl Engine<'_> {
     }
 
     /// A step that was started and has no end on record. `None`: run it (again).
-    async fn left_running(&self, step: &Step) -> Result<Option<Ended>, StepError> {
+    async fn left_running(&self, step: &Unit<'a>) -> Result<Option<Ended>, StepError> {
         let (attempt, effect, effects) = {
             let state = self.state();
             match state.steps.get(&step.path) {
@@ -304,6 +346,9 @@ impl Engine<'_> {
             }
             return Ok(ended);
         }
+        if let Some(ended) = self.answered_before(step, attempt).await? {
+            return Ok(Some(ended));
+        }
         let decided = self.is_decided(step);
         // Whoever was asked is asked again, and what only looks, or may run twice, runs again; unless the operator has
         // decided already how it ended.
@@ -322,9 +367,35 @@ impl Engine<'_> {
         Ok((!ended.not_in_place).then_some(ended))
     }
 
+    /// What a person typed is on record, and the run was cut off right after it: nobody types it twice.
+    async fn answered_before(&self, step: &Unit<'a>, attempt: u32) -> Result<Option<Ended>, StepError> {
+        let typed = step.body.action.typed();
+        let values: IndexMap<String, Value> = {
+            let state = self.state();
+            let Some(of) = state.steps.get(&step.path) else { return Ok(None) };
+            of.typed.iter().map(|(name, json)| (name.clone(), step.recalled(name, json))).collect()
+        };
+        // A secret is not on record, so that all of it is asked for again.
+        if typed.is_empty() || !typed.iter().all(|(name, _)| values.contains_key(&name.value)) {
+            return Ok(None);
+        }
+        let mut report = StepReport::of(StepStatus::Succeeded);
+        report.notes.push("it was answered before the run was interrupted".into());
+        let gathered = self.gather(values, step)?;
+        let cx = self.context(step, attempt);
+        self.record_end(step, attempt, &report, report.status, &gathered, &cx, self.world.now()).await?;
+        let (status, captures, why) = (report.status, gathered.values, "it ended".to_owned());
+        Ok(Some(Ended { status, captures, result: None, why, output: Vec::new(), not_in_place: false, seen: None }))
+    }
+
     /// The end that a supervisor wrote down after its engine had died. `None` where it does not tell how the step ended,
     /// and the step may run again.
-    async fn adopt_record(&self, step: &Step, attempt: u32, record: &ExecRecord) -> Result<Option<Ended>, StepError> {
+    async fn adopt_record(
+        &self,
+        step: &Unit<'a>,
+        attempt: u32,
+        record: &ExecRecord,
+    ) -> Result<Option<Ended>, StepError> {
         let mut report = StepReport::of(StepStatus::Unknown);
         report.exit = record.exit;
         report.signal = record.signal;
@@ -338,11 +409,18 @@ impl Engine<'_> {
             report.notes.push(format!("left over and ended: {left}"));
         }
         report.left.clone_from(&record.left);
-        let Some(exit) = record.exit.filter(|_| !record.timed_out && !record.cancelled) else {
+        if let Some(RemoteEnd::NotBegun(_)) = record.remote {
+            report.status = StepStatus::Failed;
+            report.failure = Some(Failure::plain("the program of its `via` ended and had not taken the script"));
+            return self.adopt(step, attempt, report, false, false).await.map(Some);
+        }
+        let said = record.remote == Some(RemoteEnd::Ended);
+        let Some(exit) = record.exit.filter(|_| said || (!record.timed_out && !record.cancelled)) else {
             if self.runs_again(step) {
                 return Ok(None);
             }
             let how = match record {
+                ExecRecord { remote: Some(RemoteEnd::Lost(_)), .. } => "nobody heard how it ended over there",
                 ExecRecord { timed_out: true, .. } => "it ran out of time",
                 ExecRecord { cancelled: true, .. } => "it was interrupted",
                 _ => "it was killed",
@@ -363,7 +441,7 @@ impl Engine<'_> {
         }
         if !says_more && step.body.captures.is_empty() {
             let result = Value::map([("exit".to_owned(), Value::Int(i64::from(exit)))].into_iter().collect());
-            match step.body.expect.judge(&self.scope.borrow(), &result) {
+            match step.body.expect.judge(&step.scope(), &result) {
                 crate::model::Verdict::Holds => report.status = StepStatus::Succeeded,
                 crate::model::Verdict::Misses(failure) => {
                     report.status = StepStatus::Failed;
@@ -388,7 +466,7 @@ impl Engine<'_> {
     }
 }
 
-fn what_is_lost(step: &Step) -> String {
+fn what_is_lost(step: &Unit<'_>) -> String {
     let names: Vec<String> = step.body.captures.iter().map(|capture| format!("`{}`", capture.name.value)).collect();
     if names.is_empty() { "what it was expected to say".into() } else { names.join(", ") }
 }

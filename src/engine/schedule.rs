@@ -1,10 +1,17 @@
 //! Which steps of a list may start, and what runs beside what. Knows no kind of step and no condition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::{Engine, Standing, signals::Winding};
+use super::{
+    Engine, Standing,
+    signals::Winding,
+    unit::{Frame, Unit},
+};
 use crate::{
     event::{StepId, StepPhase, StepState, StepStatus},
     model::{Graph, OnFailure, Step},
@@ -12,11 +19,24 @@ use crate::{
 };
 
 /// How far a list of steps came.
+#[derive(Default)]
 pub(super) struct ListEnd {
     pub failed: Vec<String>,
     pub unknown: Vec<String>,
     /// Steps whose needs never came true.
     pub waiting: Vec<String>,
+}
+
+impl ListEnd {
+    pub fn is_clean(&self) -> bool {
+        self.failed.is_empty() && self.unknown.is_empty() && self.waiting.is_empty()
+    }
+
+    pub fn add(&mut self, mut other: ListEnd) {
+        self.failed.append(&mut other.failed);
+        self.unknown.append(&mut other.unknown);
+        self.waiting.append(&mut other.waiting);
+    }
 }
 
 /// Steps that may start, in file order, and how many needs the others still have.
@@ -77,29 +97,61 @@ impl Queue {
     }
 }
 
-impl Engine<'_> {
-    /// What failed, what is unknown and what never ran.
-    pub(super) fn ends(&self, steps: &[Step], is_over: impl Fn(usize) -> bool) -> ListEnd {
-        let mut end = ListEnd { failed: Vec::new(), unknown: Vec::new(), waiting: Vec::new() };
-        let state = self.publisher.state();
-        for (index, step) in steps.iter().enumerate() {
-            let name = step.path.to_string();
-            match state.steps.get(&step.path).and_then(|s| s.status()) {
-                Some(StepStatus::Failed) if step.on_failure == OnFailure::Continue => {}
-                Some(StepStatus::Failed) => end.failed.push(name),
-                Some(StepStatus::Unknown) => end.unknown.push(name),
-                None if !is_over(index) => end.waiting.push(name),
-                _ => {}
-            }
+impl<'a> Engine<'a> {
+    /// The steps of a list where they run.
+    pub(super) fn list_of(&self, frame: &Rc<Frame<'a>>, steps: &'a [Step]) -> Vec<Unit<'a>> {
+        steps.iter().map(|step| Unit::of(step, frame)).collect()
+    }
+
+    /// What failed, what is unknown and what never ran, by the names of the steps that do something.
+    pub(super) fn ends(&self, steps: &[Unit<'a>]) -> ListEnd {
+        let mut end = ListEnd::default();
+        for step in steps {
+            self.end_of(step, &mut end);
         }
         end
     }
 
-    /// Runs a list, each step once everything it needs is over, side by side as far as `jobs` goes, and in file order where
+    fn end_of(&self, step: &Unit<'a>, end: &mut ListEnd) {
+        let name = step.path.to_string();
+        let (status, entered) = {
+            let state = self.publisher.state();
+            let of = state.steps.get(&step.path);
+            (of.and_then(|of| of.status()), of.is_some_and(|of| of.entered.is_some()))
+        };
+        let goes_on = step.step.on_failure == Some(OnFailure::Continue);
+        match status {
+            Some(StepStatus::Failed) if goes_on => {}
+            // Why a container failed is told by what is inside of it.
+            Some(StepStatus::Failed | StepStatus::Unknown) | None if entered => {
+                let mut inside = ListEnd::default();
+                for child in self.children(step) {
+                    self.end_of(&child, &mut inside);
+                }
+                // A call may fail after all of its steps went well.
+                if status == Some(StepStatus::Failed) && inside.is_clean() {
+                    inside.failed.push(name);
+                }
+                end.add(inside);
+            }
+            Some(StepStatus::Failed) => end.failed.push(name),
+            Some(StepStatus::Unknown) => end.unknown.push(name),
+            None => end.waiting.push(name),
+            _ => {}
+        }
+    }
+
+    /// Runs a list, each step once everything it needs is over, side by side as far as `limit` goes, and in file order where
     /// there is a choice. What an earlier session had begun comes before anything new.
     ///
     /// Whatever ends the run, it ends when the steps that run have ended: none is dropped.
-    pub(super) async fn list(&self, steps: &[Step], graph: &Graph, last: bool) -> Result<ListEnd, StepError> {
+    pub(super) async fn list(
+        &self,
+        steps: &[Unit<'a>],
+        graph: &Graph,
+        limit: usize,
+        last: bool,
+    ) -> Result<ListEnd, StepError> {
         let mut standing: BTreeMap<usize, Standing> = BTreeMap::new();
         for (index, step) in steps.iter().enumerate() {
             if let Some(known) = self.standing_of(step) {
@@ -107,13 +159,12 @@ impl Engine<'_> {
             }
         }
         let mut begun: BTreeSet<usize> = (0..steps.len())
-            .filter(|index| !standing.contains_key(index) && self.has_begun(&steps[*index].path))
+            .filter(|index| !standing.contains_key(index) && self.has_begun_inside(&steps[*index]))
             .collect();
         let mut queue = Queue::of(graph, &standing, last);
         let mut running = FuturesUnordered::new();
         let mut going_on = BTreeSet::new();
-        let jobs = self.options.jobs.max(1);
-        self.signals.begin_any();
+        let jobs = limit.max(1);
         let mut broken: Option<StepError> = None;
         loop {
             let first = queue.ready.intersection(&begun).next().is_some();
@@ -128,7 +179,7 @@ impl Engine<'_> {
                     match result {
                         Ok(Standing::NotBegun) => {}
                         Ok(result) => {
-                            if result == Standing::Blocks && !last {
+                            if result == Standing::Blocks && !last && !self.is_contained_failure(&steps[index]) {
                                 self.signals.begin_none(&steps[index].path);
                             }
                             standing.insert(index, result);
@@ -170,12 +221,12 @@ impl Engine<'_> {
         }
         match broken {
             Some(error) => Err(error),
-            None => Ok(self.ends(steps, |index| standing.contains_key(&index))),
+            None => Ok(self.ends(steps)),
         }
     }
 
     /// Whether another step has failed before this one has begun; what an earlier session began is seen through.
-    pub(super) fn begins_not(&self, step: &Step) -> bool {
+    pub(super) fn begins_not(&self, step: &Unit<'a>) -> bool {
         self.signals.none_begins().is_some() && !self.has_begun(&step.path)
     }
 
@@ -189,18 +240,49 @@ impl Engine<'_> {
         })
     }
 
+    /// Whether it, or something inside of it, was begun and not seen through.
+    fn has_begun_inside(&self, step: &Unit<'a>) -> bool {
+        if !step.is_container() {
+            return self.has_begun(&step.path);
+        }
+        self.children(step).iter().any(|child| self.has_begun_inside(child))
+    }
+
+    /// A failure after which the run goes on after the container around it. An open end is none.
+    fn is_contained_failure(&self, step: &Unit<'a>) -> bool {
+        let status = self.state().steps.get(&step.path).and_then(|of| of.status());
+        step.is_contained() && status == Some(StepStatus::Failed)
+    }
+
+    /// Whether a value that is not on record has to be made again by a step inside.
+    fn makes_again(&self, step: &Unit<'a>) -> bool {
+        self.children(step).iter().any(|child| {
+            if child.is_container() {
+                return self.makes_again(child);
+            }
+            let lost =
+                self.state().steps.get(&child.path).is_some_and(
+                    |of| matches!(&of.phase, StepPhase::Finished { withheld, .. } if !withheld.is_empty()),
+                );
+            lost && self.standing_of(child).is_none()
+        })
+    }
+
     /// What a step that is over already means for those after it.
-    fn standing_of(&self, step: &Step) -> Option<Standing> {
+    pub(super) fn standing_of(&self, step: &Unit<'a>) -> Option<Standing> {
+        if step.is_container() && self.makes_again(step) {
+            return None;
+        }
         let state = self.publisher.state();
         let state = state.steps.get(&step.path)?;
         match &state.phase {
             StepPhase::Finished { withheld, .. }
-                if !withheld.is_empty() && state.idempotent && self.needs_again(step, withheld) =>
+                if !withheld.is_empty() && state.idempotent && step.repeats() && self.needs_again(step, withheld) =>
             {
                 None
             }
             StepPhase::Finished { status: StepStatus::Failed, .. }
-                if step.on_failure == OnFailure::Continue && !was_cut_short(step, state) =>
+                if step.step.on_failure == Some(OnFailure::Continue) && !was_cut_short(step, state) =>
             {
                 Some(Standing::Satisfied)
             }
@@ -215,7 +297,7 @@ impl Engine<'_> {
 }
 
 /// Whether a failure on record need not be the step's own: it was interrupted, or stopped before its rule could repeat it.
-fn was_cut_short(step: &Step, state: &StepState) -> bool {
+fn was_cut_short(step: &Unit<'_>, state: &StepState) -> bool {
     let repeated = step.retry.as_ref().is_none_or(|retry| state.attempts >= retry.attempts);
     !repeated || state.no_effect || step.idempotent && state.interrupted
 }

@@ -5,18 +5,18 @@ use super::{
     Engine,
     context::Attempt,
     judge::{Gathered, texts_of},
+    unit::Unit,
 };
 use crate::{
-    model::Step,
     port::{Failure, StepReport},
     syntax::Eval,
     value::{Secret, Value},
 };
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// What a new attempt may do. The output of one that captures a secret from it is held back until then.
-    pub(super) fn context(&self, step: &Step, attempt: u32) -> Attempt<'_, '_> {
-        let cx = Attempt::new(self, &step.path, attempt, self.scope.borrow().clone());
+    pub(super) fn context<'s>(&'s self, step: &Unit<'a>, attempt: u32) -> Attempt<'s, 'a> {
+        let cx = Attempt::new(self, &step.path, attempt, step.scope());
         if step.secret_captures().next().is_some() {
             cx.hold();
         }
@@ -25,8 +25,8 @@ impl Engine<'_> {
 
     /// Whether every secret that a step captures is masked by now. Of a step that failed they are still looked for: its
     /// output says why it failed, and may hold them.
-    pub(super) fn knows_secrets(&self, step: &Step, report: &StepReport, gathered: &Gathered) -> bool {
-        let scope = self.scope.borrow();
+    pub(super) fn knows_secrets(&self, step: &Unit<'a>, report: &StepReport, gathered: &Gathered) -> bool {
+        let scope = step.scope();
         step.secret_captures().all(|capture| {
             // An expression that found nothing does not say that nothing is there.
             match gathered.values.get(&capture.name.value) {
@@ -46,7 +46,7 @@ impl Engine<'_> {
     }
 
     /// The reason of a failure quotes what was said, which may hold a secret that could not be told.
-    pub(super) fn unsay(&self, step: &Step, report: &mut StepReport, gathered: &Gathered) {
+    pub(super) fn unsay(&self, step: &Unit<'a>, report: &mut StepReport, gathered: &Gathered) {
         if report.result.is_none() || self.knows_secrets(step, report, gathered) {
             return;
         }

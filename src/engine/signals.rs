@@ -11,10 +11,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Engine, menu};
+use super::{Engine, menu, unit::Unit};
 use crate::{
     event::{Effect, StepId},
-    model::Step,
     port::{Cancel, Closing, Reply},
 };
 use indexmap::IndexMap;
@@ -355,9 +354,9 @@ impl Signals {
     }
 }
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
     /// Lets something go on where signals can reach it.
-    pub(super) async fn guarded<T>(&self, step: &Step, cancel: &Cancel, work: impl Future<Output = T>) -> T {
+    pub(super) async fn guarded<T>(&self, step: &Unit<'a>, cancel: &Cancel, work: impl Future<Output = T>) -> T {
         self.guarded_as(&step.path, step.body.effect, cancel, work).await
     }
 

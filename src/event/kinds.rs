@@ -110,6 +110,50 @@ pub enum DaemonEnd {
     StillThere,
 }
 
+/// What one sample of a watch came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SampleState {
+    #[default]
+    Ok,
+    /// `alarm_when` holds.
+    Alarm,
+    /// The value is none.
+    NoData,
+    NotReachable,
+    /// There was an answer, and not the expected one.
+    NotYet,
+    /// An answer that looking again will not change.
+    Wrong,
+    /// The expression itself failed.
+    Broken,
+}
+
+impl SampleState {
+    /// In words; nothing where all is well.
+    pub fn words(self) -> &'static str {
+        match self {
+            SampleState::Ok => "",
+            SampleState::Alarm => "alarm",
+            SampleState::NoData => "no data",
+            SampleState::NotReachable => "not reachable",
+            SampleState::NotYet => "not yet",
+            SampleState::Wrong => "wrong",
+            SampleState::Broken => "the expression itself failed",
+        }
+    }
+}
+
+/// Why a step that looks was ended as failed: a person may give it more time, or take what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GaveUp {
+    /// A watch raised an alarm.
+    Alarm,
+    /// A wait came to its deadline.
+    Deadline,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {

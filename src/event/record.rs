@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{DaemonEnd, Effect, NotedFile, Outcome, PlanReplaced, RunStarted, SkipCause, StepId, StepStatus};
+use super::{
+    DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, RunStarted, SampleState, SkipCause, StepId, StepStatus,
+};
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,23 @@ pub enum Event {
         number: u32,
         effect: Effect,
         detail: String,
+    },
+    /// A container goes on with what it holds: what was decided for that is evaluated once.
+    StepEntered {
+        step: StepId,
+        /// Of a loop: its items.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        items: Vec<Json>,
+        /// Of a choice: the id of the case that is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        case: Option<String>,
+        /// Of a call: the name of the runbook, and the digest of its bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runbook: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runbook_sha256: Option<String>,
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        params: Map<String, Json>,
     },
     StepRetried {
         step: StepId,
@@ -73,6 +92,9 @@ pub enum Event {
         /// It was cut short by a signal or by the operator, so that how it ended says nothing about what it does.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
+        /// It looked, and gave up at an alarm or a deadline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gave_up: Option<GaveUp>,
         /// Nobody saw its end, and `verify` found that it had no effect: a resume runs it as if for the first time.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         no_effect: bool,
@@ -125,7 +147,18 @@ pub enum Event {
     Sample {
         step: StepId,
         probe: String,
+        /// Null where there is none.
         value: Json,
+        #[serde(default)]
+        attempt: u32,
+        #[serde(default)]
+        state: SampleState,
+        /// What the value counts, as the author put it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+        /// Why there is no value, or what is wrong with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// The masked output of a step up to here is on disk.
     OutputCommit {
@@ -150,6 +183,8 @@ pub enum Event {
         by: String,
     },
     UndoStarted {},
+    /// Nothing of the steps runs any more: what follows are the `finally` of runbooks that were called, and its own.
+    RunClosing {},
     RunPaused {
         reason: String,
     },
@@ -171,6 +206,7 @@ impl Event {
         match self {
             Event::StepStarted { step, .. }
             | Event::EffectIntended { step, .. }
+            | Event::StepEntered { step, .. }
             | Event::StepRetried { step, .. }
             | Event::StepFinished { step, .. }
             | Event::DaemonEnded { step, .. }

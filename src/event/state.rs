@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, Event, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId, StepStatus,
+    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId,
+    StepStatus,
 };
 
 /// Everything that is known about a run from its events.
@@ -22,6 +23,8 @@ pub struct RunState {
     pub paused: Option<String>,
     pub finished: Option<(Outcome, u8)>,
     pub undoing: bool,
+    /// It is about to close: what is still to be run is what runs last.
+    pub closing: bool,
     pub resumes: u32,
     pub last_seq: u64,
     /// Plans that took the place of the one before, in order.
@@ -64,10 +67,23 @@ pub struct StepState {
     pub idempotent: bool,
     /// The latest attempt was cut short.
     pub interrupted: bool,
+    /// The latest attempt looked, and gave up.
+    pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
+    /// Of a container: it goes on with what it holds.
+    pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
     pub answers: Vec<(String, Option<String>, String)>,
+    /// What a person typed at the question of the latest attempt, but for secrets.
+    pub typed: Map<String, Json>,
+}
+
+/// What a container has decided for what it holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entered {
+    pub items: Vec<Json>,
+    pub case: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -99,8 +115,11 @@ impl StepState {
             effect: Effect::Change,
             idempotent: false,
             interrupted: false,
+            gave_up: None,
             no_effect: false,
+            entered: None,
             answers: Vec::new(),
+            typed: Map::new(),
         }
     }
 
@@ -168,7 +187,9 @@ impl RunState {
                 state.effects.clear();
                 state.more_effects = 0;
                 state.interrupted = false;
+                state.gave_up = None;
                 state.no_effect = false;
+                state.typed = Map::new();
                 state.phase = StepPhase::Running;
             }
             Event::EffectIntended { step, attempt, effect, detail, .. } => {
@@ -185,6 +206,13 @@ impl RunState {
                 }
             }
             Event::OutputCommit { .. } => {}
+            Event::StepEntered { step, items, case, .. } => {
+                let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
+                if state.phase != StepPhase::Running {
+                    return Err(illegal(format!("step {step} is not running")));
+                }
+                state.entered = Some(Entered { items: items.clone(), case: case.clone() });
+            }
             Event::StepRetried { step, .. } => {
                 let state = self.steps.get(step).map(StepState::status);
                 if !matches!(state, Some(Some(StepStatus::Failed | StepStatus::Unknown))) {
@@ -199,6 +227,7 @@ impl RunState {
                 withheld,
                 error,
                 interrupted,
+                gave_up,
                 no_effect,
                 left_running,
                 ..
@@ -213,6 +242,7 @@ impl RunState {
                     _ => return Err(illegal(format!("attempt {attempt} of step {step} is not running"))),
                 }
                 state.interrupted = *interrupted;
+                state.gave_up = *gave_up;
                 state.no_effect = *no_effect;
                 state.phase = StepPhase::Finished {
                     status: *status,
@@ -270,7 +300,7 @@ impl RunState {
                     message: message.clone(),
                 });
             }
-            Event::QuestionAnswered { question, step, answer, reason, by, .. } => {
+            Event::QuestionAnswered { question, step, answer, reason, by, values } => {
                 if self.question.as_ref().is_none_or(|open| open.question != *question) {
                     return Err(illegal(format!("question {question} was not asked")));
                 }
@@ -278,6 +308,9 @@ impl RunState {
                 if let Some(step) = step {
                     let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                     state.answers.push((answer.clone(), reason.clone(), by.clone()));
+                    if !values.is_empty() {
+                        state.typed.clone_from(values);
+                    }
                 }
             }
             Event::PlanReplaced(plan) => {
@@ -293,6 +326,7 @@ impl RunState {
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
             Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
             Event::UndoStarted {} => self.undoing = true,
+            Event::RunClosing {} => self.closing = true,
             Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
         }
         self.last_seq = record.seq;

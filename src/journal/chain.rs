@@ -186,7 +186,15 @@ mod tests {
             deep = Json::Array(vec![deep]);
         }
         let mut record = record(1, "");
-        record.event = Event::Sample { step: crate::event::StepId::new("a"), probe: "p".into(), value: deep };
+        record.event = Event::Sample {
+            step: crate::event::StepId::new("a"),
+            probe: "p".into(),
+            value: deep,
+            attempt: 1,
+            state: crate::event::SampleState::Ok,
+            unit: None,
+            detail: None,
+        };
         assert!(Chain::start().line(&record, &[]).is_ok());
         let Event::Sample { value, .. } = &mut record.event else { unreachable!() };
         *value = Json::Array(vec![Json::Array(vec![value.take()])]);

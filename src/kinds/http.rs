@@ -6,8 +6,8 @@ use super::http_task;
 use crate::{
     event::Effect,
     model::{
-        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, Outline, Resolution, Setting,
-        Shown,
+        Action, Block, Declared, DefaultExpect, FieldDoc, FileUse, Keys, Kind, Lowering, Mapping, Names, Outline,
+        Parts, Resolution, Rule, Setting, Shown, Takes,
     },
     syntax::{Foreign, Given, NodeKind, Reference, Template},
     text::{Diagnostic, Span, Spanned},
@@ -17,22 +17,49 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "http",
     summary: "Sends one request.",
+    short: None,
     fields: &[
-        FieldDoc { name: "method", summary: "GET if absent" },
-        FieldDoc { name: "url", summary: "a value at its start is taken whole, later ones as one path segment each" },
-        FieldDoc { name: "query", summary: "names and values, encoded for you" },
-        FieldDoc { name: "headers", summary: "names and values" },
-        FieldDoc { name: "json", summary: "a body as JSON" },
-        FieldDoc { name: "form", summary: "a body as a form" },
-        FieldDoc { name: "body", summary: "a body as text" },
-        FieldDoc { name: "upload", summary: "a file as body" },
-        FieldDoc { name: "auth", summary: "{basic: [user, secret]} or {bearer: secret}" },
-        FieldDoc { name: "save", summary: "a path for the response body" },
-        FieldDoc { name: "follow_redirects", summary: "within the same origin; false if absent" },
-        FieldDoc { name: "ca_file", summary: "certificates to trust besides the system's" },
-        FieldDoc { name: "max_body", summary: "how much of the response is kept, such as 64 KiB; 10 MiB if absent" },
+        FieldDoc::new(
+            "method",
+            Takes::OneOf(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            "GET if absent",
+        ),
+        FieldDoc::new("url", Takes::Url, "a value at its start is taken whole, later ones as one path segment each"),
+        FieldDoc::new(
+            "query",
+            Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 },
+            "names and values, encoded for you",
+        ),
+        FieldDoc::new(
+            "headers",
+            Takes::Entries { keys: Keys::Headers, of: &Takes::Template, least: 0 },
+            "names and values",
+        ),
+        FieldDoc::new("json", Takes::Anything, "a body as JSON"),
+        FieldDoc::new("form", Takes::Entries { keys: Keys::Any, of: &Takes::Template, least: 0 }, "a body as a form"),
+        FieldDoc::new("body", Takes::Template, "a body as text"),
+        FieldDoc::new("upload", Takes::Template, "a file as body"),
+        FieldDoc::new("auth", Takes::Fields(&AUTH), "{basic: [user, secret]} or {bearer: secret}"),
+        FieldDoc::new("save", Takes::Template, "a path for the response body"),
+        FieldDoc::new("follow_redirects", Takes::Boolean, "within the same origin; false if absent"),
+        FieldDoc::new("ca_file", Takes::Template, "certificates to trust besides the system's"),
+        FieldDoc::new("max_body", Takes::Bytes, "how much of the response is kept, such as 64 KiB; 10 MiB if absent"),
     ],
+    rules: &[Rule::Needs("url"), Rule::AtMostOne(&BODIES)],
     lower: Some(lower),
+};
+
+const AUTH: Mapping = Mapping {
+    name: "auth",
+    fields: &[
+        FieldDoc::new(
+            "basic",
+            Takes::Tuple(&[Takes::Template, Takes::Name]),
+            "a user, and the name of the secret that is the password",
+        ),
+        FieldDoc::new("bearer", Takes::Name, "the name of the secret that is the token"),
+    ],
+    rules: &[Rule::ExactlyOne(&["basic", "bearer"])],
 };
 
 const METHODS: [(&str, &str); 7] = [
@@ -405,6 +432,10 @@ impl Action for Http {
         };
         let reads = upload.into_iter().chain(self.ca_file.as_ref().and_then(known)).map(FileUse::Reads);
         reads.chain(self.save.as_ref().and_then(known).map(FileUse::Writes)).collect()
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { urls: vec![&self.url], ..Parts::default() }
     }
 
     fn default_effect(&self) -> Effect {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::{
     event::{Effect, Progress, StepId},
     port::{
-        Cancel, HttpReply, HttpRequest, Local, ProcessReport, ProcessRequest, Question, Reply, SendError, StepContext,
-        StepError, WorldError,
+        Cancel, HttpReply, HttpRequest, Local, ProcessReport, ProcessRequest, Question, Reply, Sample, SendError,
+        StepContext, StepError, WorldError,
     },
     value::Scope,
 };
@@ -67,6 +67,10 @@ impl StepContext for Limited<'_> {
 
     fn progress(&self, progress: Progress) {
         self.cx.progress(progress);
+    }
+
+    fn sample<'a>(&'a self, sample: Sample) -> Local<'a, Result<(), StepError>> {
+        self.cx.sample(sample)
     }
 
     fn cancel(&self) -> &Cancel {

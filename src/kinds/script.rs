@@ -6,6 +6,7 @@ use std::{ops::Range, sync::LazyLock};
 use regex::Regex;
 
 use super::shell::mentions;
+use crate::model::ScriptWord;
 
 /// Something about a script that is most often a slip.
 #[derive(Debug, PartialEq)]
@@ -72,7 +73,7 @@ const SSH_OPTIONS: &str = "BbcDEeFIiJLlmOopQRSWw";
 pub(super) fn suspicions(script: &str, declared: &dyn Fn(&str) -> bool, set: &dyn Fn(&str) -> bool) -> Vec<Suspicion> {
     let read = Reader::read(script);
     let mut found = Vec::new();
-    let live = |at: &Range<usize>| !read.literal.iter().any(|range| range.contains(&at.start));
+    let live = |at: &Range<usize>| !within(&read.literal, at.start);
     // A file that is read in may set anything.
     if !read.sources {
         for (word, at) in mentions(script) {
@@ -100,6 +101,45 @@ pub(super) fn suspicions(script: &str, declared: &dyn Fn(&str) -> bool, set: &dy
         }
     }
     found
+}
+
+/// The simple commands of a script, those inside quotes included. Redirections are no words of theirs.
+pub(super) fn commands(script: &str) -> Vec<Vec<ScriptWord>> {
+    let mut found = Vec::new();
+    read_commands(script, 0..script.len(), 0, &mut found);
+    found
+}
+
+/// Substitutions may be nested; nobody nests them deeper.
+const NESTED: usize = 16;
+
+fn read_commands(script: &str, part: Range<usize>, depth: usize, found: &mut Vec<Vec<ScriptWord>>) {
+    let Some(text) = script.get(part.clone()) else { return };
+    let read = Reader::read(text);
+    for command in &read.commands {
+        let words = command.words.iter().filter(|(_, at)| {
+            let before = text[..at.start].trim_end_matches([' ', '\t']);
+            !read.targets.contains(at) && !before.ends_with('<')
+        });
+        let words: Vec<ScriptWord> = words
+            .map(|(word, at)| ScriptWord {
+                text: word.clone(),
+                at: part.start + at.start..part.start + at.end,
+                values: read
+                    .values(text, at)
+                    .map(|(name, at)| (name, part.start + at.start..part.start + at.end))
+                    .collect(),
+            })
+            .collect();
+        if !words.is_empty() {
+            found.push(words);
+        }
+    }
+    if depth < NESTED {
+        for inner in read.nested {
+            read_commands(script, part.start + inner.start..part.start + inner.end, depth + 1, found);
+        }
+    }
 }
 
 /// Commands whose arguments are made, moved or taken away rather than read.
@@ -232,6 +272,8 @@ struct Reader {
     literal: Vec<Range<usize>>,
     commands: Vec<Command>,
     sources: bool,
+    /// Insides of `$(…)` in double quotes.
+    nested: Vec<Range<usize>>,
     /// Words after `>`.
     targets: Vec<Range<usize>>,
     /// The next word is one of those.
@@ -248,6 +290,8 @@ impl Reader {
         let mut word: Option<usize> = None;
         while at < bytes.len() {
             match bytes[at] {
+                // The line goes on in the next one.
+                b'\\' if bytes.get(at + 1) == Some(&b'\n') => at += 2,
                 b'\\' => {
                     word.get_or_insert(at);
                     reader.literal.push(at + 1..at + 3);
@@ -290,6 +334,8 @@ impl Reader {
                         at = end;
                     }
                 }
+                // Of `2>&1`: nothing ends here.
+                b'&' if at > 0 && matches!(bytes[at - 1], b'>' | b'<') => at += 1,
                 b';' | b'|' | b'&' | b'(' | b')' | b'`' => {
                     let part = bytes[at] == b'(' && at > 0 && bytes[at - 1] == b'$';
                     reader.word(script, &mut command, if part { None } else { word }, at);
@@ -320,6 +366,7 @@ impl Reader {
     /// Past the end of a text in double quotes, in which a command may stand that has quotes of its own.
     fn quoted(&mut self, bytes: &[u8], mut at: usize) -> usize {
         let mut depth = 0_usize;
+        let mut began = at;
         while at < bytes.len() {
             match bytes[at] {
                 b'\\' => {
@@ -328,10 +375,18 @@ impl Reader {
                     continue;
                 }
                 b'$' if bytes.get(at + 1) == Some(&b'(') => {
+                    if depth == 0 {
+                        began = at + 2;
+                    }
                     depth += 1;
                     at += 1;
                 }
-                b')' if depth > 0 => depth -= 1,
+                b')' if depth > 0 => {
+                    depth -= 1;
+                    if depth == 0 {
+                        self.nested.push(began..at);
+                    }
+                }
                 b'\'' if depth > 0 => {
                     let end = find(bytes, at + 1, b'\'');
                     self.literal.push(at..end);
@@ -343,6 +398,20 @@ impl Reader {
             at += 1;
         }
         at
+    }
+
+    /// Variables whose values become part of a word.
+    fn values(&self, script: &str, word: &Range<usize>) -> impl Iterator<Item = (String, Range<usize>)> {
+        let start = word.start;
+        mentions(&script[word.clone()]).into_iter().filter_map(move |(name, at)| {
+            let at = start + at.start..start + at.end;
+            let hidden = within(&self.literal, at.start) || within(&self.nested, at.start);
+            // `${#name}` is a length, `${name:+…}` only asks whether there is one.
+            let length = script[..at.start].ends_with("${#");
+            let rest = script[at.end..].strip_prefix(':').unwrap_or(&script[at.end..]);
+            let asked = script[..at.start].ends_with("${") && rest.starts_with('+');
+            (!hidden && !length && !asked).then_some((name, at))
+        })
     }
 
     fn word(&mut self, script: &str, command: &mut Command, start: Option<usize>, end: usize) {
@@ -368,6 +437,12 @@ impl Reader {
             self.commands.push(std::mem::take(command));
         }
     }
+}
+
+/// Whether a place lies in one of these ranges, which stand in the order of their beginnings and hardly overlap.
+fn within(ranges: &[Range<usize>], at: usize) -> bool {
+    let before = ranges.partition_point(|range| range.start <= at);
+    ranges[before.saturating_sub(2)..before].iter().any(|range| range.contains(&at))
 }
 
 fn find(bytes: &[u8], from: usize, wanted: u8) -> usize {
@@ -461,10 +536,42 @@ mod tests {
     }
 
     #[test]
+    fn tells_commands_and_the_values_in_their_words() {
+        for (script, expected) in [
+            ("curl -s \"$url\" 2>&1 -f | tee log", "curl -s \"$url\"[url] 2 -f; tee log"),
+            ("x=\"$(curl -H \"a: $b\" \"$c\")\"", "x=\"$(curl -H \"a: $b\" \"$c\")\"; curl -H \"a: $b\"[b] \"$c\"[c]"),
+            ("curl -K - <<<\"user=$u\" >out", "curl -K -"),
+            ("x=$(curl a) y", "curl a; y"),
+            ("echo '$a' \"\\$b\" ${#c} ${d:+-x} ${e:-f}", "echo '$a' \"\\$b\" ${#c} ${d:+-x} ${e:-f}[e]"),
+            ("if ! [ -n \"$a\" ]; then b; fi", "[ -n \"$a\"[a] ]; b; fi"),
+        ] {
+            let told: Vec<String> = commands(script)
+                .iter()
+                .map(|words| {
+                    let shown = words.iter().map(|word| {
+                        assert_eq!(script[word.at.clone()], word.text);
+                        let values: Vec<&str> = word.values.iter().map(|(name, _)| name.as_str()).collect();
+                        if values.is_empty() {
+                            word.text.clone()
+                        } else {
+                            format!("{}{values:?}", word.text).replace("[\"", "[").replace("\"]", "]")
+                        }
+                    });
+                    shown.collect::<Vec<_>>().join(" ")
+                })
+                .collect();
+            assert_eq!(told.join("; "), expected, "{script}");
+        }
+    }
+
+    #[test]
     fn survives_anything() {
         for script in ["\"", "'", "\\", "$", "${", "<<", "<<-", "<<'", "$(", "\"$(", "é\\é", "x <<é\n"] {
             let _ = told(script);
             let _ = file_words(script);
+            let _ = commands(script);
         }
+        let deep = "\"$(".repeat(5_000);
+        let _ = commands(&deep);
     }
 }

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::{
     event::{Effect, StepStatus},
-    model::{Action, Block, Kind, Lowering, Names, Outline, Resolution, Setting, Shown},
+    model::{Action, Block, Keys, Kind, Lowering, Names, Outline, Resolution, Setting, Shown, Takes},
     port::{Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Expr, Given, Reference},
     text::{Diagnostic, Spanned},
@@ -14,7 +14,9 @@ use crate::{
 pub const KIND: Kind = Kind {
     name: "set",
     summary: "Gives names to values computed from others; also in a plan.",
+    short: Some(Takes::Entries { keys: Keys::Names, of: &Takes::Expression, least: 1 }),
     fields: &[],
+    rules: &[],
     lower: Some(lower),
 };
 

@@ -5,43 +5,56 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::{
-    report::{not_run, process_failure},
-    script::{Suspicion, file_words, plain_path, suspicions},
+    script::{Suspicion, commands, file_words, plain_path, suspicions},
+    shell_task::ShellTask,
+    via::{self, Beside, Via},
 };
 use crate::{
-    event::{Effect, StepId, StepStatus},
+    event::{Effect, StepId},
     model::{
-        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Resolution,
-        Setting, Shown, fits_argument, fits_variable,
+        Action, Block, DefaultExpect, FieldDoc, FileUse, Kind, Lowering, Names, ONE_STRING_LIMIT, Outline, Parts,
+        Resolution, Rule, Script, Setting, Shown, Takes, fits_argument, fits_script, fits_variable,
     },
-    port::{Local, ProcessReport, ProcessRequest, Stdin, StepContext, StepError, StepReport, Task},
+    port::{ProcessRequest, Stdin},
     syntax::{Eval, Foreign, Given, NodeKind, Problems, Reference, Rendered, Template, Text},
     text::{Diagnostic, Span, nearest},
-    value::{Scope, Slot, Value},
+    value::{Scope, Slot},
 };
 
 pub const KIND: Kind = Kind {
     name: "shell",
     summary: "Runs a script with bash, or a program without a shell.",
+    short: Some(Takes::Filled),
     fields: &[
-        FieldDoc { name: "script", summary: "the script, as it would be pasted; values reach it as `$name`" },
-        FieldDoc { name: "exec", summary: "program and arguments, each a template, without a shell" },
-        FieldDoc { name: "interpreter", summary: "what runs the script; bash if absent" },
-        FieldDoc { name: "tty", summary: "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it" },
-        FieldDoc {
-            name: "daemon",
-            summary: "what it leaves running, such as a port forward, goes on until the end of the run",
-        },
-        FieldDoc { name: "kill_grace", summary: "between the polite signal and KILL; 10s if absent" },
-        FieldDoc {
-            name: "max_output",
-            summary: "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
-        },
+        FieldDoc::new("script", Takes::Filled, "the script, as it would be pasted; values reach it as `$name`"),
+        FieldDoc::new(
+            "exec",
+            Takes::List { of: &Takes::Template, least: 1 },
+            "program and arguments, each a template, without a shell",
+        ),
+        FieldDoc::new("interpreter", Takes::Line, "what runs the script; bash if absent"),
+        FieldDoc::new(
+            "via",
+            Takes::List { of: &Takes::Template, least: 1 },
+            "a program that leads elsewhere, such as [ssh, -T, \"{{ host }}\", --]: the script runs there",
+        ),
+        FieldDoc::new("tty", Takes::Boolean, "gives it a pseudo-terminal, relayed to the operator's; Ctrl-] leaves it"),
+        FieldDoc::new(
+            "daemon",
+            Takes::Boolean,
+            "what it leaves running, such as a port forward, goes on until the end of the run",
+        ),
+        FieldDoc::new("kill_grace", Takes::FixedDuration, "between the polite signal and KILL; 10s if absent"),
+        FieldDoc::new(
+            "max_output",
+            Takes::Bytes,
+            "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
+        ),
     ],
+    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script"), Rule::Goes("via", "script")],
     lower: Some(lower),
 };
 
-const LATER: [&str; 1] = ["via"];
 /// Words of other tools.
 const FOREIGN: [Foreign; 5] = [
     ("command", "script", true),
@@ -57,6 +70,8 @@ const MAX_OUTPUT: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 struct Shell {
     what: What,
+    /// The script runs elsewhere.
+    via: Option<Via>,
     tty: bool,
     daemon: bool,
     kill_grace: Duration,
@@ -70,9 +85,10 @@ enum What {
 }
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
-    let plain = |what| Shell { what, tty: false, daemon: false, kill_grace: KILL_GRACE, max_output: MAX_OUTPUT };
+    let plain =
+        |what| Shell { what, via: None, tty: false, daemon: false, kill_grace: KILL_GRACE, max_output: MAX_OUTPUT };
     if let NodeKind::Text(text) = &given.node().kind {
-        let what = What::Script { text: script(text, given.problems())?, interpreter: vec!["bash".into()] };
+        let what = What::Script { text: script(text, false, given.problems())?, interpreter: vec!["bash".into()] };
         return Some(Box::new(plain(what)));
     }
     if !matches!(given.node().kind, NodeKind::Map(_)) {
@@ -83,12 +99,13 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
         return given.refuse("a script", Some(hint.to_owned()));
     }
     let fields = given.fields("`shell`")?;
-    let mut fields = fields.closed(KIND.keys().chain(LATER)).foreign(&FOREIGN).outer(Lowering::AROUND);
+    let mut fields = fields.closed(KIND.keys()).foreign(&FOREIGN).outer(Lowering::AROUND);
     let mut part = |key| {
         let entry = fields.take_entry(key)?;
         Some((entry.key.span, Given::field(&entry.value, key, given.problems())))
     };
     let (script_part, exec_part, interpreter) = (part("script"), part("exec"), part("interpreter"));
+    let via_part = part("via");
     let mut flag = |name| {
         let entry = fields.take_entry(name)?;
         let set = Given::field(&entry.value, name, given.problems()).boolean()?;
@@ -97,9 +114,6 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let (tty, daemon) = (flag("tty"), flag("daemon"));
     let kill_grace = fields.get("kill_grace").and_then(|given| given.duration());
     let max_output = fields.get("max_output").and_then(|given| given.bytes(1 << 30));
-    for later in LATER {
-        fields.not_yet(later, &format!("`{later}`"));
-    }
     let conflict = |at: Span, message: &str| Diagnostic::error("conflict", at, message);
     if let (Some((_, _)), Some((at, _)), None) = (&interpreter, &exec_part, &script_part) {
         let problem = conflict(interpreter.as_ref().map_or(*at, |(at, _)| *at), "`interpreter` goes with `script`")
@@ -115,6 +129,15 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
                 .hint("the terminal goes away with the step; what goes on cannot have it"),
         );
     }
+    let is_bash = |given: &Given<'_>| matches!(&given.node().kind, NodeKind::Text(text) if text.text.trim() == "bash");
+    let beside = Beside {
+        exec: exec_part.as_ref().filter(|_| script_part.is_none()).map(|(at, _)| *at),
+        tty,
+        daemon,
+        interpreter: interpreter.as_ref().filter(|(_, given)| !is_bash(given)).map(|(at, _)| *at),
+    };
+    let elsewhere = via_part.is_some();
+    let via = via_part.and_then(|(at, given)| via::lower(at, &given, &beside, lowering));
     let what = match (script_part, exec_part) {
         (Some((script_at, script_given)), exec_part) => {
             if let Some((exec_at, _)) = exec_part {
@@ -132,7 +155,7 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
             );
             script_given
                 .text()
-                .and_then(|text| script(text, given.problems()))
+                .and_then(|text| script(text, elsewhere, given.problems()))
                 .map(|text| What::Script { text, interpreter: words })
         }
         (None, Some((_, given))) => {
@@ -156,15 +179,16 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let max_output = max_output.unwrap_or(MAX_OUTPUT);
     let kill_grace = kill_grace.map_or(KILL_GRACE, |grace| grace.value);
     let (tty, daemon) = (tty.is_some(), daemon.is_some());
-    Some(Box::new(Shell { tty, daemon, kill_grace, max_output, ..plain(what?) }))
+    Some(Box::new(Shell { via, tty, daemon, kill_grace, max_output, ..plain(what?) }))
 }
 
-fn script(text: &Text, problems: &Problems) -> Option<Text> {
+fn script(text: &Text, elsewhere: bool, problems: &Problems) -> Option<Text> {
     if text.text.trim().is_empty() {
         problems.push(Diagnostic::error("wrong-value", text.span, "this script is empty").label("expected a script"));
         return None;
     }
-    if text.text.len() + 1 >= ONE_STRING_LIMIT {
+    // One that runs elsewhere is no argument of anything.
+    if !elsewhere && text.text.len() + 1 >= ONE_STRING_LIMIT {
         let message = format!("this script has {} bytes; at most 131071 fit", text.text.len());
         problems.push(
             Diagnostic::error("too-large", text.span, message)
@@ -239,7 +263,9 @@ impl Shell {
 
 impl Action for Shell {
     fn references(&self, names: &Names) -> Vec<Reference> {
-        match &self.what {
+        let mut references: Vec<Reference> =
+            self.via.iter().flat_map(Via::words).flat_map(|word| word.references().to_vec()).collect();
+        references.extend(match &self.what {
             What::Script { text, .. } if self.reads_variables() => mentions(&text.text)
                 .into_iter()
                 .filter(|(word, _)| names.contains(word))
@@ -247,7 +273,8 @@ impl Action for Shell {
                 .collect(),
             What::Script { .. } => Vec::new(),
             What::Exec(argv) => argv.iter().flat_map(|arg| arg.references().to_vec()).collect(),
-        }
+        });
+        references
     }
 
     fn outputs(&self) -> &'static [&'static str] {
@@ -257,7 +284,21 @@ impl Action for Shell {
     fn files(&self, scope: &Scope) -> Vec<FileUse> {
         let mut files = Vec::new();
         let may = |word: &str| plain_path(word).map(|path| FileUse::MayRead(path.to_owned()));
+        let words = |argv: &[Template], files: &mut Vec<FileUse>| {
+            for (at, arg) in argv.iter().enumerate() {
+                // A program without a slash is looked up elsewhere.
+                if let Ok(Rendered::Text(word)) = arg.render(scope, &[])
+                    && (at > 0 || word.contains('/'))
+                {
+                    files.extend(may(&word));
+                }
+            }
+        };
         match &self.what {
+            // What the script names stands elsewhere.
+            What::Script { .. } if self.via.is_some() => {
+                words(self.via.as_ref().map_or(&[], Via::words), &mut files);
+            }
             What::Script { text, interpreter } => {
                 files.extend(interpreter.iter().skip(1).filter_map(|word| may(word)));
                 if self.reads_variables() {
@@ -266,18 +307,23 @@ impl Action for Shell {
                     files.extend(writes.into_iter().map(FileUse::Writes));
                 }
             }
-            What::Exec(argv) => {
-                for (at, arg) in argv.iter().enumerate() {
-                    // A program without a slash is looked up elsewhere.
-                    if let Ok(Rendered::Text(word)) = arg.render(scope, &[])
-                        && (at > 0 || word.contains('/'))
-                    {
-                        files.extend(may(&word));
-                    }
-                }
-            }
+            What::Exec(argv) => words(argv, &mut files),
         }
         files
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let mut via: Vec<&[Template]> = self.via.iter().map(Via::words).collect();
+        match &self.what {
+            What::Script { text, interpreter } => {
+                let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
+                Parts { scripts: vec![Script { text, shell, read: commands }], programs: via, ..Parts::default() }
+            }
+            What::Exec(argv) => {
+                via.push(argv);
+                Parts { programs: via, ..Parts::default() }
+            }
+        }
     }
 
     fn default_effect(&self) -> Effect {
@@ -304,11 +350,25 @@ impl Action for Shell {
         true
     }
 
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if self.via.is_some() { fits_script(name, value, at) } else { fits_variable(name, value, at) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        self.via.iter().filter_map(|via| via.program().map(str::to_owned)).collect()
+    }
+
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
         let What::Script { text, .. } = &self.what else { return };
         if self.reads_variables() {
             let set = |word: &str| variables.contains(&word);
             for suspicion in suspicions(&text.text, &|word| names.contains(word), &set) {
+                // Nobody knows what else is set elsewhere: there it is a slip only where it looks like one.
+                if let (Some(_), Suspicion::Unset { word, .. }) = (&self.via, &suspicion)
+                    && nearest(word, names.words()).is_none()
+                {
+                    continue;
+                }
                 problems.push(warning(suspicion, text, names));
             }
         }
@@ -355,12 +415,17 @@ impl Action for Shell {
                         values.insert(word, shown);
                     }
                 }
-                let detail = text.text.trim_end().to_owned();
+                let mut detail = text.text.trim_end().to_owned();
                 let mut lines = detail.lines().filter(|line| !line.trim().is_empty());
                 let first = lines.next().unwrap_or("").trim().to_owned();
                 let first = if lines.next().is_some() { format!("{first} …") } else { first };
-                let headline =
+                let mut headline =
                     if interpreter == &["bash"] { first } else { format!("{}: {first}", interpreter.join(" ")) };
+                if let Some(via) = &self.via {
+                    let command: Vec<String> = via.shown(scope).iter().map(|word| quoted(word)).collect();
+                    detail = format!("{} <<SCRIPT\n{detail}\nSCRIPT", command.join(" "));
+                    headline = format!("{}: {headline}", command[..via.words().len()].join(" "));
+                }
                 Shown { headline, detail, values: values.into_iter().collect() }
             }
             What::Exec(argv) => {
@@ -374,6 +439,10 @@ impl Action for Shell {
         match &self.what {
             What::Script { text, interpreter } => Outline {
                 verb: match (self.tty, self.daemon) {
+                    _ if let Some(via) = &self.via => {
+                        let words: Vec<String> = via.words().iter().map(|word| quoted(word.source())).collect();
+                        format!("Run elsewhere, through `{}`", words.join(" "))
+                    }
                     (true, _) => "Run, at your terminal".into(),
                     (_, true) => "Run, and leave running what it starts".into(),
                     _ => "Run".into(),
@@ -401,6 +470,38 @@ impl Action for Shell {
         let mut env: IndexMap<String, String> = setting.base_env.iter().cloned().collect();
         let mut waiting = Vec::new();
         let (argv, stdin) = match &self.what {
+            What::Script { text, .. } if let Some(via) = &self.via => {
+                let mentioned = mentions(&text.text);
+                let mut values = IndexMap::new();
+                for (word, range) in &mentioned {
+                    let value = match setting.scope.get(word) {
+                        Some(Slot::Known(value)) => value.to_env(),
+                        Some(Slot::Unknown { origin }) => {
+                            waiting.push(origin.to_string());
+                            continue;
+                        }
+                        Some(Slot::Hidden) => {
+                            waiting.push(word.clone());
+                            continue;
+                        }
+                        Some(Slot::Absent) => None,
+                        None => continue,
+                    };
+                    if let Some(value) = &value {
+                        fits_script(word, value, text.map.span(range.clone()))?;
+                    }
+                    values.insert(word.clone(), value);
+                }
+                let argv = match via.argv(setting.scope)? {
+                    Ok(argv) => argv,
+                    Err(names) => {
+                        waiting.extend(names);
+                        Vec::new()
+                    }
+                };
+                let words = mentioned.into_iter().map(|(word, _)| word);
+                (argv, Stdin::Remote(Via::carried(&text.text, values, words, setting)))
+            }
             What::Script { text, interpreter } => {
                 if self.reads_variables() {
                     for (word, range) in mentions(&text.text) {
@@ -438,8 +539,9 @@ impl Action for Shell {
             waiting.dedup();
             return Ok(Resolution::Deferred(waiting));
         }
-        for (name, value) in &setting.env {
-            env.insert(name.clone(), value.clone());
+        // What the step hands over is for the script, wherever that runs.
+        if self.via.is_none() {
+            env.extend(setting.env.iter().cloned());
         }
         let shown = self.show(setting.scope);
         Ok(Resolution::Task(Box::new(ShellTask {
@@ -488,89 +590,6 @@ fn warning(suspicion: Suspicion, text: &Text, names: &Names) -> Diagnostic {
 fn quoted(text: &str) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,‹›{}".contains(c));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-struct ShellTask {
-    effect: Effect,
-    detail: String,
-    max_output: u64,
-    tty: bool,
-    request: ProcessRequest,
-}
-
-impl Task for ShellTask {
-    fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
-        Box::pin(async move {
-            let mut request = self.request.clone();
-            request.timeout = request.timeout.into_iter().chain(cx.limit()).min();
-            let limit = request.timeout;
-            let performed = cx.perform_process(self.effect, request, self.max_output, self.detail.clone()).await?;
-            let process = match performed {
-                None => return Ok(not_run()),
-                Some(Ok(process)) => process,
-                Some(Err(error)) => return Ok(super::report::world_failure(self.effect, &error)),
-            };
-            let mut report = match process_failure(self.effect, &process.end, limit) {
-                Some(report) => report,
-                None => StepReport::of(StepStatus::Succeeded),
-            };
-            report.exit = process.end.exit;
-            report.signal = process.end.signal;
-            report.result = Some(result_of(&process, self.tty));
-            if !self.tty && process.end.exit != Some(0) && wants_terminal(&process.stderr) {
-                report.hint = Some("it seems to ask for a terminal, and only a step with `tty: true` has one");
-            }
-            report.left.clone_from(&process.end.left);
-            for left in &process.end.swept {
-                report.notes.push(format!("left over and ended: {left}"));
-            }
-            if process.end.dropped_bytes > 0 {
-                report.notes.push(format!("{} bytes of output could not be taken", process.end.dropped_bytes));
-            }
-            Ok(report)
-        })
-    }
-}
-
-/// What programs say that look for a terminal and find none.
-fn wants_terminal(stderr: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(stderr).to_lowercase();
-    let said = [
-        "/dev/tty",
-        "no such device or address",
-        "inappropriate ioctl for device",
-        "a terminal is required",
-        "not a tty",
-        "no tty present",
-        "not a terminal",
-        "ssh_askpass",
-        "terminal prompts disabled",
-    ];
-    said.iter().any(|words| text.contains(words))
-}
-
-/// What `result` stands for. Of output that was cut there is no text: using it is an error, not a lie.
-fn result_of(process: &ProcessReport, tty: bool) -> Value {
-    let mut result = IndexMap::new();
-    result.insert("exit".to_owned(), process.end.exit.map_or(Value::None, |code| Value::Int(i64::from(code))));
-    result.insert("truncated".to_owned(), Value::Bool(process.truncated));
-    if !process.truncated {
-        let text = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            if tty { crate::text::without_escapes(&text) } else { text }
-        };
-        let stdout = text(&process.stdout);
-        let stdout = stdout.trim_end_matches(['\n', '\r']);
-        let stderr = text(&process.stderr);
-        result.insert("stdout".to_owned(), Value::text(stdout));
-        result.insert("stderr".to_owned(), Value::text(stderr.trim_end_matches(['\n', '\r'])));
-        let lines = if stdout.is_empty() { Vec::new() } else { stdout.lines().map(Value::text).collect() };
-        result.insert("lines".to_owned(), Value::list(lines));
-        if let Some(json) = super::report::json_of(process.stdout.as_slice()) {
-            result.insert("json".to_owned(), json);
-        }
-    }
-    Value::map(result)
 }
 
 #[cfg(test)]

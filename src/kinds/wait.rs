@@ -4,34 +4,36 @@ use std::time::Duration;
 
 use super::{
     limited::Limited,
+    look::{self, brief, can_look, millis, refuses},
     report::{not_run, prefixed},
 };
 use crate::{
-    event::{Effect, Progress, StepStatus},
+    event::{Effect, GaveUp, Progress, StepStatus},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Kind, Lowering, Names,
-        Outline, Part, Resolution, Setting, Shown, Verdict, backoff, body_references, field, fits_variable,
+        Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, Verdict, backoff, body_references, field,
         mentions_outcome, missed, unknown_fields,
     },
     port::{Failure, Local, StepContext, StepError, StepReport, Task},
-    syntax::{Eval, Expr, Given, NodeKind, Reference, Rendered, Truth},
-    text::Diagnostic,
+    syntax::{Eval, Expr, Given, NodeKind, Reference, Truth},
+    text::{Diagnostic, Span},
     value::{Scope, Value, show_duration},
 };
 
 pub const KIND: Kind = Kind {
     name: "wait",
     summary: "Waits for a while, or looks again and again until something holds.",
+    short: Some(Takes::Duration),
     fields: &[
-        FieldDoc { name: "shell, http", summary: "the look" },
-        FieldDoc { name: "until", summary: "what must hold; if absent, the look's own expectations" },
-        FieldDoc { name: "fail_when", summary: "what ends the wait as a failure at once" },
-        FieldDoc { name: "interval", summary: "between looks; 5s if absent" },
-        FieldDoc { name: "backoff", summary: "the interval grows by this factor; 1 if absent" },
-        FieldDoc { name: "max_interval", summary: "the longest interval; 1m if absent" },
-        FieldDoc { name: "held_for", summary: "it must hold this long without a break" },
-        FieldDoc { name: "timeout", summary: "of the whole wait; 10m if absent" },
+        FieldDoc::new("until", Takes::Expression, "what must hold; if absent, the look's own expectations"),
+        FieldDoc::new("fail_when", Takes::Expression, "what ends the wait as a failure at once"),
+        FieldDoc::new("interval", Takes::Duration, "between looks; 5s if absent"),
+        FieldDoc::new("backoff", Takes::Number { least: 1 }, "the interval grows by this factor; 1 if absent"),
+        FieldDoc::new("max_interval", Takes::Duration, "the longest interval; 1m if absent"),
+        FieldDoc::new("held_for", Takes::Duration, "it must hold this long without a break"),
+        FieldDoc::new("timeout", Takes::Duration, "of the whole wait; 10m if absent"),
     ],
+    rules: &[Rule::Holds(&["shell", "http"])],
     lower: Some(lower),
 };
 
@@ -76,18 +78,8 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let timeout = fields.get("timeout").and_then(|given| lowering.duration(&given));
     let look = lowering.body(&mut fields, Part::Look);
     fields.finish();
-    if !matches!(look.kind, "shell" | "http" | "") {
-        given.problems().push(
-            Diagnostic::error("wrong-kind", look.kind_span, format!("a wait cannot look with `{}`", look.kind))
-                .hint("it looks with `http` or `shell`"),
-        );
+    if !can_look(&look, "a wait", given.problems()) {
         return None;
-    }
-    if look.action.may_leave_running() {
-        given.problems().push(
-            Diagnostic::error("look-leaves", look.kind_span, "a wait only looks and leaves nothing running")
-                .hint("leave `daemon` out here"),
-        );
     }
     let fixed = DurationSpec::Fixed;
     Some(Box::new(Wait::Poll(Box::new(Poll {
@@ -173,6 +165,11 @@ impl Action for Wait {
         poll.look.files(scope)
     }
 
+    fn parts(&self) -> Parts<'_> {
+        let Wait::Poll(poll) = self else { return Parts::default() };
+        Parts { looks: vec![&poll.look], gives_up: Some(poll.fail_when.is_some()), ..Parts::default() }
+    }
+
     fn default_effect(&self) -> Effect {
         match self {
             Wait::Pause(_) => Effect::Read,
@@ -190,6 +187,14 @@ impl Action for Wait {
 
     fn takes_env(&self) -> bool {
         matches!(self, Wait::Poll(poll) if poll.look.action.takes_env())
+    }
+
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        if let Wait::Poll(poll) = self { poll.look.action.fits(name, value, at) } else { Ok(()) }
+    }
+
+    fn tools(&self) -> Vec<String> {
+        if let Wait::Poll(poll) = self { poll.look.action.tools() } else { Vec::new() }
     }
 
     fn check(&self, names: &Names, variables: &[&str], problems: &mut Vec<Diagnostic>) {
@@ -277,58 +282,13 @@ impl Action for Wait {
         let interval = duration(&poll.interval)?;
         let max_interval = duration(&poll.max_interval)?;
         let held_for = poll.held_for.as_ref().map(&mut duration).transpose()?;
-        let timeout = duration(&poll.timeout)?;
-        let mut env = setting.env.clone();
-        for (name, template) in &poll.look.env {
-            match template.eval(setting.scope, &[])? {
-                Eval::Value(value) => {
-                    if let Some(text) = value.to_env() {
-                        fits_variable(&name.value, &text, template.span())?;
-                        env.push((name.value.clone(), text));
-                    }
-                }
-                Eval::Deferred(names) => waiting.extend(names),
-            }
-        }
-        let mut cwd = setting.cwd.clone();
-        if let Some(template) = &poll.look.cwd {
-            match template.render(setting.scope, &[])? {
-                Rendered::Text(text) => cwd = cwd.join(text),
-                Rendered::Deferred(names) => waiting.extend(names),
-            }
-        }
-        let look = poll.look.action.resolve(&Setting {
-            scope: setting.scope,
-            effect: poll.look.effect,
-            timeout: setting.timeout,
-            env,
-            base_env: setting.base_env,
-            cwd,
-            origins: setting.origins,
-            names: setting.names,
-            expect: &poll.look.expect,
-        })?;
-        let look = match look {
-            Resolution::Task(task) => task,
-            Resolution::Deferred(names) => {
-                waiting.extend(names);
-                return Ok(Resolution::Deferred(waiting));
-            }
-        };
-        // What the conditions use must be there as well: a wait over an unknown value would look for ever.
-        for expr in poll.until.iter().chain(&poll.fail_when) {
-            for reference in expr.references() {
-                match setting.scope.get(&reference.name) {
-                    Some(crate::value::Slot::Unknown { origin }) => waiting.push(origin.to_string()),
-                    Some(crate::value::Slot::Hidden) => waiting.push(reference.name.clone()),
-                    _ => {}
-                }
-            }
-        }
-        if !waiting.is_empty() {
+        let timeout = setting.extended.map_or_else(|| duration(&poll.timeout), Ok)?;
+        let look = look::resolve(&poll.look, setting, setting.timeout, &mut waiting)?;
+        look::waits_for(poll.until.iter().chain(&poll.fail_when), setting.scope, &mut waiting);
+        let Some(look) = look.filter(|_| waiting.is_empty()) else {
             waiting.dedup();
             return Ok(Resolution::Deferred(waiting));
-        }
+        };
         let mut entries = poll.look.expect.entries.clone();
         entries.extend(setting.expect.entries.iter().cloned());
         let default = poll.default_expect(setting.expect);
@@ -458,26 +418,6 @@ impl PollTask {
     }
 }
 
-/// A client error will not go away by waiting, except those that say "later" or "not there yet".
-fn refuses(result: &Value) -> bool {
-    match field(result, "status") {
-        Some(Value::Int(status)) => (400..500).contains(status) && ![404, 408, 425, 429].contains(status),
-        _ => false,
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An answer for the live line: what was looked at, or why it could not be.
-fn brief(failure: &Failure) -> String {
-    match &failure.at {
-        Some(diagnostic) if !diagnostic.label.is_empty() => diagnostic.label.clone(),
-        _ => failure.message.clone(),
-    }
-}
-
 impl Task for PollTask {
     fn run<'a>(&'a self, cx: &'a dyn StepContext) -> Local<'a, Result<StepReport, StepError>> {
         Box::pin(async move {
@@ -544,7 +484,9 @@ impl Task for PollTask {
                 if left.is_zero() {
                     // A look that changes something and whose end is open leaves the whole step open.
                     if report.status != StepStatus::Unknown {
+                        self.capture(cx, &mut report);
                         report.status = StepStatus::Failed;
+                        report.gave_up = Some(GaveUp::Deadline);
                     }
                     let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
                     report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {
@@ -557,7 +499,17 @@ impl Task for PollTask {
                     });
                     return Ok(report);
                 }
-                self.pause(cx, pause.min(left).max(Duration::from_millis(1)), polls, began, &answer).await;
+                let until = cx.now() + pause.min(left).max(Duration::from_millis(1));
+                look::pause(cx, until, || {
+                    cx.progress(Progress::Poll {
+                        step: cx.step().clone(),
+                        polls,
+                        elapsed_ms: millis(cx.now().saturating_sub(began)),
+                        limit_ms: millis(self.timeout),
+                        answer: answer.clone(),
+                    });
+                })
+                .await;
                 if cx.cancel().level() > 0 {
                     return Ok(StepReport::failed(Failure::plain("it was interrupted")));
                 }
@@ -572,22 +524,13 @@ fn report_as_seen(report: &StepReport) -> StepReport {
 }
 
 impl PollTask {
-    /// Sleeps in pieces, so that the live line moves.
-    async fn pause(&self, cx: &dyn StepContext, pause: Duration, polls: u32, began: Duration, answer: &str) {
-        let until = cx.now() + pause;
-        loop {
-            let left = until.saturating_sub(cx.now());
-            if left.is_zero() || cx.cancel().level() > 0 {
-                return;
+    /// What is there to be captured of the last answer, should somebody take it as it is.
+    fn capture(&self, cx: &dyn StepContext, report: &mut StepReport) {
+        let Some(result) = report.result.clone() else { return };
+        for (name, expr) in &self.captures {
+            if let Ok(Eval::Value(value)) = expr.eval(cx.scope(), &[("result", result.clone())]) {
+                report.values.insert(name.clone(), Value::from_json(&value.to_json()));
             }
-            cx.sleep(left.min(Duration::from_secs(1))).await;
-            cx.progress(Progress::Poll {
-                step: cx.step().clone(),
-                polls,
-                elapsed_ms: millis(cx.now().saturating_sub(began)),
-                limit_ms: millis(self.timeout),
-                answer: answer.to_owned(),
-            });
         }
     }
 

@@ -70,7 +70,8 @@ pub struct Library {
 
 /// A runbook is text for people; more than this is a mistake.
 const LIMIT: u64 = crate::syntax::yaml::MAX_BYTES as u64;
-const SCENARIOS: &str = ".scenarios.yaml";
+/// How names of files with scenarios end.
+pub const SCENARIOS: &str = ".scenarios.yaml";
 
 impl Library {
     /// `given` are the folders named on the command line, strongest first.
@@ -120,6 +121,25 @@ impl Library {
         Ok(Found { name: self.name_of(path), origin: Origin::File(path.to_owned()), bytes, hides: Vec::new() })
     }
 
+    /// The library as a runbook in this file sees it: where the file lies below no root, its own folder is one.
+    #[must_use]
+    pub fn beside(&self, path: &Path) -> Library {
+        let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let below = |root: &PathBuf| std::fs::canonicalize(root).is_ok_and(|root| absolute.starts_with(root));
+        let mut library = self.clone();
+        if !library.roots.iter().any(below)
+            && let Some(folder) = absolute.parent()
+        {
+            library.roots.insert(0, folder.to_owned());
+        }
+        library
+    }
+
+    /// The folders in which names are looked up, strongest first; what is built in comes after them.
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.roots
+    }
+
     fn name_of(&self, path: &Path) -> String {
         let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         for root in &self.roots {
@@ -157,6 +177,11 @@ impl Library {
         names.into_keys().collect()
     }
 
+    /// The scenarios that are built in for a runbook, if there are any.
+    pub fn built_in_scenarios(name: &str) -> Option<Vec<u8>> {
+        Some(BuiltIn::get(&format!("{name}{SCENARIOS}"))?.data.into_owned())
+    }
+
     /// Everything that is built in.
     pub fn built_in() -> Vec<Found> {
         let mut names: Vec<String> = built_in_files().map(|file| file.trim_end_matches(".yaml").to_owned()).collect();
@@ -168,6 +193,21 @@ impl Library {
                 Some(Found { name, origin: Origin::BuiltIn, bytes, hides: Vec::new() })
             })
             .collect()
+    }
+}
+
+impl crate::model::Runbooks for Library {
+    fn find(&self, name: &str) -> Result<crate::text::Source, (String, Option<String>)> {
+        let found = Library::find(self, name).map_err(|error| match error {
+            LibraryError::NoSuchName { near, .. } => {
+                (format!("there is no runbook `{name}`"), near.map(|near| format!("did you mean `{near}`?")))
+            }
+            other => (format!("could not {other}"), None),
+        })?;
+        let shown = found.shown_as();
+        crate::syntax::decode(shown, found.bytes).map_err(|(source, problem)| {
+            (format!("the runbook `{name}` could not be read: {}", problem.message), Some(source.name().to_owned()))
+        })
     }
 }
 
@@ -198,7 +238,7 @@ fn read(path: &Path) -> Result<Vec<u8>, LibraryError> {
 }
 
 /// A name is a path of plain words: it can never leave its root.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.'))
         && !name.contains(['\\', '\0'])

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Names;
+use super::{Inside, Names, Param, Parts, fits_variable};
 use crate::{
     event::Effect,
     port::Task,
     syntax::Reference,
-    text::{Diagnostic, Spanned},
+    text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
 
@@ -19,6 +19,11 @@ pub trait Action: std::fmt::Debug {
     /// Names it gives values to by itself, besides `capture`: the evidence of a manual step, the entries of a `set`.
     fn gives(&self) -> Vec<Spanned<String>> {
         Vec::new()
+    }
+
+    /// Values that a person types, as they are declared.
+    fn typed(&self) -> &[(Spanned<String>, Param)] {
+        &[]
     }
 
     /// The fields of `result`; none where there is no `result`.
@@ -37,6 +42,11 @@ pub trait Action: std::fmt::Debug {
     /// Files that it names, as far as their names are known; relative ones stand below the step's folder.
     fn files(&self, _scope: &Scope) -> Vec<FileUse> {
         Vec::new()
+    }
+
+    /// Those parts of it that lints look at: scripts, arguments, addresses.
+    fn parts(&self) -> Parts<'_> {
+        Parts::default()
     }
 
     fn default_effect(&self) -> Effect;
@@ -75,9 +85,29 @@ pub trait Action: std::fmt::Debug {
         true
     }
 
+    /// What it holds, if it is a container.
+    fn inside(&self) -> Option<Inside<'_>> {
+        None
+    }
+
     /// Whether `env` and `cwd` mean anything to it.
     fn takes_env(&self) -> bool {
         false
+    }
+
+    /// Whether a value can be handed over as a variable: for a process, within the limits of the system.
+    fn fits(&self, name: &str, value: &str, at: Span) -> Result<(), Diagnostic> {
+        fits_variable(name, value, at)
+    }
+
+    /// Programs that must be on the search path, where the file names them.
+    fn tools(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What is wrong with a use of a part of its result, such as `result.probes.errors.mean`, that can be told beforehand.
+    fn check_part(&self, _of: &Reference) -> Option<Diagnostic> {
+        None
     }
 
     /// Mistakes that need the names of the whole file. `variables` are those that its environment sets besides.
@@ -166,6 +196,8 @@ pub struct Setting<'a> {
     pub scope: &'a Scope,
     pub effect: Effect,
     pub timeout: Option<Duration>,
+    /// How long a `wait` or a `watch` goes on, in place of what the file says: somebody gave it more time.
+    pub extended: Option<Duration>,
     /// From the step's `env`, rendered.
     pub env: Vec<(String, String)>,
     /// What scripts see of the operator's environment.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, DefaultExpect, FileUse, broken::ANY_OUTPUT};
+use super::{Action, DefaultExpect, FileUse, Shown, broken::ANY_OUTPUT};
 use crate::{
     event::Effect,
     port::Failure,
@@ -29,6 +29,13 @@ pub struct Body {
 }
 
 impl Body {
+    /// The step in words, with what `env` hands over.
+    pub fn show(&self, scope: &Scope) -> Shown {
+        let mut shown = self.action.show(scope);
+        shown.values.extend(self.env.iter().map(|(name, value)| (name.value.clone(), value.show(scope, &[]))));
+        shown
+    }
+
     /// Files that it names, seen from the folder of the run; none as long as its own folder is not known.
     pub fn files(&self, scope: &Scope) -> Vec<FileUse> {
         let files = self.action.files(scope);

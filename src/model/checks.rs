@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Body, Declared, Graph, Names, Runbook, Step, bodies::listed, body_references, combinations, step_references,
-    unknown_fields,
+    Body, Declared, ForEach, Graph, Inside, Names, Runbook, Step, bodies::listed, body_references, combinations,
+    step_references, unknown_fields,
 };
 use crate::{
     syntax::{Expr, Problems, Reference, Text, Truth},
@@ -33,15 +33,61 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     }
     let variables: Vec<&str> = runbook.requires.env.iter().map(|name| name.value.as_str()).collect();
     for steps in [&runbook.steps, &runbook.finally] {
-        check_needs(steps, &names, problems);
-        for step in steps {
-            check_step(step, &names, &variables, problems);
-        }
-        check_cycles(runbook, steps, &names, problems);
+        check_list(runbook, steps, false, &names, &variables, problems);
+    }
+    for output in runbook.outputs.values() {
+        references(output.references(), &Place { names: &names, path: "", above: "" }, &[], problems);
+        no_secrets(output, &names, problems);
     }
     check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
     names
+}
+
+fn check_list(
+    runbook: &Runbook,
+    steps: &[Step],
+    parallel: bool,
+    names: &Names,
+    variables: &[&str],
+    problems: &Problems,
+) {
+    check_needs(steps, names, problems);
+    for step in steps {
+        check_step(step, names, variables, problems);
+        if parallel && step.body.action.is_gate() {
+            problems.push(
+                Diagnostic::error(
+                    "gate-in-parallel",
+                    step.body.kind_span,
+                    "a confirm cannot stand in a parallel group",
+                )
+                .label("what runs beside it would not wait for the answer")
+                .hint("put it before the group, or leave `parallel` out"),
+            );
+        }
+        let Some(inside) = step.body.action.inside() else { continue };
+        let beside = matches!(inside, Inside::Group(group) if group.parallel.is_some());
+        for list in inside.lists() {
+            check_list(runbook, list, beside, names, variables, problems);
+        }
+    }
+    check_cycles(runbook, steps, parallel, names, problems);
+}
+
+/// Where an expression stands.
+struct Place<'a> {
+    names: &'a Names,
+    /// The step it belongs to; empty for the runbook itself.
+    path: &'a str,
+    /// The list of that step.
+    above: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn of(step: &'a Step, names: &'a Names) -> Place<'a> {
+        Place { names, path: step.path.as_str(), above: step.above() }
+    }
 }
 
 /// A default that names another value would reach a step with its braces, where nobody expects them.
@@ -85,7 +131,7 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
         names.allow_origins(&secret.name, &secret.origins);
     }
     for step in runbook.all_steps() {
-        if let Some(earlier) = names.add_step(&step.id.value, step.id.span) {
+        if let Some(earlier) = names.add_step(step.path.as_str(), step.id.span) {
             problems.push(
                 Diagnostic::error("duplicate-id", step.id.span, format!("there is another step `{}`", step.id.value))
                     .label("the same id again")
@@ -93,14 +139,43 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
                     .hint("give it another id; steps and those of `finally` share them"),
             );
         }
+        if let Some(Inside::Call(call)) = step.body.action.inside() {
+            let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
+            names.add_call(step.path.as_str(), outputs);
+        }
         for name in step.gives() {
-            let declared = Declared::Capture { step: step.id.value.clone(), span: name.span };
-            if let Some(earlier) = names.declare(&name.value, declared) {
-                twice(&name.value, name.span, &earlier);
+            let declared = Declared::Capture { step: step.path.to_string(), span: name.span };
+            let Some(earlier) = names.declare(&name.value, declared) else { continue };
+            match &earlier {
+                Declared::Capture { step: other, .. } if in_other_cases(runbook, other, step.path.as_str()) => {
+                    names.declare_also(&name.value, step.path.as_str());
+                }
+                _ => twice(&name.value, name.span, &earlier),
             }
         }
     }
+    for step in runbook.all_steps() {
+        let Some(foreach) = &step.foreach else { continue };
+        let name = &foreach.name;
+        let nested = names.loops_of(&name.value).any(|of| Names::is_inside(step.path.as_str(), of));
+        match names.declare(&name.value, Declared::Item { span: name.span }) {
+            Some(earlier @ Declared::Item { .. }) if nested => twice(&name.value, name.span, &earlier),
+            None | Some(Declared::Item { .. }) => names.add_loop(step.path.as_str(), &name.value),
+            Some(earlier) => twice(&name.value, name.span, &earlier),
+        }
+    }
     names
+}
+
+/// Whether two steps stand in different cases of one choice, so that only one of them ever runs.
+fn in_other_cases(runbook: &Runbook, one: &str, other: &str) -> bool {
+    runbook.all_steps().any(|step| {
+        let Some(Inside::Choose(choose)) = step.body.action.inside() else { return false };
+        let case_of = |path: &str| {
+            choose.cases.iter().position(|case| Names::is_inside(path, &format!("{}/{}", step.path, case.id.value)))
+        };
+        matches!((case_of(one), case_of(other)), (Some(a), Some(b)) if a != b)
+    })
 }
 
 fn only_inputs(references: &[Reference], names: &Names, why: &str, problems: &Problems) {
@@ -109,7 +184,7 @@ fn only_inputs(references: &[Reference], names: &Names, why: &str, problems: &Pr
         match names.get(name) {
             Some(Declared::Param(_)) => {}
             None if !["steps", "run", "result"].contains(&name) => {
-                unknown_name(reference, names, &[], problems);
+                unknown_name(reference, &Place { names, path: "", above: "" }, &[], problems);
             }
             declared => {
                 let problem = Diagnostic::error("not-a-parameter", reference.span, format!("`{name}` is no parameter"))
@@ -172,14 +247,21 @@ fn ids_of(steps: &[Step], but: &str) -> String {
 }
 
 fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problems) {
+    let place = Place::of(step, names);
     if let Some(when) = &step.when {
-        references(when.references(), names, &[], problems);
+        references(when.references(), &place, &[], problems);
         no_secrets(when, names, problems);
     }
+    if let Some(foreach) = &step.foreach {
+        check_foreach(step, foreach, names, problems);
+    }
     check_own(step, names, problems);
-    check_body(&step.body, names, variables, problems);
+    check_body(&step.body, &place, variables, problems);
+    if let Some(undo) = &step.undo {
+        check_undo(step, undo, names, variables, problems);
+    }
     if let Some(verify) = &step.verify {
-        check_body(verify, names, variables, problems);
+        check_body(verify, &place, variables, problems);
         for capture in &verify.captures {
             if !step.body.captures.iter().any(|of| of.name.value == capture.name.value) {
                 let near = slip_of(&capture.name.value, step).map(|name| format!("did you mean `{name}`?"));
@@ -211,12 +293,71 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
     if let Some(retry) = &step.retry
         && let Some(when) = &retry.when
     {
-        references(when.references(), names, &["result"], problems);
+        references(when.references(), &place, &["result"], problems);
         no_secrets(when, names, problems);
         problems.extend(unknown_fields(when, step.body.kind, step.body.action.outputs()));
     }
     for template in step.title.iter().chain(&step.text) {
-        references(template.references(), names, &[], problems);
+        references(template.references(), &place, &[], problems);
+    }
+}
+
+/// What is gone over is known before the first item is.
+fn check_foreach(step: &Step, foreach: &ForEach, names: &Names, problems: &Problems) {
+    let used = foreach.references();
+    references(&used, &Place::of(step, names), &[], problems);
+    for reference in &used {
+        if reference.name == foreach.name.value {
+            problems.push(
+                Diagnostic::error(
+                    "own-value",
+                    reference.span,
+                    format!("`{}` is the item of this loop", reference.name),
+                )
+                .label("it has no value before the loop begins"),
+            );
+        }
+        if let Some(declared @ Declared::Secret(_)) = names.get(&reference.name) {
+            let message = format!("`{}` is a secret, and the items of a loop are shown and on record", reference.name);
+            problems.push(
+                Diagnostic::error("shown-secret", reference.span, message)
+                    .label("a secret")
+                    .related(declared.span(), "declared here"),
+            );
+        }
+    }
+}
+
+/// An undo sees what its step sees, and what the step captured.
+fn check_undo(step: &Step, undo: &Step, names: &Names, variables: &[&str], problems: &Problems) {
+    let place = Place { names, path: step.path.as_str(), above: step.above() };
+    if step.irreversible {
+        problems.push(
+            Diagnostic::error("conflict", undo.id.span, "a step is `irreversible` or has an `undo`, not both")
+                .hint("remove one of them"),
+        );
+    }
+    if let Some(name) = undo.gives().first() {
+        problems.push(
+            Diagnostic::error("undo-capture", name.span, "an `undo` captures nothing")
+                .label("nobody could use it")
+                .hint("what it is expected to come to stands in its `expect`"),
+        );
+    }
+    if undo.body.action.may_leave_running() {
+        problems.push(
+            Diagnostic::error("undo-leaves", undo.body.kind_span, "an `undo` leaves nothing running")
+                .hint("leave `daemon` out here"),
+        );
+    }
+    check_body(&undo.body, &place, variables, problems);
+    if let Some(inside) = undo.body.action.inside() {
+        for list in inside.lists() {
+            check_needs(list, names, problems);
+            for child in list {
+                check_step(child, names, variables, problems);
+            }
+        }
     }
 }
 
@@ -261,7 +402,8 @@ fn check_own(step: &Step, names: &Names, problems: &Problems) {
         used.extend(body_references(body, names));
     }
     for reference in used.into_iter().filter(|reference| !reference.in_script) {
-        if reference.step.as_deref() == Some(step.id.value.as_str()) {
+        let means = reference.step.as_ref().and_then(|id| names.step_from(step.above(), id));
+        if means.as_deref() == Some(step.path.as_str()) {
             problems.push(
                 Diagnostic::error(
                     "own-value",
@@ -293,7 +435,7 @@ fn check_own(step: &Step, names: &Names, problems: &Problems) {
 
 /// Nothing that `finally` gives is there while the steps run.
 fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
-    let last = |id: &str| runbook.finally.iter().any(|step| step.id.value == id);
+    let last = |id: &str| runbook.final_steps().any(|step| step.path.as_str() == id);
     for reference in runbook.steps.iter().flat_map(|step| step_references(step, names)) {
         let producer = match (names.get(&reference.name), &reference.step) {
             (Some(Declared::Capture { step, .. }), _) | (None, Some(step)) => step,
@@ -313,29 +455,33 @@ fn check_finally(runbook: &Runbook, names: &Names, problems: &Problems) {
     }
 }
 
-fn check_body(body: &Body, names: &Names, variables: &[&str], problems: &Problems) {
+fn check_body(body: &Body, place: &Place<'_>, variables: &[&str], problems: &Problems) {
+    let names = place.names;
     check_has_result(body, problems);
-    references(&body.action.references(names), names, body.action.locals(), problems);
+    references(&body.action.references(names), place, body.action.locals(), problems);
     let mut found = Vec::new();
     let own = body.env.iter().map(|(name, _)| name.value.as_str());
     let variables: Vec<&str> = variables.iter().copied().chain(own).collect();
     body.action.check(names, &variables, &mut found);
     problems.extend(found);
     for expr in body.expect.entries.iter().chain(body.captures.iter().map(|capture| &capture.value)) {
-        references(expr.references(), names, &["result"], problems);
+        references(expr.references(), place, &["result"], problems);
         problems.extend(unknown_fields(expr, body.kind, body.action.outputs()));
+        let of_result = expr.references().iter().filter(|reference| reference.name == "result");
+        problems.extend(of_result.filter_map(|reference| body.action.check_part(reference)));
     }
     for template in body.env.iter().map(|(_, template)| template).chain(&body.cwd) {
-        references(template.references(), names, &[], problems);
+        references(template.references(), place, &[], problems);
     }
     if let Some(timeout) = &body.timeout {
-        references(&timeout.references(), names, &[], problems);
+        references(&timeout.references(), place, &[], problems);
     }
 }
 
 /// Where there is no result, nothing is ever expected of it or captured.
 fn check_has_result(body: &Body, problems: &Problems) {
-    if !body.action.outputs().is_empty() {
+    // A container was told already that it has none.
+    if !body.action.outputs().is_empty() || body.action.inside().is_some() {
         return;
     }
     let report = |span: Span, key: &str| {
@@ -344,7 +490,8 @@ fn check_has_result(body: &Body, problems: &Problems) {
         problems.push(match body.kind {
             "set" => problem.hint("put the value among the entries of `set`"),
             "manual" => problem.hint("values that a person types are declared under `evidence`"),
-            _ => problem.hint("only `shell`, `http` and a `wait` that looks have a result"),
+            "ask" => problem.hint("what is typed has the names of its `fields`"),
+            _ => problem.hint("only `shell`, `http`, `watch` and a `wait` that looks have a result"),
         });
     };
     if let Some(capture) = body.captures.first() {
@@ -358,10 +505,11 @@ fn check_has_result(body: &Body, problems: &Problems) {
 const RUN: [&str; 4] = ["id", "started", "operator", "dir"];
 
 /// Every reference must be to something that is declared.
-fn references(references: &[Reference], names: &Names, locals: &[&str], problems: &Problems) {
+fn references(references: &[Reference], place: &Place<'_>, locals: &[&str], problems: &Problems) {
+    let names = place.names;
     for reference in references {
         match (reference.name.as_str(), &reference.step) {
-            ("steps", Some(step)) => step_reference(reference, step, names, problems),
+            ("steps", Some(step)) => step_reference(reference, step, place, problems),
             ("steps", None) => problems.push(
                 Diagnostic::error("bad-reference", reference.span, "`steps` is used without the id of a step")
                     .hint("write steps[\"the-id\"].status"),
@@ -377,27 +525,70 @@ fn references(references: &[Reference], names: &Names, locals: &[&str], problems
                     problems.push(problem.hint(near.unwrap_or_else(|| format!("it has {}", listed(&RUN)))));
                 }
             }
+            (name, _) if matches!(names.get(name), Some(Declared::Item { .. })) => {
+                item_reference(reference, place, problems);
+            }
             (name, _) if names.contains(name) || locals.contains(&name) => {}
             ("result", _) => problems.push(
                 Diagnostic::error("no-result", reference.span, "there is no `result` here")
                     .label("nothing came to anything yet")
                     .hint("`result` is what a step itself came to; other steps see what it captures"),
             ),
-            _ => unknown_name(reference, names, locals, problems),
+            _ => unknown_name(reference, place, locals, problems),
         }
     }
 }
 
-fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &Problems) {
+/// The item of a loop is known inside of the loop alone.
+fn item_reference(reference: &Reference, place: &Place<'_>, problems: &Problems) {
+    let loops: Vec<&str> = place.names.loops_of(&reference.name).collect();
+    // A script elsewhere may have a variable of that name.
+    if reference.in_script || loops.iter().any(|of| Names::is_inside(place.path, of)) {
+        return;
+    }
+    let Some(declared) = place.names.get(&reference.name) else { return };
+    let of = loops.first().copied().unwrap_or_default();
+    problems.push(
+        Diagnostic::error(
+            "not-in-loop",
+            reference.span,
+            format!("`{}` is known only inside the loop `{of}`", reference.name),
+        )
+        .label("not inside it")
+        .related(declared.span(), "the item of the loop")
+        .hint("what the loop captures is there afterwards, as a map from item to value"),
+    );
+}
+
+fn step_reference(reference: &Reference, step: &str, place: &Place<'_>, problems: &Problems) {
+    let names = place.names;
     let at = reference.step_span.unwrap_or(reference.span);
-    if !names.has_step(step) {
+    let means = names.step_from(place.above, step);
+    if means.is_none() {
         let problem = Diagnostic::error("unknown-step", at, format!("there is no step `{step}`")).label("no such step");
         let few = !problems.are_many();
-        let ids = names.step_ids().filter(|_| few).filter(|id| Names::is_id(id));
+        let ids = names.step_ids().filter(|_| few).filter(|id| id.split('/').all(Names::is_id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
     }
-    match reference.path.first() {
-        Some(field) if field != "status" => problems.push(
+    let outputs = means.as_deref().and_then(|path| names.outputs_of(path));
+    match (reference.path.first(), outputs) {
+        (Some(field), Some(outputs)) if field == "outputs" => {
+            if let Some(output) = reference.path.get(1)
+                && !outputs.contains(output)
+            {
+                let message = format!("the runbook that `{step}` calls has no output `{output}`");
+                let near = did_you_mean(output, outputs.iter().map(String::as_str));
+                let all: Vec<&str> = outputs.iter().map(String::as_str).collect();
+                let hint = near.unwrap_or_else(|| match all.as_slice() {
+                    [] => "it declares no `outputs`".to_owned(),
+                    all => format!("it has {}", listed(all)),
+                });
+                problems.push(
+                    Diagnostic::error("unknown-output", reference.span, message).label("no such output").hint(hint),
+                );
+            }
+        }
+        (Some(field), _) if field != "status" => problems.push(
             Diagnostic::error("unknown-field", reference.field_span(), format!("a step has no `{field}` here"))
                 .label("no such field")
                 .hint(format!("write steps[\"{step}\"].status; values of a step are what it captures")),
@@ -406,8 +597,8 @@ fn step_reference(reference: &Reference, step: &str, names: &Names, problems: &P
     }
 }
 
-fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems: &Problems) {
-    let name = &reference.name;
+fn unknown_name(reference: &Reference, place: &Place<'_>, locals: &[&str], problems: &Problems) {
+    let (names, name) = (place.names, &reference.name);
     let problem =
         Diagnostic::error("unknown-name", reference.span, format!("`{name}` is not declared")).label("no such name");
     let boolean = match name.to_lowercase().as_str() {
@@ -422,7 +613,7 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
     problems.push(match (did_you_mean(name, candidates), boolean) {
         (_, Some(boolean)) => problem.hint(format!("a boolean is written `{boolean}`")),
         (Some(hint), None) => problem.hint(hint),
-        (None, None) if names.has_step(name) => {
+        (None, None) if names.step_from(place.above, name).is_some() => {
             problem.hint(format!("the step is `steps[\"{name}\"]`; its values are what it captures"))
         }
         (None, None) => {
@@ -437,11 +628,11 @@ fn unknown_name(reference: &Reference, names: &Names, locals: &[&str], problems:
 }
 
 /// Every cycle, for every combination of the values that edges depend on; each is told once.
-fn check_cycles(runbook: &Runbook, steps: &[Step], names: &Names, problems: &Problems) {
+fn check_cycles(runbook: &Runbook, steps: &[Step], parallel: bool, names: &Names, problems: &Problems) {
     let mut told: BTreeSet<Vec<usize>> = BTreeSet::new();
     for scope in combinations(steps, &runbook.params, COMBINATIONS) {
         let holds = |expr: &Expr| matches!(expr.eval_bool(&scope, &[]), Ok(Truth::True));
-        let mut graph = Graph::of(steps, names, &holds);
+        let mut graph = Graph::of_list(steps, names, &holds, parallel);
         while let Some(cycle) = graph.cycle(steps) {
             // Without what its first step waits for, the next cycle shows.
             graph.edges[cycle.steps[0]].clear();
@@ -496,14 +687,15 @@ fn check_verifies(runbook: &Runbook, names: &Names, problems: &Problems) {
     let used: BTreeSet<(String, String)> = runbook
         .all_steps()
         .flat_map(|step| {
-            let by = step.id.value.clone();
+            let by = step.path.to_string();
             step_references(step, names).into_iter().map(move |reference| (reference.name, by.clone()))
         })
         .collect();
     for step in runbook.all_steps() {
         let Some(verify) = &step.verify else { continue };
         for capture in &step.body.captures {
-            let later = used.iter().any(|(name, by)| *name == capture.name.value && *by != step.id.value);
+            let later =
+                used.iter().any(|(name, by)| *name == capture.name.value && !Names::is_inside(step.path.as_str(), by));
             // A misspelt one is reported where it stands.
             let misspelt =
                 || verify.captures.iter().any(|of| slip_of(&of.name.value, step) == Some(&capture.name.value));

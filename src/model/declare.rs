@@ -4,6 +4,7 @@
 
 use super::{
     Lowering, Names, Param, Requires, SecretPlace, SecretSpec,
+    fields::{PARAM_KEYS, REQUIRES_KEYS, SECRET_KEYS, SOURCES},
     shapes::{Part, read_as},
 };
 use crate::{
@@ -12,20 +13,6 @@ use crate::{
     value::{Shape, Type},
 };
 
-const PARAM: [&str; 12] = [
-    "type",
-    "pattern",
-    "choices",
-    "default",
-    "prompt",
-    "help",
-    "example",
-    "min",
-    "max",
-    "min_length",
-    "max_length",
-    "items",
-];
 /// Words of other tools.
 const PARAM_FOREIGN: [Foreign; 6] = [
     ("description", "help", true),
@@ -35,35 +22,60 @@ const PARAM_FOREIGN: [Foreign; 6] = [
     ("values", "choices", true),
     ("label", "prompt", true),
 ];
-const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
 
 impl Lowering {
-    /// A parameter, or a value declared as one.
+    /// A parameter.
     pub fn param(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "parameter", Part::Whole)
+    }
+
+    /// A value that a person types as proof, declared as a parameter is.
+    pub fn evidence(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "evidence", Part::Whole)
+    }
+
+    /// A value that a person is asked for, declared as a parameter is; it may be a secret.
+    pub fn asked(&self, name: &Text, given: &Given<'_>) -> Param {
+        self.declared(name, given, "field", Part::Asked)
+    }
+
+    fn declared(&self, name: &Text, given: &Given<'_>, kind: &str, part: Part) -> Param {
         let mut param = Param {
             name: name.text.clone(),
             shape: Shape::of(Type::String),
             default: None,
+            default_span: None,
             prompt: None,
             help: None,
             example: None,
             span: name.span,
         };
-        let what = format!("parameter `{}`", name.text);
+        let what = format!("{kind} `{}`", name.text);
         let Some(fields) = given.clone().like("{type: string}").fields(&what) else { return param };
-        let mut fields = fields.closed(PARAM).foreign(&PARAM_FOREIGN);
-        let shape = self.shape(&mut fields, &what, Part::Whole);
+        let mut fields = fields.closed(PARAM_KEYS).foreign(&PARAM_FOREIGN);
+        let shape = self.shape(&mut fields, &what, part);
         let default = fields.get("default");
+        param.default_span = default.as_ref().map(Given::span);
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         param.prompt = fields.get("prompt").and_then(trimmed);
         param.help = fields.get("help").and_then(trimmed);
         let example = fields.get("example");
-        fields.finish();
         param.shape = shape.shape;
+        if param.shape.ty == Type::Secret {
+            for (key, given) in [("default", &default), ("example", &example)] {
+                if let Some(given) = given {
+                    let at = fields.key_span(key).unwrap_or(given.span());
+                    let message = format!("`{key}` does not go with `type: secret`");
+                    let hint = "remove it; what stands in the file is no secret";
+                    given.problems().push(Diagnostic::error("conflict", at, message).hint(hint));
+                }
+            }
+        }
+        fields.finish();
         // Where the shape cannot be read, nothing can be said about values.
-        if shape.readable {
-            param.example = example.and_then(|given| read_as(self, &param, &given, "`example`"));
-            param.default = default.and_then(|given| read_as(self, &param, &given, "`default`"));
+        if shape.readable && param.shape.ty != Type::Secret {
+            param.example = example.and_then(|given| read_as(self, &param, &given, "`example`", &what));
+            param.default = default.and_then(|given| read_as(self, &param, &given, "`default`", &what));
         }
         param
     }
@@ -79,9 +91,9 @@ impl Lowering {
         let what = format!("secret `{}`", name.text);
         let given = given.clone().like("{env: VARIABLE}");
         let Some(fields) = given.fields(&what) else { return secret };
-        let mut fields = fields.closed(SOURCES.into_iter().chain(["allow_short", "origins"]));
+        let mut fields = fields.closed(SECRET_KEYS);
         let mut sources: Vec<(&str, Span, Given<'_>)> = Vec::new();
-        for source in SOURCES {
+        for &source in SOURCES {
             if let Some(entry) = fields.take_entry(source) {
                 sources.push((source, entry.key.span, Given::field(&entry.value, source, given.problems())));
             }
@@ -135,7 +147,7 @@ impl Lowering {
     pub(super) fn requires(&self, given: &Given<'_>) -> Requires {
         let given = given.clone().like("{tools: [git, gpg], env: [GNUPGHOME]}");
         let Some(fields) = given.fields("`requires`") else { return Requires::default() };
-        let mut fields = fields.closed(["tools", "env"]);
+        let mut fields = fields.closed(REQUIRES_KEYS);
         let words = |given: Option<Given<'_>>| {
             given
                 .and_then(|given| given.list())

@@ -46,12 +46,17 @@ pub struct Cycle {
 impl Graph {
     /// `holds` says whether a conditional edge applies.
     pub fn of(steps: &[Step], names: &Names, holds: &dyn Fn(&Expr) -> bool) -> Graph {
+        Graph::of_list(steps, names, holds, false)
+    }
+
+    /// As [`Graph::of`]; in a `parallel` list a step waits for its sibling before it only if it says so.
+    pub fn of_list(steps: &[Step], names: &Names, holds: &dyn Fn(&Expr) -> bool, parallel: bool) -> Graph {
         let index: IndexMap<&str, usize> = steps.iter().enumerate().map(|(i, s)| (s.id.value.as_str(), i)).collect();
         let mut edges: Vec<IndexMap<usize, EdgeRule>> = Vec::with_capacity(steps.len());
         let mut last_gate: Option<usize> = None;
         for (i, step) in steps.iter().enumerate() {
             let mut of_step = IndexMap::new();
-            let default = i.checked_sub(1);
+            let default = i.checked_sub(1).filter(|_| !parallel);
             match &step.needs {
                 None => {
                     if let Some(before) = default {
@@ -85,7 +90,9 @@ impl Graph {
         }
         for (i, step) in steps.iter().enumerate() {
             for (producer, span) in uses(step, names) {
-                if let Some(on) = index.get(producer.as_str())
+                // What is set inside of a sibling is there when the sibling is over.
+                let Some(sibling) = sibling(&producer, step.above()) else { continue };
+                if let Some(on) = index.get(sibling)
                     && *on != i
                 {
                     edges[i].entry(*on).or_insert(EdgeRule::Value(span));
@@ -180,23 +187,42 @@ impl Graph {
     }
 }
 
-/// The steps whose values a step uses, with the place of the use.
-fn uses(step: &Step, names: &Names) -> Vec<(String, Span)> {
-    step_references(step, names)
-        .into_iter()
-        .filter_map(|reference| match (&reference.step, names.get(&reference.name)) {
-            (Some(step), _) if reference.name == "steps" => Some((step.clone(), reference.span)),
-            (_, Some(super::Declared::Capture { step, .. })) => Some((step.clone(), reference.span)),
-            _ => None,
-        })
-        .collect()
+/// The id of the step of the list at `above` that a step is, or stands in.
+fn sibling<'p>(path: &'p str, above: &str) -> Option<&'p str> {
+    let below = if above.is_empty() { path } else { path.strip_prefix(above)?.strip_prefix('/')? };
+    below.split(['/', '@']).next()
 }
 
-/// Everything a step uses before and while it runs; titles and texts are only shown.
+/// The paths of the steps whose values a step uses, with the place of the use.
+fn uses(step: &Step, names: &Names) -> Vec<(String, Span)> {
+    let mut used = Vec::new();
+    for reference in step_references(step, names) {
+        match &reference.step {
+            Some(step) if reference.name == "steps" => used.push((step.clone(), reference.span)),
+            _ => used.extend(names.producers(&reference.name).map(|step| (step.to_owned(), reference.span))),
+        }
+    }
+    used
+}
+
+/// Everything a step, and what is inside of it, uses before and while it runs; titles and texts are only shown. Steps are
+/// named by their whole path.
 pub fn step_references(step: &Step, names: &Names) -> Vec<Reference> {
+    let mut all = own_references(step, names);
+    if let Some(inside) = step.body.action.inside() {
+        all.extend(inside.lists().into_iter().flatten().flat_map(|child| step_references(child, names)));
+    }
+    all
+}
+
+/// As [`step_references`], without what is inside.
+pub fn own_references(step: &Step, names: &Names) -> Vec<Reference> {
     let mut all = Vec::new();
     if let Some(when) = &step.when {
         all.extend(when.references().to_vec());
+    }
+    if let Some(foreach) = &step.foreach {
+        all.extend(foreach.references());
     }
     all.extend(body_references(&step.body, names));
     if let Some(verify) = &step.verify {
@@ -206,6 +232,13 @@ pub fn step_references(step: &Step, names: &Names) -> Vec<Reference> {
         && let Some(when) = &retry.when
     {
         all.extend(when.references().to_vec());
+    }
+    for reference in &mut all {
+        if let Some(id) = &reference.step
+            && let Some(path) = names.step_from(step.above(), id)
+        {
+            reference.step = Some(path);
+        }
     }
     // What a step sets itself is not something it waits for.
     let own: BTreeSet<String> = step.gives().into_iter().map(|name| name.value).collect();

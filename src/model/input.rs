@@ -14,6 +14,8 @@ pub struct Param {
     /// What its value must be.
     pub shape: Shape,
     pub default: Option<Value>,
+    /// Where the default is written.
+    pub default_span: Option<Span>,
     pub prompt: Option<String>,
     pub help: Option<String>,
     pub example: Option<Value>,
@@ -53,6 +55,8 @@ pub struct Profile {
     /// A person must type its name before a run under it begins.
     pub protected: bool,
     pub params: IndexMap<String, Value>,
+    /// Where each of these is written.
+    pub places: IndexMap<String, Span>,
     /// Its name in the file.
     pub span: Span,
 }

@@ -1,15 +1,21 @@
 //! From nodes to a runbook: every mistake of a file in one go. Knows the language's fields and no particular kind.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, rc::Rc};
 
 use indexmap::IndexMap;
 
 use super::{
-    Body, Capture, Declared, DurationSpec, Expectations, Names, Need, OnFailure, Registry, Retry, Runbook, Step,
+    Body, CallValue, Capture, Declared, DurationSpec, Expectations, ForEach, Items, Names, Need, OnFailure, Registry,
+    Retry, Runbook, Step,
     bodies::listed,
     broken::Broken,
     checks,
     declare::{checked_name, nearest_name, separated},
+    fields::{
+        AROUND, BODY_KEYS, CAPTURE_KEYS, FOREACH_KEYS, NEED_KEYS, RETRY_KEYS, RUNBOOK_KEYS, RUNBOOK_LATER, STEP_KEYS,
+    },
+    hidden,
+    link::{Linker, NoLibrary},
 };
 use crate::{
     event::{Effect, StepId},
@@ -17,30 +23,6 @@ use crate::{
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
-
-const RUNBOOK: [&str; 16] = [
-    "title", "summary", "owner", "tags", "links", "params", "secrets", "profiles", "requires", "lock", "cwd", "files",
-    "triggers", "steps", "finally", "outputs",
-];
-const RUNBOOK_LATER: [&str; 3] = ["files", "triggers", "outputs"];
-const STEP: [&str; 13] = [
-    "id",
-    "title",
-    "text",
-    "needs",
-    "when",
-    "retry",
-    "idempotent",
-    "verify",
-    "critical",
-    "on_failure",
-    "foreach",
-    "undo",
-    "irreversible",
-];
-const STEP_LATER: [&str; 3] = ["foreach", "undo", "irreversible"];
-/// What every body may have.
-const BODY: [&str; 6] = ["effect", "expect", "capture", "timeout", "env", "cwd"];
 
 /// Words of other tools, for hints.
 const RUNBOOK_FOREIGN: [Foreign; 9] = [
@@ -93,7 +75,18 @@ impl Loaded {
 }
 
 /// Reads a runbook. `name` is its name in its library.
+///
+/// It can call no other; see [`load_from`].
 pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
+    load_from(name, source, &Linker::new(registry, Rc::new(NoLibrary)))
+}
+
+/// As [`load`]; the runbooks it calls come from a library, and are read and checked as well.
+pub fn load_from(name: &str, source: &Source, linker: &Linker) -> Loaded {
+    linker.within(name, || read_runbook(name, source, linker))
+}
+
+fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
     // A file with doubled keys or tags is still a tree, so that everything else that is wrong is told as well.
     let read = yaml::read(source);
     let Some(root) = read.node else {
@@ -101,7 +94,15 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
     };
     let problems = Problems::new(source);
     problems.extend(read.problems);
-    let lowering = Lowering { registry, misnamed: RefCell::default(), plain: RefCell::default() };
+    hidden::check(&root, &problems);
+    let lowering = Lowering {
+        registry: linker.registry(),
+        linker: linker.clone(),
+        misnamed: RefCell::default(),
+        plain: RefCell::default(),
+        above: RefCell::default(),
+        inherited: RefCell::default(),
+    };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {
         Some(runbook) => {
@@ -120,6 +121,7 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
 pub enum Part {
     Step,
     Verify,
+    Undo,
     /// The look of a wait.
     Look,
 }
@@ -130,8 +132,13 @@ pub enum Part {
 /// no mistakes, and everything else in the file is still checked.
 pub struct Lowering {
     registry: Registry,
+    linker: Linker,
     /// Declarations under words that cannot be names.
     misnamed: RefCell<Vec<(String, Declared)>>,
+    /// The path of the step, or the case, that is being read.
+    above: RefCell<String>,
+    /// What the containers around it say of failures, innermost last.
+    inherited: RefCell<Vec<OnFailure>>,
     /// Values that are taken as they stand, each with what it is.
     plain: RefCell<Vec<(String, Text)>>,
 }
@@ -202,7 +209,7 @@ impl Lowering {
     }
 
     fn runbook(&self, name: &str, root: &crate::syntax::Node, problems: &Problems) -> Option<Runbook> {
-        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK).foreign(&RUNBOOK_FOREIGN);
+        let mut fields = Fields::of(root, "a runbook", problems)?.closed(RUNBOOK_KEYS).foreign(&RUNBOOK_FOREIGN);
         let title = fields.need("title").and_then(|given| given.line());
         let trimmed = |given: Given<'_>| Some(given.prose()?.text.trim().to_owned());
         let summary = fields.get("summary").and_then(trimmed);
@@ -244,11 +251,19 @@ impl Lowering {
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
-        let steps = fields
-            .need("steps")
-            .map(|given| self.steps(&given.like("[{id: build, shell: make}]"), ""))
-            .unwrap_or_default();
-        let finally = fields.get("finally").map(|given| self.steps(&given, "")).unwrap_or_default();
+        let steps =
+            fields.need("steps").map(|given| self.steps(&given.like("[{id: build, shell: make}]"))).unwrap_or_default();
+        let finally = fields.get("finally").map(|given| self.steps(&given)).unwrap_or_default();
+        let mut outputs = IndexMap::new();
+        for (name, given) in
+            fields.get("outputs").and_then(|given| given.like("{name: expression}").entries()).unwrap_or_default()
+        {
+            let ok = checked_name(name, "an output", problems);
+            let expr = self.expr_or_none(&given);
+            if ok {
+                outputs.insert(name.text.clone(), expr);
+            }
+        }
         fields.finish();
         let title = title.map_or(Spanned::new(String::new(), root.span), |title| {
             Spanned::new(title.text.trim().to_owned(), title.span)
@@ -269,21 +284,52 @@ impl Lowering {
             cwd,
             steps,
             finally,
+            outputs,
         })
     }
 
-    fn steps(&self, given: &Given<'_>, above: &str) -> Vec<Step> {
+    /// The steps of a list, below the step or the case that is being read.
+    pub fn steps(&self, given: &Given<'_>) -> Vec<Step> {
         let Some(items) = given.list() else { return Vec::new() };
         if items.is_empty() && given.name() == "`steps`" {
-            let _: Option<()> = given.report("wrong-value", "`steps` is empty; a runbook needs at least one", None);
+            let what = if self.above.borrow().is_empty() { "a runbook needs" } else { "there must be" };
+            let _: Option<()> = given.report("wrong-value", format!("`steps` is empty; {what} at least one"), None);
         }
-        items.iter().filter_map(|item| self.step(item, above)).collect()
+        items.iter().filter_map(|item| self.step(item)).collect()
     }
 
-    fn step(&self, given: &Given<'_>, above: &str) -> Option<Step> {
+    /// Reads something below a name, such as the steps of a case.
+    pub fn below<T>(&self, id: &str, read: impl FnOnce() -> T) -> T {
+        let before = self.above.borrow().clone();
+        let path = if before.is_empty() { id.to_owned() } else { format!("{before}/{id}") };
+        self.above.replace(path);
+        let result = read();
+        self.above.replace(before);
+        result
+    }
+
+    /// A runbook that a step calls, read and checked; what is wrong with it is reported at the name.
+    pub fn callee(&self, name: &Text, problems: &Problems) -> Option<Rc<super::Callee>> {
+        self.linker.callee(name, problems)
+    }
+
+    /// Values for another runbook or for a loop.
+    pub fn call_value(&self, given: &Given<'_>) -> Option<CallValue> {
+        match &given.node().kind {
+            NodeKind::Plain(value, _) => Some(CallValue::Written(value.clone(), given.span())),
+            NodeKind::List(_) => {
+                let items: Vec<_> = given.list()?.iter().map(|item| self.call_value(item)).collect();
+                items.into_iter().collect::<Option<_>>().map(CallValue::List)
+            }
+            NodeKind::Text(_) => self.template(given).map(CallValue::Computed),
+            NodeKind::Map(_) | NodeKind::Null => given.refuse("a text, a number, a boolean or a list of them", None),
+        }
+    }
+
+    fn step(&self, given: &Given<'_>) -> Option<Step> {
         let problems = given.problems();
         let fields = given.clone().like("{id: build, shell: make}").fields("a step")?;
-        let mut fields = fields.closed(self.keys(&STEP)).foreign(&STEP_FOREIGN);
+        let mut fields = fields.closed(self.keys(&STEP_KEYS)).foreign(&STEP_FOREIGN);
         let id = fields.need("id").and_then(|given| given.text());
         if let Some(id) = id {
             checked_id(id, problems);
@@ -305,15 +351,37 @@ impl Lowering {
         let verify =
             fields.get("verify").and_then(|given| self.probe(&given.like("{shell: git status}"), "a `verify`"));
         let critical = fields.get("critical").and_then(|given| given.boolean()).unwrap_or(false);
-        let on_failure = fields.get("on_failure").and_then(|given| self.on_failure(&given)).unwrap_or(OnFailure::Ask);
-        for later in STEP_LATER {
-            fields.not_yet(later, &format!("`{later}`"));
+        let on_failure = fields.get("on_failure").and_then(|given| self.on_failure(&given));
+        let irreversible = fields.get("irreversible").and_then(|given| given.boolean()).unwrap_or(false);
+        let foreach =
+            fields.get("foreach").and_then(|given| self.foreach(&given.like("{as: role, in: [web, worker]}")));
+        let undo = fields.take_entry("undo");
+        fields.know(&BODY_KEYS);
+        let inherited = self.inherited.borrow().last().copied();
+        let (body, undo) = self.below(&id.value, || {
+            self.inherited.borrow_mut().extend(on_failure.or(inherited));
+            let body = self.body(&mut fields, Part::Step);
+            if on_failure.or(inherited).is_some() {
+                self.inherited.borrow_mut().pop();
+            }
+            let path = self.above.borrow().clone();
+            let undo = undo.and_then(|entry| {
+                self.undo(
+                    &Given::field(&entry.value, "undo", problems).like("{shell: git reset}"),
+                    &path,
+                    entry.key.span,
+                )
+            });
+            (body, undo)
+        });
+        if body.action.inside().is_some() {
+            refuse_on_container(&mut fields, body.kind);
         }
-        fields.know(&BODY);
-        let body = self.body(&mut fields, Part::Step);
         fields.finish();
+        let above = self.above.borrow();
+        let path = if above.is_empty() { id.value.clone() } else { format!("{above}/{}", id.value) };
         Some(Step {
-            path: StepId::new(format!("{above}{}", id.value)),
+            path: StepId::new(path),
             id,
             title,
             text,
@@ -325,7 +393,82 @@ impl Lowering {
             retry,
             verify,
             on_failure,
+            inherited,
             critical,
+            foreach,
+            undo,
+            irreversible,
+            span: given.span(),
+        })
+    }
+
+    /// What takes the effect of a step back: a step of its own that is run after it, if ever.
+    fn undo(&self, given: &Given<'_>, path: &str, key: Span) -> Option<Box<Step>> {
+        let mut fields = given.fields("an `undo`")?.closed(self.keys(&[])).foreign(&STEP_FOREIGN);
+        let body = self.below_undo(|| self.body(&mut fields, Part::Undo));
+        match body.action.inside() {
+            None => {}
+            Some(super::Inside::Call(_)) => refuse_on_container(&mut fields, body.kind),
+            Some(_) => given.problems().push(
+                Diagnostic::error("undo-container", body.kind_span, format!("an `undo` cannot be a `{}`", body.kind))
+                    .label("one thing takes an effect back")
+                    .hint("put these steps into a runbook of their own and `call` it"),
+            ),
+        }
+        fields.finish();
+        Some(Box::new(Step {
+            id: Spanned::new("undo".to_owned(), key),
+            path: StepId::new(format!("{path}@undo")),
+            title: None,
+            text: None,
+            needs: None,
+            needs_span: None,
+            when: None,
+            idempotent: body.effect == Effect::Read,
+            body,
+            retry: None,
+            verify: None,
+            on_failure: None,
+            inherited: None,
+            critical: false,
+            foreach: None,
+            undo: None,
+            irreversible: false,
+            span: given.span(),
+        }))
+    }
+
+    fn below_undo<T>(&self, read: impl FnOnce() -> T) -> T {
+        let before = self.above.borrow().clone();
+        self.above.replace(format!("{before}@undo"));
+        let result = read();
+        self.above.replace(before);
+        result
+    }
+
+    fn foreach(&self, given: &Given<'_>) -> Option<ForEach> {
+        let fields = given.fields("`foreach`")?;
+        let mut fields = fields.closed(FOREACH_KEYS);
+        let name = fields.need("as").and_then(|given| given.text());
+        let items = fields.need("in").and_then(|given| match &given.node().kind {
+            NodeKind::List(_) => {
+                let items = given.list()?;
+                let values: Vec<_> = items.iter().map(|item| self.call_value(item)).collect();
+                values.into_iter().collect::<Option<_>>().map(Items::Written)
+            }
+            _ => self.expr(&given.like("a list, or an expression that gives one")).map(Items::Computed),
+        });
+        let parallel = fields.get("parallel").and_then(|given| given.integer(1..=1000));
+        fields.finish();
+        let name = name?;
+        let declared = Declared::Item { span: name.span };
+        if !self.checked(name, "the item of a loop", given.problems(), declared) {
+            return None;
+        }
+        Some(ForEach {
+            name: Spanned::new(name.text.clone(), name.span),
+            items: items?,
+            parallel: parallel.and_then(|n| usize::try_from(n).ok()),
             span: given.span(),
         })
     }
@@ -335,8 +478,13 @@ impl Lowering {
         let mut fields = given.fields(what)?.closed(self.keys(&[])).foreign(&STEP_FOREIGN);
         let effect = fields.take_entry("effect").map(|entry| entry.value.span);
         let body = self.body(&mut fields, Part::Verify);
+        if let Some(kind) = body.action.inside().is_some().then_some(body.kind) {
+            let message = format!("{what} cannot be a `{kind}`");
+            let problem = Diagnostic::error("verify-container", body.kind_span, message);
+            given.problems().push(problem.hint("it looks once, with `http` or `shell`"));
+        }
         fields.finish();
-        if body.effect != Effect::Read {
+        if body.effect != Effect::Read && body.action.inside().is_none() {
             given.problems().push(
                 Diagnostic::error("verify-changes", effect.unwrap_or(body.kind_span), format!("{what} must only read"))
                     .label(format!("this says that it is a {}", body.effect.name()))
@@ -347,28 +495,11 @@ impl Lowering {
     }
 
     /// Keys of the step around a kind.
-    pub const AROUND: &'static [&'static str] = &[
-        "id",
-        "title",
-        "text",
-        "needs",
-        "when",
-        "retry",
-        "idempotent",
-        "verify",
-        "critical",
-        "on_failure",
-        "effect",
-        "expect",
-        "capture",
-        "timeout",
-        "env",
-        "cwd",
-    ];
+    pub const AROUND: &'static [&'static str] = &AROUND;
 
     /// Every key of a mapping that holds a kind.
     pub fn keys(&self, own: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
-        own.iter().chain(&BODY).copied().chain(self.registry.names())
+        own.iter().chain(&BODY_KEYS).copied().chain(self.registry.names())
     }
 
     /// The kind and the settings among the fields of a step or a probe. A probe reads unless it says otherwise.
@@ -393,11 +524,17 @@ impl Lowering {
         }
         if let Some(span) = fields.key_span("timeout")
             && !action.takes_timeout()
+            && action.inside().is_none()
         {
             let message = format!("`timeout` means nothing to this step of kind `{kind}`");
             problems.push(Diagnostic::error("conflict", span, message));
         }
-        let default_effect = if part == Part::Step { action.default_effect() } else { Effect::Read };
+        let default_effect =
+            if matches!(part, Part::Step | Part::Undo) { action.default_effect() } else { Effect::Read };
+        if let (Some(_), Some(span)) = (action.inside(), fields.key_span("effect")) {
+            let message = format!("the effect of a `{kind}` is that of its strongest step");
+            problems.push(Diagnostic::error("conflict", span, message).hint("remove it; the steps inside say theirs"));
+        }
         Body {
             kind,
             kind_span,
@@ -487,7 +624,7 @@ impl Lowering {
             match &item.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = item.fields("an entry of `needs`") else { continue };
-                    let mut fields = fields.closed(["step", "when"]);
+                    let mut fields = fields.closed(NEED_KEYS);
                     let step = fields.need("step").and_then(|given| given.text());
                     let when = fields.get("when").and_then(|given| self.expr(&given));
                     fields.finish();
@@ -513,7 +650,7 @@ impl Lowering {
             let (value, secret) = match &given.node().kind {
                 NodeKind::Map(_) => {
                     let Some(fields) = given.fields("a capture") else { continue };
-                    let mut fields = fields.closed(["value", "secret"]);
+                    let mut fields = fields.closed(CAPTURE_KEYS);
                     let value = fields.need("value").map(|given| self.expr_or_none(&given));
                     let secret = fields.get("secret").and_then(|given| given.boolean()).unwrap_or(false);
                     fields.finish();
@@ -555,7 +692,7 @@ impl Lowering {
 
     fn retry(&self, given: &Given<'_>) -> Option<Retry> {
         let fields = given.fields("`retry`")?;
-        let mut fields = fields.closed(["attempts", "interval", "backoff", "max_interval", "when"]);
+        let mut fields = fields.closed(RETRY_KEYS);
         let attempts = fields.need("attempts").and_then(|given| given.integer(1..=1000));
         let interval = fields.get("interval").and_then(|given| given.duration());
         let backoff = fields.get("backoff").and_then(|given| number(&given, 1.0));
@@ -573,17 +710,24 @@ impl Lowering {
 
     fn on_failure(&self, given: &Given<'_>) -> Option<OnFailure> {
         let words = [
-            ("ask", Some(OnFailure::Ask)),
-            ("stop", Some(OnFailure::Stop)),
-            ("continue", Some(OnFailure::Continue)),
-            ("undo", None),
+            ("ask", OnFailure::Ask),
+            ("stop", OnFailure::Stop),
+            ("continue", OnFailure::Continue),
+            ("undo", OnFailure::Undo),
         ];
-        match given.one_of(&words)? {
-            Some(policy) => Some(policy),
-            None => {
-                given.problems().push(not_yet(given.span(), "`on_failure: undo` is not supported yet"));
-                None
-            }
+        given.one_of(&words)
+    }
+}
+
+/// Settings of one attempt mean nothing to a step that only holds others.
+fn refuse_on_container(fields: &mut Fields<'_>, kind: &str) {
+    for key in ["retry", "verify", "idempotent", "timeout", "expect", "capture"] {
+        if let Some(span) = fields.key_span(key) {
+            let message = format!("`{key}` means nothing to a step of kind `{kind}`");
+            fields.problems().push(
+                Diagnostic::error("conflict", span, message)
+                    .hint("it only holds other steps; give it to the steps inside that need it"),
+            );
         }
     }
 }

@@ -6,11 +6,16 @@ mod bodies;
 mod broken;
 mod checks;
 mod declare;
+pub mod fields;
 mod graph;
 mod handed;
+mod hidden;
 mod input;
+mod inside;
+mod link;
 mod lower;
 mod names;
+mod parts;
 mod profiles;
 mod registry;
 mod runbook;
@@ -21,11 +26,15 @@ pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Set
 pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
-pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, step_references};
-pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_variable};
+pub use fields::{FieldDoc, Keys, Mapping, Rule, Takes};
+pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
+pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
-pub use lower::{Loaded, Lowering, Part, load, number};
+pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
+pub use link::{Linker, Runbooks};
+pub use lower::{Loaded, Lowering, Part, load, load_from, number};
 pub use names::{Declared, Names};
-pub use registry::{FieldDoc, Kind, Registry};
+pub use parts::{Parts, Script, ScriptWord};
+pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};

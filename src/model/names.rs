@@ -8,8 +8,14 @@ use crate::text::Span;
 #[derive(Debug, Default)]
 pub struct Names {
     names: IndexMap<String, Declared>,
-    /// Ids of all steps.
+    /// Paths of all steps.
     steps: IndexMap<String, Span>,
+    /// By name: where it is set besides, in other cases of one choice.
+    also: IndexMap<String, Vec<String>>,
+    /// By loop: the name of its item.
+    loops: IndexMap<String, String>,
+    /// By call: what the caller gets.
+    outputs: IndexMap<String, Vec<String>>,
     /// By secret: where it may be sent although only a capture names the place.
     origins: IndexMap<String, Vec<String>>,
 }
@@ -23,12 +29,19 @@ pub enum Declared {
         step: String,
         span: Span,
     },
+    /// The item of a loop, or of several that do not stand in each other.
+    Item {
+        span: Span,
+    },
 }
 
 impl Declared {
     pub fn span(&self) -> Span {
         match self {
-            Declared::Param(span) | Declared::Secret(span) | Declared::Capture { span, .. } => *span,
+            Declared::Param(span)
+            | Declared::Secret(span)
+            | Declared::Capture { span, .. }
+            | Declared::Item { span } => *span,
         }
     }
 
@@ -37,6 +50,7 @@ impl Declared {
             Declared::Param(_) => "a parameter",
             Declared::Secret(_) => "a secret",
             Declared::Capture { .. } => "a captured value",
+            Declared::Item { .. } => "the item of a loop",
         }
     }
 }
@@ -107,6 +121,66 @@ impl Names {
         }
         self.steps.insert(id.to_owned(), span);
         None
+    }
+
+    /// The same name again, set in another case of one choice.
+    pub fn declare_also(&mut self, name: &str, step: &str) {
+        self.also.entry(name.to_owned()).or_default().push(step.to_owned());
+    }
+
+    /// The paths of the steps that set a name.
+    pub fn producers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let first = match self.names.get(name) {
+            Some(Declared::Capture { step, .. }) => Some(step.as_str()),
+            _ => None,
+        };
+        first.into_iter().chain(self.also.get(name).into_iter().flatten().map(String::as_str))
+    }
+
+    pub fn add_loop(&mut self, step: &str, item: &str) {
+        self.loops.insert(step.to_owned(), item.to_owned());
+    }
+
+    /// The loops whose item has this name.
+    pub fn loops_of(&self, item: &str) -> impl Iterator<Item = &str> {
+        self.loops.iter().filter(move |(_, name)| *name == item).map(|(step, _)| step.as_str())
+    }
+
+    /// The loops around, and at, a step.
+    pub fn loops_around(&self, step: &str) -> impl Iterator<Item = &str> {
+        self.loops.keys().map(String::as_str).filter(move |of| Names::is_inside(step, of))
+    }
+
+    /// The name of a loop's item.
+    pub fn item_of(&self, step: &str) -> Option<&str> {
+        self.loops.get(step).map(String::as_str)
+    }
+
+    pub fn add_call(&mut self, step: &str, outputs: Vec<String>) {
+        self.outputs.insert(step.to_owned(), outputs);
+    }
+
+    /// What the caller of a call gets.
+    pub fn outputs_of(&self, step: &str) -> Option<&[String]> {
+        self.outputs.get(step).map(Vec::as_slice)
+    }
+
+    /// Whether a step is another one, or stands in it.
+    pub fn is_inside(step: &str, container: &str) -> bool {
+        step.strip_prefix(container).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '@']))
+    }
+
+    /// The path of the step that an id means in the list at `within`: a sibling, then a step of the lists around it.
+    pub fn step_from(&self, within: &str, id: &str) -> Option<String> {
+        let mut within = within;
+        while !within.is_empty() {
+            let path = format!("{within}/{id}");
+            if self.steps.contains_key(&path) {
+                return Some(path);
+            }
+            within = within.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        self.steps.contains_key(id).then(|| id.to_owned())
     }
 
     /// Lets a secret be sent to these, in the form `https://host:8443`.

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Lowering, Names, Param, Profile, declare::separated, shapes::read_as};
+use super::{Lowering, Names, Param, Profile, declare::separated, fields::PROFILE_KEYS, shapes::read_as};
 use crate::{
     syntax::{Given, Text},
     text::{Diagnostic, did_you_mean},
@@ -30,19 +30,26 @@ impl Lowering {
     }
 
     fn profile(&self, name: &Text, given: &Given<'_>, params: &IndexMap<String, Param>) -> Profile {
-        let mut profile =
-            Profile { name: name.text.clone(), protected: false, params: IndexMap::new(), span: name.span };
+        let mut profile = Profile {
+            name: name.text.clone(),
+            protected: false,
+            params: IndexMap::new(),
+            places: IndexMap::new(),
+            span: name.span,
+        };
         let what = format!("profile `{}`", name.text);
         let given = given.clone().like("{protected: true, params: {host: web-1}}");
         let Some(fields) = given.fields(&what) else { return profile };
-        let mut fields = fields.closed(["params", "protected"]);
+        let mut fields = fields.closed(PROFILE_KEYS);
         profile.protected = fields.get("protected").and_then(|given| given.boolean()).unwrap_or(false);
         let values = fields.get("params").and_then(|given| given.like("{host: web-1}").entries()).unwrap_or_default();
         for (name, given) in values {
             match params.get(&name.text) {
                 Some(param) => {
-                    let value: Option<Value> = read_as(self, param, &given, &format!("{what}: the value"));
+                    let place = format!("parameter `{}`", param.name);
+                    let value: Option<Value> = read_as(self, param, &given, &format!("{what}: the value"), &place);
                     profile.params.extend(value.map(|value| (name.text.clone(), value)));
+                    profile.places.insert(name.text.clone(), given.span());
                 }
                 None => {
                     let message = format!("{what} sets `{}`, which is no parameter", name.text);

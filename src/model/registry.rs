@@ -1,6 +1,6 @@
 //! The table of kinds as the loader sees it. The table itself is in `kinds`.
 
-use super::{Action, Lowering};
+use super::{Action, FieldDoc, Lowering, Rule, Takes};
 use crate::syntax::Given;
 
 /// One kind of step. Parsing, suggestions, the schema and the reference page all come from this row.
@@ -8,7 +8,11 @@ pub struct Kind {
     pub name: &'static str,
     /// One line for the reference page.
     pub summary: &'static str,
+    /// What may stand under its key instead of a mapping of its fields; none if nothing else may.
+    pub short: Option<Takes>,
     pub fields: &'static [FieldDoc],
+    /// What holds between its fields.
+    pub rules: &'static [Rule],
     /// None: part of the language, refused as "not supported yet".
     pub lower: Option<Lower>,
 }
@@ -22,12 +26,6 @@ impl Kind {
 
 /// Makes an action of what stands under a kind's key; mistakes go to the problems of what is given.
 pub type Lower = for<'a> fn(Given<'a>, &Lowering) -> Option<Box<dyn Action>>;
-
-/// One field of a kind.
-pub struct FieldDoc {
-    pub name: &'static str,
-    pub summary: &'static str,
-}
 
 /// All kinds.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::{Param, Profile, SecretSpec, Step};
 use crate::{
     event::Effect,
-    syntax::Template,
+    syntax::{Expr, Template},
     text::{Source, Spanned},
 };
 
@@ -29,6 +29,8 @@ pub struct Runbook {
     pub cwd: Option<Template>,
     pub steps: Vec<Step>,
     pub finally: Vec<Step>,
+    /// What a caller gets.
+    pub outputs: IndexMap<String, Expr>,
 }
 
 /// What must be there before the first step.
@@ -45,14 +47,39 @@ impl Runbook {
         crate::text::sha256_hex(self.source.text().as_bytes())
     }
 
-    /// Steps, then `finally`.
+    /// Steps, then `finally`, each with those inside of it; not those of runbooks that are called.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().chain(&self.finally)
+        self.steps.iter().chain(&self.finally).flat_map(Step::with_inside)
+    }
+
+    /// The steps of `finally` alone, with those inside.
+    pub fn final_steps(&self) -> impl Iterator<Item = &Step> {
+        self.finally.iter().flat_map(Step::with_inside)
+    }
+
+    /// The runbooks it calls, each once, and what these call.
+    pub fn callees(&self) -> Vec<&super::Callee> {
+        let mut found: Vec<&super::Callee> = Vec::new();
+        self.collect_callees(&mut found);
+        found
+    }
+
+    fn collect_callees<'a>(&'a self, found: &mut Vec<&'a super::Callee>) {
+        for step in self.all_steps() {
+            if let Some(super::Inside::Call(call)) = step.body.action.inside()
+                && let Some(callee) = &call.callee
+                && !found.iter().any(|of| of.runbook.name == callee.runbook.name)
+            {
+                found.push(callee);
+                callee.runbook.collect_callees(found);
+            }
+        }
     }
 
     /// How many steps read, change and destroy.
     pub fn effects(&self) -> [(Effect, usize); 3] {
-        [Effect::Read, Effect::Change, Effect::Destroy]
-            .map(|effect| (effect, self.all_steps().filter(|step| step.body.effect == effect).count()))
+        [Effect::Read, Effect::Change, Effect::Destroy].map(|effect| {
+            (effect, self.all_steps().filter(|step| step.is_leaf() && step.body.effect == effect).count())
+        })
     }
 }

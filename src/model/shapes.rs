@@ -3,21 +3,19 @@
 
 use std::collections::HashMap;
 
-use super::{Lowering, Param};
+use super::{Lowering, Param, fields::ITEM_KEYS};
 use crate::{
-    syntax::{Fields, Given, NodeKind, Text, not_yet},
+    syntax::{Fields, Given, NodeKind, Text},
     text::{Diagnostic, Span},
     value::{Shape, Type, Value, Written},
 };
-
-/// Of these an item of a list is made.
-const ITEM: [&str; 7] = ["type", "pattern", "choices", "min", "max", "min_length", "max_length"];
-const TYPE_LATER: [&str; 1] = ["secret"];
 
 /// What a shape is the shape of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Whole,
+    /// A value that a person is asked for, which may be a secret.
+    Asked,
     /// An item of a list, which has no items of its own.
     Item,
 }
@@ -35,12 +33,12 @@ impl Lowering {
         let problems = fields.problems();
         let start = fields.span().start;
         let declared = fields.need("type");
-        let ty = declared.as_ref().and_then(type_of);
+        let ty = declared.as_ref().and_then(|given| type_of(given, part));
         let pattern = fields.get("pattern");
         let choices = fields.get("choices");
         let limits = ["min", "max"].map(|key| (key, fields.get(key)));
         let lengths = ["min_length", "max_length"].map(|key| (key, fields.get(key)));
-        let items = if part == Part::Whole { fields.get("items") } else { None };
+        let items = if part == Part::Item { None } else { fields.get("items") };
         let at = |fields: &Fields<'_>, key| fields.key_span(key).unwrap_or(Span::at(start));
         let mut shape = Shape::of(ty.unwrap_or(Type::String));
         let mut readable = ty.is_some();
@@ -64,7 +62,9 @@ impl Lowering {
                     format!("`{key}` goes with integer, number and duration, and this is `type: {}`", ty.name());
                 let hint = match ty {
                     Type::List => format!("`{key}_length` limits how many items there are"),
-                    Type::String | Type::Url | Type::Path => format!("`{key}_length` limits how long a text is"),
+                    Type::String | Type::Url | Type::Path | Type::Secret => {
+                        format!("`{key}_length` limits how long a text is")
+                    }
                     _ => "remove it".to_owned(),
                 };
                 problems.push(Diagnostic::error("conflict", at(fields, key), message).hint(hint));
@@ -81,7 +81,7 @@ impl Lowering {
         }
         for (key, given) in &lengths {
             let (Some(given), Some(ty)) = (given, ty) else { continue };
-            if !matches!(ty, Type::String | Type::Url | Type::Path | Type::List) {
+            if !matches!(ty, Type::String | Type::Url | Type::Path | Type::Secret | Type::List) {
                 let message = format!("`{key}` goes with texts and lists, and this is `type: {}`", ty.name());
                 let hint = match (ty, *key) {
                     (Type::Integer | Type::Number | Type::Duration, "min_length") => "`min` limits how small it is",
@@ -130,7 +130,7 @@ impl Lowering {
 
     fn items(&self, given: &Given<'_>, what: &str) -> Option<ShapeRead> {
         let what = format!("an item of {what}");
-        let mut fields = given.clone().like("{type: string}").fields(&what)?.closed(ITEM);
+        let mut fields = given.clone().like("{type: string}").fields(&what)?.closed(ITEM_KEYS);
         if let Some(NodeKind::Text(text)) = fields.get("type").map(|given| &given.node().kind)
             && text.text == "list"
         {
@@ -168,10 +168,11 @@ impl Lowering {
             }
             return true;
         };
-        if let Some(ty @ (Type::Boolean | Type::List)) = ty {
+        if let Some(ty @ (Type::Boolean | Type::List | Type::Secret)) = ty {
             let message = format!("`choices` do not go with `type: {}`", ty.name());
             let hint = match ty {
                 Type::List => "write them below `items`, where they are of each item",
+                Type::Secret => "remove them; what stands in the file is no secret",
                 _ => "remove them; a boolean is true or false",
             };
             let at = fields.key_span("choices").unwrap_or(given.span());
@@ -213,12 +214,17 @@ impl Lowering {
     }
 }
 
-fn type_of(given: &Given<'_>) -> Option<Type> {
+fn type_of(given: &Given<'_>, part: Part) -> Option<Type> {
     if let NodeKind::Text(text) = &given.node().kind
-        && TYPE_LATER.contains(&text.text.as_str())
+        && text.text == Type::Secret.name()
     {
-        let message = format!("parameters of type `{}` are not supported yet", text.text);
-        given.problems().push(not_yet(given.span(), message));
+        if part == Part::Asked {
+            return Some(Type::Secret);
+        }
+        let problem = Diagnostic::error("wrong-value", given.span(), "only what an `ask` asks for can be a secret")
+            .label("it would be on record")
+            .hint("declare it under `secrets`, or ask for it in a step of kind `ask`");
+        given.problems().push(problem);
         return None;
     }
     given.one_of(&Type::ALL)
@@ -240,9 +246,9 @@ fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
     }
 }
 
-/// A default or an example, read as its parameter would be; `field` is it as messages say it.
-pub(super) fn read_as(lowering: &Lowering, param: &Param, given: &Given<'_>, field: &str) -> Option<Value> {
-    let what = format!("{field} of parameter `{}`", param.name);
+/// A default or an example, read as its parameter would be; `field` and `what` are they as messages say it.
+pub(super) fn read_as(lowering: &Lowering, param: &Param, given: &Given<'_>, field: &str, what: &str) -> Option<Value> {
+    let what = format!("{field} of {what}");
     let (written, texts) = if param.shape.ty == Type::List {
         let items = given.clone().like("[one, other]").list()?;
         let texts: Vec<_> = items.iter().map(Given::text_or_number).collect();

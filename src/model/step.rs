@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Body, Capture};
+use super::{Body, Capture, ForEach};
 use crate::{
     event::StepId,
     syntax::{Expr, Template},
     text::{Span, Spanned},
-    value::Scope,
+    value::{Scope, Value},
 };
 
 #[derive(Debug)]
@@ -25,13 +25,47 @@ pub struct Step {
     pub retry: Option<Retry>,
     pub idempotent: bool,
     pub verify: Option<Body>,
-    pub on_failure: OnFailure,
+    /// What the file says of this step itself.
+    pub on_failure: Option<OnFailure>,
+    /// What the nearest container of the same file says that says anything.
+    pub inherited: Option<OnFailure>,
     pub critical: bool,
+    pub foreach: Option<ForEach>,
+    /// What takes its effect back: a step of its own, under the name of this one and `@undo`.
+    pub undo: Option<Box<Step>>,
+    /// A point of no return: nothing before it is undone once it ran.
+    pub irreversible: bool,
     /// The whole mapping.
     pub span: Span,
 }
 
 impl Step {
+    /// What follows from its failure: what it says itself, or a container around it.
+    pub fn policy(&self) -> OnFailure {
+        self.on_failure.or(self.inherited).unwrap_or(OnFailure::Ask)
+    }
+
+    /// Whether it does something itself, and does not only hold other steps. What a call does is counted as one.
+    pub fn is_leaf(&self) -> bool {
+        !matches!(self.body.action.inside(), Some(super::Inside::Group(_) | super::Inside::Choose(_)))
+    }
+
+    /// The path of the list it stands in.
+    pub fn above(&self) -> &str {
+        let path = self.path.as_str();
+        let own = self.id.value.len();
+        path.get(..path.len().saturating_sub(own)).unwrap_or_default().trim_end_matches('/')
+    }
+
+    /// This step, then those inside of it in the same file.
+    pub fn with_inside(&self) -> Vec<&Step> {
+        let mut all = vec![self];
+        if let Some(inside) = self.body.action.inside() {
+            all.extend(inside.lists().into_iter().flatten().flat_map(Step::with_inside));
+        }
+        all
+    }
+
     /// The captures of the step and of its probe.
     pub fn captures(&self) -> &[Capture] {
         &self.body.captures
@@ -48,6 +82,17 @@ impl Step {
         let mut names: Vec<_> = self.body.captures.iter().map(|capture| capture.name.clone()).collect();
         names.extend(self.body.action.gives());
         names
+    }
+
+    /// A value of this step, from its record. What a person typed has the type it was declared with.
+    pub fn recalled(&self, name: &str, json: &serde_json::Value) -> Value {
+        let typed = self.body.action.typed().iter().find(|(typed, _)| typed.value == name);
+        typed.and_then(|(_, param)| param.shape.read_recorded(json).ok()).unwrap_or_else(|| Value::from_json(json))
+    }
+
+    /// Whether it can give its values once more without asking anybody.
+    pub fn repeats(&self) -> bool {
+        self.idempotent && !self.body.action.is_asked()
     }
 
     /// The scope as the step itself sees it: what it sets is not something it uses. A variable of its own script may
@@ -75,6 +120,8 @@ pub enum OnFailure {
     Ask,
     Stop,
     Continue,
+    /// Take back what ran, and close the run.
+    Undo,
 }
 
 impl OnFailure {
@@ -83,6 +130,7 @@ impl OnFailure {
             OnFailure::Ask => "ask",
             OnFailure::Stop => "stop",
             OnFailure::Continue => "continue",
+            OnFailure::Undo => "undo",
         }
     }
 }

@@ -21,10 +21,12 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
     let asks = match &question.kind {
         QuestionKind::Confirm { .. } => "confirm",
         QuestionKind::Manual { .. } => "by hand",
+        QuestionKind::Ask { .. } => "asked",
         QuestionKind::BeforeStep { .. } => "next",
         QuestionKind::Failure => "failed",
         QuestionKind::Unknown => "outcome unknown",
         QuestionKind::Withheld { .. } => "secret",
+        QuestionKind::Choose => "choose",
         QuestionKind::Interrupt => "interrupted",
         QuestionKind::Run => "run",
     };
@@ -56,7 +58,18 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
     if let QuestionKind::Confirm { type_back: Some(text), .. } = &question.kind {
         pen.wrapped(bold, "  ", &format!("to go on, type exactly: {}", one_line(text)));
     }
-    pen.menu(&question.choices);
+    match &question.kind {
+        QuestionKind::Ask { .. } if question.choices.is_empty() => {
+            pen.wrapped(Style::new().dimmed(), "  ", "Esc goes back")
+        }
+        // The values come first; the menu is shown to whoever wants none of them.
+        QuestionKind::Ask { .. } => {
+            let names: Vec<String> =
+                question.choices.iter().skip(1).map(|choice| choice.name.replace('_', " ")).collect();
+            pen.wrapped(Style::new().dimmed(), "  ", &format!("Esc for other ways: {}", names.join(", ")));
+        }
+        _ => pen.menu(&question.choices),
+    }
     pen.out
 }
 

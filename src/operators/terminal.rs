@@ -21,7 +21,7 @@ use super::{
 use crate::{
     port::{Answer, Choice, Closing, Evidence, Local, Operator, Question, QuestionKind, Reply},
     text::{one_line, printable},
-    value::Secret,
+    value::{Secret, Value, Written},
 };
 
 /// Asks at the keyboard and shows on standard error.
@@ -30,14 +30,6 @@ pub struct Terminal {
     tty: File,
     out: RefCell<Box<dyn Write>>,
     color: bool,
-}
-
-/// A value that is typed or chosen.
-#[derive(Clone, Copy, Debug, Default)]
-struct Field<'a> {
-    label: &'a str,
-    /// Chosen by their number or their text.
-    choices: &'a [String],
 }
 
 impl Terminal {
@@ -102,6 +94,7 @@ impl Terminal {
         match &question.kind {
             QuestionKind::Confirm { type_back, .. } => screen.confirm(type_back.as_deref(), &question.choices).await,
             QuestionKind::Manual { evidence, .. } => screen.manual(evidence, &question.choices).await,
+            QuestionKind::Ask { fields } => screen.values(fields, &question.choices).await,
             QuestionKind::Withheld { name } => {
                 let secret = screen.secret(name).await?;
                 Ok(Answer { secret: Some(secret), ..Answer::word("given") })
@@ -109,6 +102,7 @@ impl Terminal {
             QuestionKind::BeforeStep { .. }
             | QuestionKind::Failure
             | QuestionKind::Unknown
+            | QuestionKind::Choose
             | QuestionKind::Interrupt
             | QuestionKind::Run => {
                 if question.choices.is_empty() {
@@ -252,24 +246,74 @@ impl Screen<'_> {
                 return Ok(answer);
             }
             for wanted in evidence {
-                let prompt = Field {
-                    label: if wanted.prompt.is_empty() { &wanted.name } else { &wanted.prompt },
-                    choices: &wanted.shape.choices,
-                };
-                let value = RefCell::new(None);
-                let check = |text: &str| {
-                    *value.borrow_mut() = Some(read_evidence(wanted, text)?);
-                    Ok(())
-                };
-                match self.ask(&prompt, &check).await? {
-                    Typed::Line(_) => answer.values.extend(value.take().map(|value| (wanted.name.clone(), value))),
-                    Typed::Escape => {
+                match self.value(wanted).await? {
+                    Some(value) => answer.values.insert(wanted.name.clone(), value),
+                    None => {
                         self.say(&draw_menu(&choices, self.width, self.color))?;
                         continue 'menu;
                     }
-                }
+                };
             }
             return Ok(answer);
+        }
+    }
+
+    /// All values, or one of the choices. The first choice is to begin anew.
+    async fn values(&mut self, fields: &[Evidence], choices: &[Choice]) -> Result<Answer, GaveUp> {
+        let Some(give) = choices.first() else {
+            return self.all_of(fields, "give").await?.ok_or(GaveUp::escaped(ESCAPED));
+        };
+        loop {
+            if let Some(answer) = self.all_of(fields, &give.name).await? {
+                return Ok(answer);
+            }
+            self.say(&draw_menu(choices, self.width, self.color))?;
+            let answer = self.menu(choices).await?;
+            if answer.word != give.name {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn all_of(&mut self, fields: &[Evidence], word: &str) -> Result<Option<Answer>, GaveUp> {
+        let mut answer = Answer::word(word);
+        for wanted in fields {
+            let Some(value) = self.value(wanted).await? else { return Ok(None) };
+            answer.values.insert(wanted.name.clone(), value);
+        }
+        Ok(Some(answer))
+    }
+
+    /// One value, asked for until it will do; none if the person backs out.
+    async fn value(&mut self, wanted: &Evidence) -> Result<Option<Value>, GaveUp> {
+        for line in wanted.help.iter().flat_map(|help| help.lines()) {
+            self.complain(line)?;
+        }
+        for (at, choice) in wanted.shape.choices.iter().enumerate() {
+            self.complain(&format!("{}) {}", at + 1, one_line(choice)))?;
+        }
+        let label = if wanted.prompt.is_empty() { &wanted.name } else { &wanted.prompt };
+        let mut prompt = format!("  {}", one_line(label));
+        if wanted.is_secret() {
+            prompt.push_str(" (not shown)");
+        }
+        if let Some(default) = &wanted.default {
+            prompt.push_str(&format!(" [{}]", one_line(&wanted.shape.written(default))));
+        }
+        prompt.push_str(": ");
+        loop {
+            let Typed::Line(typed) = self.line(&prompt, !wanted.is_secret()).await? else { return Ok(None) };
+            // A number chooses, unless it is itself the text of a choice.
+            let choices = &wanted.shape.choices;
+            let number = typed.trim().parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
+            let typed = match number {
+                Some(choice) if !choices.contains(&typed) => choice.clone(),
+                _ => typed,
+            };
+            match read_evidence(wanted, &Written::Text(typed)) {
+                Ok(value) => return Ok(Some(value)),
+                Err(why) => self.complain(&why)?,
+            }
         }
     }
 
@@ -322,27 +366,6 @@ impl Screen<'_> {
             }
         }
         Ok(Some(answer))
-    }
-
-    async fn ask(&mut self, prompt: &Field<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<Typed, GaveUp> {
-        for (at, choice) in prompt.choices.iter().enumerate() {
-            self.complain(&format!("{}) {}", at + 1, one_line(choice)))?;
-        }
-        let line = format!("  {}: ", one_line(prompt.label));
-        loop {
-            let Typed::Line(typed) = self.line(&line, true).await? else { return Ok(Typed::Escape) };
-            // A number chooses, unless it is itself the text of a choice.
-            let number =
-                typed.trim().parse::<usize>().ok().and_then(|number| prompt.choices.get(number.checked_sub(1)?));
-            let typed = match number {
-                Some(choice) if !prompt.choices.contains(&typed) => choice.clone(),
-                _ => typed,
-            };
-            match check(&typed) {
-                Ok(()) => return Ok(Typed::Line(typed)),
-                Err(why) => self.complain(&why)?,
-            }
-        }
     }
 
     async fn secret(&mut self, label: &str) -> Result<Secret, GaveUp> {

@@ -8,6 +8,8 @@ use super::read_evidence;
 use crate::{
     event::Effect,
     port::{Answer, Choice, Evidence, Local, Operator, Question, QuestionKind, Reply},
+    text::nearest,
+    value::{Secret, Shape, Type, Written},
 };
 
 /// An answer as a file gives it.
@@ -16,7 +18,7 @@ pub enum Given {
     /// `promote: yes`
     Word(String),
     /// `build: {number: 17, reason: …}` or `deploy: {answer: skip, reason: …}`
-    Map(IndexMap<String, String>),
+    Map(IndexMap<String, Written>),
 }
 
 /// Fails closed: what no answer fits is a question that nobody answers.
@@ -40,10 +42,12 @@ impl Unattended {
         let fits = match &question.kind {
             QuestionKind::Confirm { type_back, .. } => confirm(given, type_back.as_deref(), &question.choices),
             QuestionKind::Manual { evidence, .. } => manual(given, evidence, &question.choices),
-            QuestionKind::Withheld { .. } => Err("it cannot stand in a file of answers".into()),
+            QuestionKind::Ask { fields } => asked(given, fields, &question.choices),
+            QuestionKind::Withheld { name } => withheld(given, name),
             QuestionKind::BeforeStep { .. }
             | QuestionKind::Failure
             | QuestionKind::Unknown
+            | QuestionKind::Choose
             | QuestionKind::Interrupt
             | QuestionKind::Run => menu(given, &question.choices).and_then(|answer| {
                 let first = self.used.borrow_mut().insert(step.to_owned());
@@ -66,7 +70,12 @@ impl Unattended {
             },
             QuestionKind::Confirm { .. } => nobody(" to confirm this"),
             QuestionKind::Manual { .. } => nobody(" to do this by hand"),
+            QuestionKind::Ask { fields } => {
+                let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                nobody(&format!(" to give {}", names.join(", ")))
+            }
             QuestionKind::Withheld { name } => nobody(&format!(" to type {name}, which is not on record")),
+            QuestionKind::Choose => nobody(" to choose a way"),
             QuestionKind::Unknown => nobody(" to say whether it took effect"),
             QuestionKind::BeforeStep { .. } | QuestionKind::Failure | QuestionKind::Interrupt | QuestionKind::Run => {
                 nobody(" to decide this")
@@ -95,12 +104,23 @@ fn word(given: &Given) -> Result<(&str, Option<String>), String> {
     match given {
         Given::Word(word) => Ok((word, None)),
         Given::Map(map) => {
-            if let Some(other) = map.keys().find(|key| !matches!(key.as_str(), "answer" | "reason")) {
+            // How long is asked for by a question of its own.
+            let extends = map.get("answer") == Some(&Written::Text("extend".into()));
+            let ours = |key: &str| matches!(key, "answer" | "reason") || extends && key == "for";
+            if let Some(other) = map.keys().find(|key| !ours(key)) {
                 return Err(format!("`{other}` is not asked for; only answer and reason are"));
             }
-            let word = map.get("answer").ok_or("it has no `answer`")?;
-            Ok((word, map.get("reason").cloned()))
+            let word = text_of(map, "answer")?.ok_or("it has no `answer`")?;
+            Ok((word, text_of(map, "reason")?.map(str::to_owned)))
         }
+    }
+}
+
+fn text_of<'g>(map: &'g IndexMap<String, Written>, key: &str) -> Result<Option<&'g str>, String> {
+    match map.get(key) {
+        None => Ok(None),
+        Some(Written::Text(text)) => Ok(Some(text)),
+        Some(Written::List(_)) => Err(format!("`{key}` is a text and no list")),
     }
 }
 
@@ -123,36 +143,97 @@ fn confirm(given: &Given, type_back: Option<&str>, choices: &[Choice]) -> Result
 }
 
 fn manual(given: &Given, evidence: &[Evidence], choices: &[Choice]) -> Result<Answer, String> {
-    let asked = |name: &str| evidence.iter().any(|evidence| evidence.name == name);
-    let complete = |missing: Vec<&str>| {
-        if missing.is_empty() { Ok(()) } else { Err(format!("it lacks {}", missing.join(", "))) }
-    };
     match given {
-        Given::Word(word) if word == "done" => {
-            complete(evidence.iter().map(|evidence| evidence.name.as_str()).collect())?;
-            Ok(Answer::word("done"))
-        }
+        Given::Word(word) if word == "done" => Ok(values(&IndexMap::new(), "done", evidence)?),
         Given::Word(_) => menu(given, choices),
-        // `answer` and `reason` are ours unless evidence has that name.
-        Given::Map(map) if map.get("answer").is_some_and(|word| word != "done") && !asked("answer") => {
+        Given::Map(map) if chooses(map, "done", evidence)? => menu(given, choices),
+        Given::Map(map) => Ok(values(map, "done", evidence)?),
+    }
+}
+
+fn asked(given: &Given, fields: &[Evidence], choices: &[Choice]) -> Result<Answer, String> {
+    match given {
+        Given::Word(word) if choices.iter().any(|choice| choice.name == *word && word != "give") => {
             menu(given, choices)
         }
-        Given::Map(map) => {
-            let mut answer = Answer::word("done");
-            for (name, text) in map {
-                if let Some(evidence) = evidence.iter().find(|evidence| evidence.name == *name) {
-                    let value = read_evidence(evidence, text).map_err(|why| format!("{name}: {why}"))?;
-                    answer.values.insert(name.clone(), value);
-                } else if name == "reason" {
-                    answer.reason = Some(text.clone());
-                } else if name != "answer" {
-                    return Err(format!("`{name}` is not asked for"));
-                }
-            }
-            let names = evidence.iter().map(|evidence| evidence.name.as_str());
-            complete(names.filter(|name| !map.contains_key(*name)).collect())?;
-            Ok(answer)
+        Given::Word(_) => {
+            let names: Vec<String> = fields.iter().map(|field| format!("{}: …", field.name)).collect();
+            Err(format!("a map with the values is expected: {{{}}}", names.join(", ")))
         }
+        Given::Map(map) if !choices.is_empty() && chooses(map, "give", fields)? => menu(given, choices),
+        Given::Map(map) => Ok(values(map, "give", fields)?),
+    }
+}
+
+/// Whether a map names a choice of the menu. `answer` and `reason` are ours unless a value has that name.
+fn chooses(map: &IndexMap<String, Written>, but: &str, wanted: &[Evidence]) -> Result<bool, String> {
+    if wanted.iter().any(|wanted| wanted.name == "answer") {
+        return Ok(false);
+    }
+    Ok(text_of(map, "answer")?.is_some_and(|word| word != but))
+}
+
+/// What is wrong with values in a file, and with which of them, if it is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongValue {
+    pub name: Option<String>,
+    pub why: String,
+}
+
+impl From<WrongValue> for String {
+    fn from(wrong: WrongValue) -> String {
+        wrong.why
+    }
+}
+
+/// All values that are wanted, each as what it must be.
+fn values(map: &IndexMap<String, Written>, word: &str, wanted: &[Evidence]) -> Result<Answer, WrongValue> {
+    let wrong = |name: &str, why| WrongValue { name: Some(name.to_owned()), why };
+    let mut answer = Answer::word(word);
+    for (name, written) in map {
+        if let Some(wanted) = wanted.iter().find(|wanted| wanted.name == *name) {
+            let value = read_evidence(wanted, written).map_err(|why| wrong(name, format!("{name}: {why}")))?;
+            answer.values.insert(name.clone(), value);
+        } else if name == "reason" {
+            answer.reason = text_of(map, name).map_err(|why| wrong(name, why))?.map(str::to_owned);
+        } else if name != "answer" {
+            let near = nearest(name, wanted.iter().map(|wanted| wanted.name.as_str()));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(wrong(name, format!("`{name}` is not asked for{hint}")));
+        }
+    }
+    let mut missing = Vec::new();
+    for wanted in wanted.iter().filter(|wanted| !map.contains_key(&wanted.name)) {
+        match &wanted.default {
+            Some(default) => drop(answer.values.insert(wanted.name.clone(), default.clone())),
+            None => missing.push(wanted.name.as_str()),
+        }
+    }
+    if missing.is_empty() {
+        Ok(answer)
+    } else {
+        Err(WrongValue { name: None, why: format!("it lacks {}", missing.join(", ")) })
+    }
+}
+
+/// What an `ask` was given as a secret, and is not on record. Nothing else that is withheld can stand in a file.
+fn withheld(given: &Given, name: &str) -> Result<Answer, String> {
+    match given {
+        Given::Map(map) if map.contains_key(name) => {
+            let text = text_of(map, name)?.unwrap_or_default();
+            // Asked again it would be given again.
+            Shape::of(Type::Secret).read_text(text).map_err(|why| format!("{name}: {why}"))?;
+            Ok(Answer { secret: Some(Secret::new(text.to_owned())), ..Answer::word("given") })
+        }
+        _ => Err(format!("it does not give `{name}`, which is not on record")),
+    }
+}
+
+/// What is wrong with an answer to a step that wants values, before anything is run; none where the step wants none.
+pub fn check_values(given: &Given, wanted: &[Evidence]) -> Result<(), WrongValue> {
+    match given {
+        Given::Map(map) if !map.contains_key("answer") => values(map, "give", wanted).map(drop),
+        _ => Ok(()),
     }
 }
 
@@ -174,10 +255,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
-    use crate::{
-        event::StepId,
-        value::{Shape, Type, Value},
-    };
+    use crate::{event::StepId, value::Value};
 
     const REFUSED: &str = "nobody: the answer given for a/b does not do: ";
 
@@ -223,7 +301,8 @@ mod tests {
     }
 
     fn map(entries: &[(&str, &str)]) -> Option<Given> {
-        Some(Given::Map(entries.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()))
+        let entry = |(key, value): &(&str, &str)| ((*key).to_owned(), Written::Text((*value).to_owned()));
+        Some(Given::Map(entries.iter().map(entry).collect()))
     }
 
     fn confirm(effect: Effect, type_back: Option<&str>) -> QuestionKind {
@@ -277,10 +356,8 @@ mod tests {
 
     #[test]
     fn manual_steps_take_done_or_their_evidence() {
-        let kind = || QuestionKind::Manual {
-            open: None,
-            evidence: vec![Evidence { name: "build".into(), prompt: String::new(), shape: Shape::of(Type::Integer) }],
-        };
+        let kind =
+            || QuestionKind::Manual { open: None, evidence: vec![Evidence::of("build", Shape::of(Type::Integer))] };
         let bare = || QuestionKind::Manual { open: None, evidence: Vec::new() };
         assert_eq!(ask(false, word("done"), bare()), "done");
         let full = map(&[("build", "7"), ("reason", "r")]);

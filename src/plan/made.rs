@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{Inputs, ValueSource};
 use crate::{
     event::Redactor,
-    model::{Cycle, Graph, Names, Runbook, Step},
+    model::{Cycle, Graph, Inside, Names, Runbook, Step},
     syntax::{Expr, Rendered, Truth},
     text::{Diagnostic, sha256_hex},
     value::{Scope, Slot, Value},
@@ -45,6 +45,14 @@ impl Plan {
         for (graph, steps) in [(&main, &runbook.steps), (&finally, &runbook.finally)] {
             if let Some(cycle) = graph.cycle(steps) {
                 problems.push(cycle_problem(&cycle, steps));
+            }
+        }
+        for step in runbook.all_steps() {
+            let Some(inside) = step.body.action.inside() else { continue };
+            let parallel = matches!(inside, Inside::Group(group) if group.parallel.is_some());
+            for list in inside.lists() {
+                let cycle = Graph::of_list(list, &names, &holds, parallel).cycle(list);
+                problems.extend(cycle.map(|cycle| cycle_problem(&cycle, list)));
             }
         }
         let lock = match runbook.lock.as_ref().map(|lock| lock.render(&scope, &[])) {
@@ -90,32 +98,34 @@ impl Plan {
         for (list, graph, part) in
             [(&self.runbook.steps, &self.main, "steps"), (&self.runbook.finally, &self.finally, "finally")]
         {
-            for (index, step) in list.iter().enumerate() {
-                let shown = step.body.action.show(&step.sees(&scope));
-                steps.push(json!({
-                    "id": step.path.as_str(),
-                    "part": part,
-                    "kind": step.body.kind,
-                    "title": self.title(step, &scope),
-                    "effect": step.body.effect.name(),
-                    "needs": self.needs(list, graph, index),
-                    "when": step.when.as_ref().map(|when| when.source().to_owned()),
-                    "expect": step.body.expect.entries.iter().map(|e| e.source().to_owned()).collect::<Vec<_>>(),
-                    "idempotent": step.idempotent,
-                    "critical": step.critical,
-                    "on_failure": step.on_failure.name(),
-                    "timeout": step.body.timeout.as_ref().map(|timeout| timeout.show(&scope)),
-                    "detail": shown.detail,
-                }));
-            }
+            let place = Place { names: &self.names, scope: &scope, above: "", part };
+            record_list(list, graph, &place, &mut steps);
         }
-        json!({
+        let mut record = json!({
             "runbook": self.runbook.name,
             "source_sha256": self.runbook.sha256(),
             "params": self.params_json(),
             "lock": self.lock,
             "steps": steps,
-        })
+        });
+        let callees = self.runbook.callees();
+        if !callees.is_empty() {
+            let digests = callees.iter().map(|of| (of.runbook.name.clone(), Json::from(of.runbook.sha256())));
+            record["calls"] = digests.collect::<Map<_, _>>().into();
+        }
+        record
+    }
+
+    /// The runbook of the run, then what each call leads to, with what is known of its values before the first step.
+    pub fn books(&self) -> Vec<Book<'_>> {
+        let mut books = vec![Book {
+            runbook: &self.runbook,
+            scope: self.scope(),
+            at: String::new(),
+            lock: self.lock.clone().map(Ok),
+        }];
+        called_by(&self.runbook, &self.names, &self.scope(), "", &mut books);
+        books
     }
 
     /// The masked bytes of `plan.json`, and their digest, which the journal's first line binds.
@@ -130,25 +140,7 @@ impl Plan {
 
     /// Origins that requests of the file or parameters name, such as `https://jenkins.example:8443`.
     pub fn origins(&self) -> Vec<String> {
-        let values = self.inputs.values.values().filter_map(|given| given.value.as_ref());
-        let mut origins: Vec<String> = values
-            .flat_map(|value| match value {
-                Value::List(items) => items.iter().collect(),
-                one => vec![one],
-            })
-            .filter_map(Value::as_str)
-            .filter_map(|text| url::Url::parse(text).ok())
-            .filter(url::Url::has_host)
-            .map(|url| url.origin().ascii_serialization())
-            .collect();
-        for step in self.runbook.all_steps() {
-            for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
-                origins.extend(body.action.origins());
-            }
-        }
-        origins.sort_unstable();
-        origins.dedup();
-        origins
+        origins_of(&self.runbook, &self.inputs)
     }
 
     /// A step's title, or its id.
@@ -160,8 +152,153 @@ impl Plan {
     }
 }
 
+/// A runbook as it takes part in a run.
+pub struct Book<'a> {
+    pub runbook: &'a Runbook,
+    /// What is known of its names.
+    pub scope: Scope,
+    /// The step that calls it; empty for that of the run itself.
+    pub at: String,
+    /// Its lock, rendered; `Err` where that waits for values, or is wrong.
+    pub lock: Option<Result<String, String>>,
+}
+
+fn called_by<'a>(runbook: &'a Runbook, names: &Names, scope: &Scope, above: &str, books: &mut Vec<Book<'a>>) {
+    for step in runbook.all_steps() {
+        let undo = step.undo.as_deref();
+        for of in std::iter::once(step).chain(undo) {
+            let Some(Inside::Call(call)) = of.body.action.inside() else { continue };
+            let Some(callee) = &call.callee else { continue };
+            let mut scope = scope.clone().seen_from(step.above());
+            for around in names.loops_around(step.path.as_str()) {
+                if let Some(item) = names.item_of(around) {
+                    scope.set(item, Slot::Unknown { origin: item.into() });
+                }
+            }
+            let mut inputs = Inputs::default();
+            for (name, param) in &callee.runbook.params {
+                let value = match call.params.iter().find(|(of, _)| of.value == *name) {
+                    None => param.default.clone(),
+                    Some((_, value)) => match value.eval(&scope) {
+                        Ok(crate::syntax::Eval::Value(value)) => param.read_text(&value.to_string()).ok(),
+                        _ => None,
+                    },
+                };
+                let source = if value.is_some() { ValueSource::Flag } else { ValueSource::Missing };
+                inputs.values.insert(name.clone(), super::Given { value, source });
+            }
+            let at = format!("{above}{}", of.path);
+            let scope = scope_of(&callee.runbook, &callee.names, &inputs);
+            let lock = callee.runbook.lock.as_ref().map(|lock| match lock.render(&scope, &[]) {
+                Ok(Rendered::Text(text)) => Ok(text),
+                Ok(Rendered::Deferred(names)) => Err(format!("it depends on {}", names.join(", "))),
+                Err(diagnostic) => Err(diagnostic.message),
+            });
+            books.push(Book { runbook: &callee.runbook, scope: scope.clone(), at: at.clone(), lock });
+            called_by(&callee.runbook, &callee.names, &scope, &format!("{at}/"), books);
+        }
+    }
+}
+
+/// Where a list of steps stands.
+struct Place<'a> {
+    names: &'a Names,
+    scope: &'a Scope,
+    /// What goes before the path that a step has in its file.
+    above: &'a str,
+    part: &'a str,
+}
+
+/// A list of steps, each followed by what is inside of it; loops by their body, calls by what they call.
+fn record_list(list: &[Step], graph: &Graph, place: &Place<'_>, steps: &mut Vec<Json>) {
+    for (index, step) in list.iter().enumerate() {
+        let scope = place.scope.clone().seen_from(step.above());
+        let shown = step.body.show(&step.sees(&scope));
+        let mut needs: Vec<usize> = graph.edges[index].keys().copied().collect();
+        needs.sort_unstable();
+        let needs: Vec<String> = needs.into_iter().map(|on| format!("{}{}", place.above, list[on].path)).collect();
+        let mut recorded = json!({
+            "id": format!("{}{}", place.above, step.path),
+            "part": place.part,
+            "kind": step.body.kind,
+            "title": match &step.title {
+                Some(title) => title.show(&scope, &[]),
+                None => step.id.value.clone(),
+            },
+            "effect": step.body.effect.name(),
+            "needs": needs,
+            "when": step.when.as_ref().map(|when| when.source().to_owned()),
+            "expect": step.body.expect.entries.iter().map(|e| e.source().to_owned()).collect::<Vec<_>>(),
+            "idempotent": step.idempotent,
+            "critical": step.critical,
+            "on_failure": step.policy().name(),
+            "timeout": step.body.timeout.as_ref().map(|timeout| timeout.show(&scope)),
+            "detail": shown.detail,
+        });
+        if let Some(foreach) = &step.foreach {
+            recorded["foreach"] =
+                json!({"as": foreach.name.value, "in": foreach.source(), "parallel": foreach.parallel});
+        }
+        if let Some(undo) = &step.undo {
+            recorded["undo"] = undo.body.show(&scope).detail.into();
+        }
+        if step.irreversible {
+            recorded["irreversible"] = true.into();
+        }
+        steps.push(recorded);
+        let holds = |expr: &Expr| !matches!(expr.eval_bool(&scope, &[]), Ok(Truth::False));
+        match step.body.action.inside() {
+            None => {}
+            Some(Inside::Call(call)) => {
+                let Some(callee) = &call.callee else { continue };
+                let (book, names) = (&callee.runbook, &callee.names);
+                let above = format!("{}{}/", place.above, step.path);
+                // What it is given is for the run to find out; its names are there all the same.
+                let unknown =
+                    |name: &String| (name.clone(), super::Given { value: None, source: ValueSource::Missing });
+                let inputs = Inputs { values: book.params.keys().map(unknown).collect(), ..Inputs::default() };
+                let scope = scope_of(book, names, &inputs);
+                let inner = Place { names, scope: &scope, above: &above, part: place.part };
+                for list in [&book.steps, &book.finally] {
+                    record_list(list, &Graph::of(list, names, &|_| true), &inner, steps);
+                }
+            }
+            Some(inside) => {
+                let parallel = matches!(inside, Inside::Group(group) if group.parallel.is_some());
+                for list in inside.lists() {
+                    record_list(list, &Graph::of_list(list, place.names, &holds, parallel), place, steps);
+                }
+            }
+        }
+    }
+}
+
+/// Origins that requests of a file, or its parameters, name.
+pub fn origins_of(runbook: &Runbook, inputs: &Inputs) -> Vec<String> {
+    let values = inputs.values.values().filter_map(|given| given.value.as_ref());
+    let mut origins: Vec<String> = values
+        .flat_map(|value| match value {
+            Value::List(items) => items.iter().collect(),
+            one => vec![one],
+        })
+        .filter_map(Value::as_str)
+        .filter_map(|text| url::Url::parse(text).ok())
+        .filter(url::Url::has_host)
+        .map(|url| url.origin().ascii_serialization())
+        .collect();
+    for step in runbook.all_steps() {
+        let undo = step.undo.as_deref().map(|undo| &undo.body);
+        for body in [Some(&step.body), step.verify.as_ref(), undo].into_iter().flatten() {
+            origins.extend(body.action.origins());
+        }
+    }
+    origins.sort_unstable();
+    origins.dedup();
+    origins
+}
+
 /// Parameters known, secrets hidden, captures and statuses unknown.
-fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
+pub fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
     let mut scope = Scope::new();
     for (name, given) in &inputs.values {
         match (&given.value, given.source) {
@@ -180,7 +317,9 @@ fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
         }
         scope.set_step(step.path.as_str(), Slot::Unknown { origin: format!("{}.status", step.path).into() });
     }
-    debug_assert!(names.words().all(|name| scope.get(name).is_some()));
+    debug_assert!(names.words().all(|name| {
+        scope.get(name).is_some() || matches!(names.get(name), Some(crate::model::Declared::Item { .. }))
+    }));
     scope.set("run", Slot::Unknown { origin: "run".into() });
     scope
 }

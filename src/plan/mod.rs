@@ -6,4 +6,4 @@ mod made;
 
 pub use difference::{Difference, How, Side, StepDifference, difference};
 pub use inputs::{Given, InputProblem, Inputs, Said, Sources, ValueSource, explain, resolve, variable_for};
-pub use made::{Plan, cycle_problem};
+pub use made::{Book, Plan, cycle_problem, origins_of, scope_of};

@@ -12,10 +12,10 @@ use std::{future::Future, pin::Pin};
 
 pub use journal::{Journal, JournalError, OutputLog, OutputSummary};
 pub use operator::{Answer, Choice, Closing, Evidence, Operator, Question, QuestionKind, Reply};
-pub use process::{ExecRecord, ProcessEnd, ProcessRequest, Stdin};
+pub use process::{ExecRecord, ProcessEnd, ProcessRequest, RemoteEnd, RemoteScript, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};
-pub use task::{Failure, ProcessReport, StepContext, StepError, StepReport, Task};
+pub use task::{Failure, ProcessReport, Sample, StepContext, StepError, StepReport, Task};
 pub use world::{Body, Cancel, HttpReply, HttpRequest, LeftBehind, Output, SecretSource, SendError, World, WorldError};
 
 /// A future that stays on its thread; the engine runs on one.

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::Local;
 use crate::{
     event::{Effect, StepId},
-    value::{Secret, Shape, Value},
+    value::{Secret, Shape, Type, Value},
 };
 
 /// Answers questions: a terminal, an answers file, a script.
@@ -42,6 +42,8 @@ pub enum QuestionKind {
     Confirm { effect: Effect, type_back: Option<String> },
     /// Something only a person can do; answered `done`, with values for the evidence.
     Manual { open: Option<String>, evidence: Vec<Evidence> },
+    /// Values that only a person knows; answered `give`, with all of them.
+    Ask { fields: Vec<Evidence> },
     /// In step mode, before a step that changes something.
     BeforeStep { effect: Effect },
     /// After a failure.
@@ -50,6 +52,8 @@ pub enum QuestionKind {
     Unknown,
     /// A value that is not on record and cannot be made again: typed without echo.
     Withheld { name: String },
+    /// Which of several ways is taken.
+    Choose,
     /// Ctrl-C.
     Interrupt,
     /// Something about the run as a whole, such as a changed plan on resume.
@@ -62,10 +66,12 @@ impl QuestionKind {
         match self {
             QuestionKind::Confirm { .. } => "confirm",
             QuestionKind::Manual { .. } => "manual",
+            QuestionKind::Ask { .. } => "ask",
             QuestionKind::BeforeStep { .. } => "before_step",
             QuestionKind::Failure => "failure",
             QuestionKind::Unknown => "unknown",
             QuestionKind::Withheld { .. } => "secret",
+            QuestionKind::Choose => "choose",
             QuestionKind::Interrupt => "interrupt",
             QuestionKind::Run => "run",
         }
@@ -85,13 +91,29 @@ pub struct Choice {
     pub needs_reason: bool,
 }
 
-/// A value a person is asked for as evidence of a manual step.
+/// A value a person is asked for, as evidence of a manual step or by itself.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     pub name: String,
     pub prompt: String,
-    /// What its value must be.
+    pub help: Option<String>,
+    /// What its value must be. A secret is typed without echo, and never on record.
     pub shape: Shape,
+    /// What it is where nothing is typed.
+    pub default: Option<Value>,
+    pub example: Option<Value>,
+}
+
+impl Evidence {
+    /// With nothing said about it but what it must be.
+    pub fn of(name: impl Into<String>, shape: Shape) -> Evidence {
+        let name = name.into();
+        Evidence { prompt: name.clone(), name, help: None, shape, default: None, example: None }
+    }
+
+    pub fn is_secret(&self) -> bool {
+        self.shape.ty == Type::Secret
+    }
 }
 
 /// What came of asking.
@@ -127,7 +149,7 @@ pub struct Answer {
     /// `yes`, `no`, `done`, or the name of a choice.
     pub word: String,
     pub reason: Option<String>,
-    /// Evidence of a manual step.
+    /// Evidence of a manual step, or what an ask asked for, secrets included.
     pub values: IndexMap<String, Value>,
     /// The answer to [`QuestionKind::Withheld`].
     pub secret: Option<Secret>,

@@ -35,6 +35,31 @@ pub enum Stdin {
     /// Reads end of file at once.
     Nothing,
     Bytes(Vec<u8>),
+    /// The program leads to a bash elsewhere, which reads this from it.
+    Remote(RemoteScript),
+}
+
+/// A script that runs elsewhere, with the values that it is given there.
+#[derive(Clone)]
+pub struct RemoteScript {
+    /// Values of secrets included; none where it is not to be set there.
+    pub variables: Vec<(String, Option<String>)>,
+    pub script: String,
+}
+
+/// What is known of a script that was to run elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemoteEnd {
+    /// It said how it ended: its own exit status is that of the process.
+    Ended,
+    /// The program ended, or was ended, before it had taken all of the script: nothing of it has run. With the exit
+    /// status of the program.
+    NotBegun(Option<i32>),
+    /// It began, or may have begun, and nobody heard how it ended. With the exit status of the program.
+    Lost(Option<i32>),
+    /// All of it was taken and nothing was heard of its beginning. There is only the exit status of the program.
+    Silent,
 }
 
 /// How a process ended.
@@ -44,6 +69,8 @@ pub struct ProcessEnd {
     pub exit: Option<i32>,
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
+    /// Of a script that was to run elsewhere.
+    pub remote: Option<RemoteEnd>,
     pub timed_out: bool,
     /// It was ended because the operator or a signal asked for it.
     pub cancelled: bool,
@@ -61,6 +88,9 @@ pub struct ProcessEnd {
 pub struct ExecRecord {
     pub exit: Option<i32>,
     pub signal: Option<i32>,
+    /// Of a script that was to run elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteEnd>,
     pub timed_out: bool,
     /// It was ended because somebody asked for it; what its exit status says then is not how it would have ended.
     #[serde(default)]

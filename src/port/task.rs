@@ -9,7 +9,7 @@ use super::{
     WorldError,
 };
 use crate::{
-    event::{Effect, Progress, StepId, StepStatus},
+    event::{Effect, GaveUp, Progress, SampleState, StepId, StepStatus},
     text::Diagnostic,
     value::{Scope, Value},
 };
@@ -63,10 +63,24 @@ pub trait StepContext {
 
     fn progress(&self, progress: Progress);
 
+    /// Puts a sample of a watch on record.
+    fn sample<'a>(&'a self, sample: Sample) -> Local<'a, Result<(), StepError>>;
+
     fn cancel(&self) -> &Cancel;
 
     /// What the names stand for while this step runs.
     fn scope(&self) -> &Scope;
+}
+
+/// One look of one probe of a watch.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub probe: String,
+    /// None where there is no value.
+    pub value: Value,
+    pub state: SampleState,
+    pub unit: Option<String>,
+    pub detail: Option<String>,
 }
 
 /// A process that ended, with what it wrote.
@@ -90,6 +104,8 @@ pub struct StepReport {
     pub signal: Option<i32>,
     pub http_status: Option<u16>,
     pub failure: Option<Failure>,
+    /// It looked, and gave up; `values` and `result` are what it saw last.
+    pub gave_up: Option<GaveUp>,
     pub notes: Vec<String>,
     /// What may be the reason, should it be judged a failure.
     pub hint: Option<&'static str>,
@@ -108,6 +124,7 @@ impl StepReport {
             signal: None,
             http_status: None,
             failure: None,
+            gave_up: None,
             notes: Vec::new(),
             hint: None,
             left: Vec::new(),

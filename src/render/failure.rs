@@ -8,7 +8,7 @@ use crate::{
 
 /// What the answers mean, once for all steps.
 pub(super) fn rules(runbook: &Runbook, page: &mut Page) {
-    let asks = |step: &Step| step.on_failure == OnFailure::Ask && !step.body.action.is_gate();
+    let asks = |step: &Step| step.policy() == OnFailure::Ask && !step.body.action.is_gate();
     if !runbook.all_steps().any(asks) {
         return;
     }
@@ -93,13 +93,16 @@ fn policy(step: &Step) -> Line {
             Line::of(format!("{first}{}", chars.as_str()))
         }
     };
-    match step.on_failure {
+    match step.policy() {
         OnFailure::Stop => begin("nothing new starts, and the run closes as failed, without a question (")
             .code("on_failure: stop")
             .text(")."),
         OnFailure::Continue => begin("the run goes on, without its values, and may still succeed (")
             .code("on_failure: continue")
             .text(")."),
+        OnFailure::Undo => {
+            begin("what ran is taken back, latest first, and the run closes (").code("on_failure: undo").text(").")
+        }
         OnFailure::Ask => {
             let mut line = begin("the run stops here and asks: ").strong("retry").text(", ");
             if !step.critical {
@@ -129,8 +132,6 @@ fn unclear(step: &Step) -> Line {
         return line.code("runsheet resume last").text(" runs it again, as it may safely run twice.");
     }
     line.text("nobody knows whether it took effect. It is not repeated by itself: you are asked, with what it was about to do in view. With nobody at the keyboard the run stays open (exit code 7), to be decided with ")
-        .code(format!("runsheet resume last --step {} --as done", step.path))
-        .text(" or ")
-        .code("not-done")
-        .text(", and a reason.")
+        .code(format!("runsheet resume last --step {} --as done|not-done --reason TEXT", step.path))
+        .text(".")
 }

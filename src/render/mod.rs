@@ -11,11 +11,13 @@ mod mermaid;
 mod outline;
 mod page;
 mod report;
+mod schema;
 mod terminal;
 mod timeline;
 
 pub use drift::drift;
 pub use index::IndexEntry;
+pub use schema::schema;
 
 use crate::{
     event::{Record, RunState},

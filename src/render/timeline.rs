@@ -86,6 +86,12 @@ fn in_words(event: &Event) -> Option<Line> {
             let what = if *effect == Effect::Read { "looks: " } else { "does: " };
             Line::of(what).code(head(detail))
         }
+        Event::StepEntered { items, case, runbook, .. } => match (case, runbook) {
+            (Some(case), _) => Line::of("takes the way ").code(case),
+            (None, Some(runbook)) => Line::of("calls the runbook ").code(runbook),
+            (None, None) if items.is_empty() => return None,
+            (None, None) => Line::of("goes over ").codes(items.iter().map(item)),
+        },
         Event::StepRetried { wait_ms, .. } => Line::of(format!("is repeated in {}", millis(*wait_ms))),
         Event::StepFinished { status, error, .. } => {
             let line = Line::new().strong(status.name().replace('_', " "));
@@ -120,6 +126,7 @@ fn in_words(event: &Event) -> Option<Line> {
         Event::FilesNoted { files, by } => {
             Line::of("accepted as they are now: ").codes(files.keys().map(String::as_str)).text(", by ").code(by)
         }
+        Event::RunClosing {} => Line::of("the run closes; what is still run is what runs last"),
         Event::UndoStarted {} => Line::of("the undo began"),
         Event::RunPaused { reason } => Line::new().strong("paused").text(": ").code(head(reason)),
         Event::RunFinished { outcome, code, .. } => {
@@ -127,6 +134,10 @@ fn in_words(event: &Event) -> Option<Line> {
         }
         Event::Unrecognised => Line::of("an event that this version does not know"),
     })
+}
+
+fn item(item: &serde_json::Value) -> String {
+    item.as_str().map_or_else(|| item.to_string(), str::to_owned)
 }
 
 /// The first line that says something, shortened.

@@ -181,6 +181,18 @@ impl Lines {
             Event::EffectIntended { detail, .. } if verbose => {
                 printable(detail).lines().map(|line| self.dim(&format!("  $ {line}"))).collect()
             }
+            Event::StepEntered { items, case, runbook, .. } => {
+                let what = match (case, runbook) {
+                    (Some(case), _) => format!("takes the way {}", one_line(case)),
+                    (None, Some(runbook)) => format!("calls {}", one_line(runbook)),
+                    (None, None) if items.is_empty() => return Vec::new(),
+                    (None, None) => {
+                        let items: Vec<String> = items.iter().map(show).collect();
+                        format!("for each of {}", one_line(&items.join(", ")))
+                    }
+                };
+                vec![self.dim(&format!("  → {what}"))]
+            }
             Event::StepRetried { attempt, reason, wait_ms, .. } => vec![format!(
                 "  ↻ attempt {attempt} in {}: {}",
                 show_duration(Duration::from_millis(*wait_ms)),
@@ -264,8 +276,12 @@ impl Lines {
                 let reason = reason.as_ref().map(|reason| format!(": {}", one_line(reason))).unwrap_or_default();
                 vec![self.dim(&format!("  › {} by {}{reason}", one_line(answer), one_line(by)))]
             }
-            Event::Sample { probe, value, .. } if verbose => {
-                vec![self.dim(&format!("  {} = {}", one_line(probe), show(value)))]
+            Event::Sample { probe, value, state, unit, detail, .. } if verbose => {
+                let unit = unit.as_ref().map(|unit| format!(" {}", one_line(unit))).unwrap_or_default();
+                let state = state.words();
+                let state = if state.is_empty() { String::new() } else { format!(" ({state})") };
+                let detail = detail.as_ref().map(|detail| format!(": {}", one_line(detail))).unwrap_or_default();
+                vec![self.dim(&format!("  {} = {}{unit}{state}{detail}", one_line(probe), show(value)))]
             }
             Event::Recovered { cut_bytes, saved_as, .. } => vec![self.yellow(&format!(
                 "! the last record was torn; its {cut_bytes} bytes are saved as {}",
@@ -286,6 +302,7 @@ impl Lines {
                     one_line(&names.join(", "))
                 ))]
             }
+            Event::RunClosing {} => vec![self.dim("the run closes; what is left is what runs last")],
             Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
@@ -458,7 +475,7 @@ impl Sink for Lines {
                 if state.running.len() > 1 {
                     state.beside.clone_from(&state.running);
                 }
-                if kind == "wait" {
+                if matches!(kind.as_str(), "wait" | "watch") {
                     state.looking.push(step.clone());
                 }
             }

@@ -37,11 +37,7 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Controls, and what Unicode does not show: directions, joiners, soft hyphens, fillers, annotations and tags.
 fn hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
+    c.is_control() || super::hidden(c).is_some()
 }
 
 /// A terminal's transcript as text: escape sequences go, and so do the carriage returns before line feeds.

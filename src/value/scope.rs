@@ -28,6 +28,8 @@ pub struct Scope {
     names: Arc<IndexMap<String, Slot>>,
     /// A few names that are left out of what is shared.
     forgotten: Vec<String>,
+    /// The list of steps in which an expression stands: a step is named as seen from there.
+    within: Arc<str>,
 }
 
 impl Scope {
@@ -65,8 +67,26 @@ impl Scope {
         Arc::make_mut(&mut self.names).insert(Scope::step_key(id), slot);
     }
 
+    /// The status of a step as it is named from inside the list at `within`: its siblings first, then those of each
+    /// container around it.
     pub fn step(&self, id: &str) -> Option<&Slot> {
+        let mut within: &str = &self.within;
+        while !within.is_empty() {
+            if let Some(slot) = self.names.get(&Scope::step_key(&format!("{within}/{id}"))) {
+                return Some(slot);
+            }
+            within = within.rsplit_once('/').map_or("", |(above, _)| above);
+        }
         self.names.get(&Scope::step_key(id))
+    }
+
+    /// As seen from the list of steps at this path.
+    #[must_use]
+    pub fn seen_from(mut self, list: &str) -> Scope {
+        if *self.within != *list {
+            self.within = list.into();
+        }
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Slot)> {

@@ -7,6 +7,9 @@ use regex::Regex;
 use super::{Type, Value};
 use crate::text::nearest;
 
+/// Bytes of a secret without the white space around it; shorter ones cannot be masked without hiding ordinary text.
+const SHORTEST_SECRET: usize = 8;
+
 /// A value as it was written, before it has a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
@@ -89,6 +92,9 @@ impl Shape {
 
     /// Whether a value that has its type already keeps to the limits.
     pub fn check(&self, value: &Value) -> Result<(), String> {
+        if let (Type::Secret, Value::Text(text)) = (self.ty, value) {
+            return self.check_secret(text);
+        }
         if let (Type::List, Value::List(items)) = (self.ty, value) {
             let shape = self.item();
             for (at, item) in items.iter().enumerate() {
@@ -134,6 +140,23 @@ impl Shape {
         Err(format!("it has {}, which is too {how}; give {}", counted(length, unit), self.describe()))
     }
 
+    /// No error about a secret quotes it.
+    fn check_secret(&self, text: &str) -> Result<(), String> {
+        if text.trim().len() < SHORTEST_SECRET {
+            return Err(format!("it is shorter than {SHORTEST_SECRET} bytes, which could not be masked"));
+        }
+        if let Some((written, pattern)) = &self.pattern
+            && !pattern.is_match(text)
+        {
+            return Err(format!("it does not match {written}"));
+        }
+        let length = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        if self.min_length.is_some_and(|min| length < min) || self.max_length.is_some_and(|max| length > max) {
+            return Err(format!("its length does not do; give {}", self.describe()));
+        }
+        Ok(())
+    }
+
     /// What would do, with an article, such as "a whole number from 1 to 5".
     pub fn describe(&self) -> String {
         let mut text = match self.ty {
@@ -148,6 +171,7 @@ impl Shape {
             Type::Boolean => "true or false".to_owned(),
             Type::Url => "an absolute http or https URL".to_owned(),
             Type::Path => "a path".to_owned(),
+            Type::Secret => "a secret of at least 8 bytes".to_owned(),
             Type::Duration => "a duration".to_owned(),
         };
         for limit in self.limits() {
@@ -231,6 +255,9 @@ impl Shape {
         let value = self.ty.read(text)?;
         if strictly {
             self.check(&value)?;
+            if self.ty == Type::Secret {
+                return Ok(value);
+            }
             if let Some((written, pattern)) = &self.pattern
                 && !pattern.is_match(text)
             {
@@ -451,6 +478,25 @@ mod tests {
                 let error = shape.read_text(text).unwrap_err();
                 assert!(error.contains("; give a"), "{text}: {error}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_secret_does_not_quote_it() {
+        let secret = Shape {
+            pattern: Some(("v\\w+".into(), Shape::anchored("v\\w+").unwrap())),
+            max_length: Some(12),
+            ..Shape::of(Type::Secret)
+        };
+        assert_eq!(secret.read_text("vhunter2hun"), Ok(Value::text("vhunter2hun")));
+        for (text, why) in [
+            ("vhunter", "it is shorter than 8 bytes, which could not be masked"),
+            ("vhunt      ", "it is shorter than 8 bytes, which could not be masked"),
+            ("hunter2hunter2", "it does not match v\\w+"),
+            ("vhunter2hunter2", "its length does not do; give a secret of at least 8 bytes of at most 12 characters"),
+        ] {
+            assert_eq!(secret.read_text(text), Err(why.to_owned()));
+            assert_eq!(secret.check(&Value::text(text)), Err(why.to_owned()));
         }
     }
 

@@ -15,9 +15,12 @@ pub enum Type {
     Duration,
     /// Of items of one type; given as text it is read by its [`super::Shape`], which knows that type.
     List,
+    /// A text that must never be shown: of a value that a person is asked for, and of no parameter.
+    Secret,
 }
 
 impl Type {
+    /// Those that a parameter can have.
     pub const ALL: [(&'static str, Type); 9] = [
         ("string", Type::String),
         ("integer", Type::Integer),
@@ -35,6 +38,9 @@ impl Type {
     }
 
     pub fn name(self) -> &'static str {
+        if self == Type::Secret {
+            return "secret";
+        }
         Type::ALL.iter().find(|(_, ty)| *ty == self).map_or("string", |(name, _)| name)
     }
 
@@ -44,7 +50,7 @@ impl Type {
             return Err("it holds a NUL character, which no process can be given".into());
         }
         match self {
-            Type::String | Type::Enum => Ok(Value::text(text)),
+            Type::String | Type::Enum | Type::Secret => Ok(Value::text(text)),
             Type::Integer => whole(text.trim()),
             Type::Number => number(text.trim()),
             Type::Boolean => match text.trim() {

@@ -543,7 +543,6 @@ impl Program<'_> {
             ("operator".to_owned(), Value::text("ada")),
             ("dir".to_owned(), dir.unwrap_or(Value::None)),
         ]);
-        let source = self.case.source.clone();
         let options = Options {
             step_mode: self.case.step_mode,
             jobs: self.case.jobs,
@@ -553,7 +552,7 @@ impl Program<'_> {
             signals: None,
             secrets: IndexMap::new(),
             decisions: decision.into_iter().collect(),
-            draw: Rc::new(move |diagnostic| draw(&source, diagnostic, DrawStyle::default()).trim_end().to_owned()),
+            draw: Rc::new(|source, diagnostic| draw(source, diagnostic, DrawStyle::default()).trim_end().to_owned()),
         };
         let end = Engine::new(plan, world, operator, &journal, publisher, options).run().await;
         self.heard.said.borrow_mut().extend(person.seen.take().into_iter().map(String::into_bytes));

@@ -256,6 +256,7 @@ impl Facts {
         let record = ExecRecord {
             exit: end.exit,
             signal: end.signal,
+            remote: end.remote,
             timed_out: end.timed_out,
             cancelled: end.cancelled,
             duration_ms: u64::try_from(end.duration.as_millis()).unwrap(),

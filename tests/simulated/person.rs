@@ -9,7 +9,7 @@ use std::{
 use indexmap::IndexMap;
 use runsheet::{
     operators::{Given, Unattended},
-    port::{Answer, Local, Operator, Question, QuestionKind, Reply},
+    port::{Answer, Evidence, Local, Operator, Question, QuestionKind, Reply},
     value::{Secret, Type, Value},
 };
 
@@ -69,6 +69,7 @@ impl Person {
         match &question.kind {
             QuestionKind::Confirm { .. } => Answer::word("yes"),
             QuestionKind::BeforeStep { .. } => Answer::word("run"),
+            QuestionKind::Choose => Answer::word(question.choices[0].name.as_ref()),
             QuestionKind::Interrupt => Answer::word("finish"),
             QuestionKind::Run => Answer::word(self.manner.still_running),
             QuestionKind::Failure if self.manner.after_failure == "retry" => Answer::word("retry"),
@@ -81,6 +82,14 @@ impl Person {
                 }
                 let values = evidence.iter().map(|of| (of.name.clone(), evidence_of(of.shape.ty))).collect();
                 Answer { values, ..Answer::word("done") }
+            }
+            QuestionKind::Ask { fields } => {
+                let value = |of: &Evidence| match of.is_secret() {
+                    true => Value::text(canary(&of.name)),
+                    false => evidence_of(of.shape.ty),
+                };
+                let values = fields.iter().map(|of| (of.name.clone(), value(of))).collect();
+                Answer { values, ..Answer::word("give") }
             }
             QuestionKind::Unknown => {
                 // A look is worth something only when nothing is under way any more.
@@ -112,7 +121,11 @@ pub fn settle(world: &SimWorld, step: &str) -> bool {
 }
 
 fn evidence_of(ty: Type) -> Value {
-    if ty == Type::Integer { Value::Int(7) } else { Value::text("evidence") }
+    match ty {
+        Type::Integer => Value::Int(7),
+        Type::Duration => Value::Duration(Duration::from_secs(300)),
+        _ => Value::text("evidence"),
+    }
 }
 
 impl Operator for Person {

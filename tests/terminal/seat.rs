@@ -162,6 +162,13 @@ impl<'b> Seat<'b> {
         self.said.clone()
     }
 
+    /// Waits for the end, whatever it is; the code and everything that was shown.
+    #[track_caller]
+    pub fn leaves(mut self) -> (i32, String) {
+        let code = self.wait();
+        (code, self.said.clone())
+    }
+
     #[track_caller]
     fn wait(&mut self) -> i32 {
         let until = Instant::now() + LIMIT;

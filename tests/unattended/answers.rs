@@ -154,9 +154,10 @@ steps:
     for (answer, code) in [
         (format!("{{number: 17, colour: green, page: {page}}}"), 0),
         (format!("{{answer: done, number: 17, colour: green, page: '{page}', reason: looked}}"), 0),
-        (format!("{{number: seventeen, colour: green, page: '{page}'}}"), 11),
-        (format!("{{number: 17, colour: blue, page: '{page}'}}"), 11),
-        (format!("{{number: 17, page: '{page}'}}"), 11),
+        // What no step would take is told before anything is run.
+        (format!("{{number: seventeen, colour: green, page: '{page}'}}"), 2),
+        (format!("{{number: 17, colour: blue, page: '{page}'}}"), 2),
+        (format!("{{number: 17, page: '{page}'}}"), 2),
         ("done".into(), 11),
         ("yes".into(), 11),
         ("{answer: skip}".into(), 11),

@@ -4,11 +4,12 @@
 use std::rc::Rc;
 
 use crate::{
-    cli::{CliError, Context, error::code, inputs},
+    cli::{CliError, Context, error::code, inputs, source},
     event::{RunStarted, RunState},
     journal::Frozen,
     kinds::registry,
-    model::{Names, Param, Profile, Runbook, load},
+    library::Library,
+    model::{Linker, Names, Param, Profile, Runbook, load_from},
     plan::{Given, Inputs, Plan, ValueSource, variable_for},
     syntax::decode,
     text::Source,
@@ -32,14 +33,9 @@ impl Basis {
         frozen: &Frozen,
         attended: bool,
     ) -> Result<Basis, CliError> {
-        let wanted = format!("{}.yaml", header.runbook);
-        let found = frozen.files.iter().find(|(name, _)| *name == wanted);
-        let bytes = found
-            .map(|(_, bytes)| bytes.clone())
+        let loaded = source::read_frozen(&header.runbook, frozen)
             .ok_or_else(|| CliError::new(code::NOT_VERIFIED, format!("run {} has lost its runbook", header.run)))?;
-        let source =
-            decode(wanted, bytes).map_err(|(_, problem)| CliError::new(code::NOT_VERIFIED, problem.message))?;
-        let loaded = load(&header.runbook, &source, registry());
+        let source = loaded.source.clone();
         let Some(runbook) = loaded.runbook else {
             return Err(CliError::invalid(&source, &loaded.problems, context.style()).hint(format!(
                 "the run began with runsheet {}, which took this file; go on with that version",
@@ -78,10 +74,11 @@ impl Basis {
 
     /// The file as it is now, with the values of this run. What has no value yet is still missing in the plan. `Err` says
     /// why it can be no basis.
-    pub fn fresh(&self, bytes: Vec<u8>) -> Result<Basis, Vec<String>> {
+    pub fn fresh(&self, library: &Library, bytes: Vec<u8>) -> Result<Basis, Vec<String>> {
         let name = self.source.name().to_owned();
         let source = decode(name, bytes).map_err(|(_, problem)| vec![problem.message])?;
-        let loaded = load(&self.runbook.name, &source, registry());
+        let linker = Linker::new(registry(), Rc::new(library.clone()));
+        let loaded = load_from(&self.runbook.name, &source, &linker);
         let Some(runbook) = loaded.runbook else {
             let errors = loaded.problems.iter().filter(|problem| problem.is_error());
             let drawn = errors.map(|problem| {

@@ -38,8 +38,14 @@ pub async fn ask(
     };
     let follows = if state.runbook_number() > 1 { "what was accepted last" } else { "what it began with" };
     let goes_on = format!("the run goes on with {follows}");
+    let library = match header.origin.as_str() {
+        "built-in" => context.library(),
+        path => context.library().beside(std::path::Path::new(path)),
+    };
     let bytes = match read(context, header) {
-        Ok(bytes) if bytes == basis.source.text().as_bytes() => return Ok(After::GoOn),
+        Ok(bytes) if bytes == basis.source.text().as_bytes() && !callees_changed(&library, basis) => {
+            return Ok(After::GoOn);
+        }
         Ok(bytes) => bytes,
         Err(why) => {
             say(context, &format!("runsheet: {origin} {why}; {goes_on}\n"));
@@ -50,7 +56,7 @@ pub async fn ask(
         say(context, &format!("runsheet: {origin} has changed since; {goes_on}\n"));
         return Ok(After::GoOn);
     }
-    let fresh = basis.fresh(bytes.clone());
+    let fresh = basis.fresh(&library, bytes.clone());
     let mut difference = Difference::default();
     let obstacles = match &fresh {
         Ok(fresh) => {
@@ -110,6 +116,14 @@ pub async fn ask(
     .map_or(Ok(After::GoOn), |reason| match fresh {
         Ok(fresh) => Ok(After::Take { fresh: Box::new(fresh.complete(context)?), bytes, reason }),
         Err(_) => Ok(After::GoOn),
+    })
+}
+
+/// Whether a runbook that is called is not as it was. One that cannot be read any more is as it was: the run has it.
+fn callees_changed(library: &Library, basis: &Basis) -> bool {
+    basis.runbook.callees().into_iter().any(|callee| {
+        let now = library.find(&callee.runbook.name);
+        now.is_ok_and(|found| found.bytes != callee.runbook.source.text().as_bytes())
     })
 }
 
@@ -196,8 +210,9 @@ fn obstacles(old: &Basis, new: &Basis, difference: &Difference, state: &RunState
 
 /// Every step with where it stands.
 fn ids(basis: &Basis) -> Vec<(String, &'static str, &Step)> {
-    let steps = basis.runbook.steps.iter().map(|step| (step.path.to_string(), "steps", step));
-    steps.chain(basis.runbook.finally.iter().map(|step| (step.path.to_string(), "finally", step))).collect()
+    let steps = basis.runbook.steps.iter().flat_map(Step::with_inside);
+    let steps = steps.map(|step| (step.path.to_string(), "steps", step));
+    steps.chain(basis.runbook.final_steps().map(|step| (step.path.to_string(), "finally", step))).collect()
 }
 
 /// Values that a step which is over would give now and never gave, and that are wanted.

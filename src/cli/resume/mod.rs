@@ -12,12 +12,13 @@ use desk::Desk;
 use indexmap::IndexMap;
 
 use super::{
-    CliError, Context,
+    CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
     files, inputs, outcome, print, say, session,
     session::{Person, Session},
     sign::Signing,
+    source,
 };
 use crate::{
     engine::Decision,
@@ -66,7 +67,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
     inputs::mask_variables(&basis.plan, &world, &context.redactor);
-    session::check_answers(&basis.plan, flags.answers.as_deref())?;
+    answers::check(&basis.plan, flags.answers.as_deref())?;
     let decisions = decisions(flags, &open.state)?;
     let mut desk = Desk::new(&person, &context.redactor, open.state.questions);
     let mut left = None;
@@ -97,7 +98,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let (plan_json, digest) = basis.plan.recorded(&context.redactor);
     let mut replaced = None;
     if let Some((bytes, reason)) = taken {
-        let files = vec![(basis.source.name().to_owned(), bytes)];
+        let files = source::to_freeze(&bytes, &basis.runbook);
         replaced = Some(("runbook", files, Some(reason)));
     } else if left.is_none() && open.state.digest() != Some(digest.as_str()) {
         match version::ask(&basis, &frozen.plan, &plan_json, &header.tool_version, &mut desk).await {
@@ -169,7 +170,6 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     let session = Session {
         context,
         plan: &basis.plan,
-        source: &basis.source,
         world: &world,
         person: &person,
         open: &open,

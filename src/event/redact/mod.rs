@@ -187,10 +187,12 @@ impl Redactor {
     }
 
     fn event(&self, event: &mut Map<String, Json>) {
-        const OURS: [&str; 13] = [
+        const OURS: [&str; 15] = [
             "event",
             "kind",
             "status",
+            "state",
+            "gave_up",
             "effect",
             "cause",
             "outcome",

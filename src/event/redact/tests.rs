@@ -309,6 +309,7 @@ fn records_keep_their_form_and_their_names() {
             withheld: vec!["hunter2hunter2".into()],
             error: Some("it has succeeded".into()),
             interrupted: false,
+            gave_up: None,
             no_effect: false,
             output_lost: false,
             notes: vec!["hunter2hunter2".into()],

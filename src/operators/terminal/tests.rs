@@ -212,9 +212,11 @@ fn a_text_is_typed_back_exactly() {
 #[test]
 fn evidence_is_checked_at_the_prompt() {
     let evidence = |name: &str, ty, choices: &[&str]| Evidence {
-        name: name.into(),
         prompt: String::new(),
-        shape: Shape { choices: choices.iter().map(|choice| (*choice).into()).collect(), ..Shape::of(ty) },
+        ..Evidence::of(
+            name,
+            Shape { choices: choices.iter().map(|choice| (*choice).into()).collect(), ..Shape::of(ty) },
+        )
     };
     let kind = QuestionKind::Manual {
         open: Some("https://ci.example/".into()),

@@ -71,6 +71,7 @@ fn finished(id: &str, status: StepStatus, exit: Option<i32>, error: Option<&str>
         withheld: vec!["token".into()],
         error: error.map(str::to_owned),
         interrupted: false,
+        gave_up: None,
         no_effect: false,
         output_lost: false,
         notes: Vec::new(),

@@ -262,6 +262,7 @@ mod tests {
         let end = ExecRecord {
             exit: Some(3),
             signal: None,
+            remote: None,
             timed_out: false,
             cancelled: false,
             duration_ms: 5,

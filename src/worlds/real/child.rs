@@ -28,6 +28,8 @@ const MAX_STRING: usize = 128 * 1024;
 pub(super) struct Started {
     pub pid: Pid,
     pub stdin: Option<OwnedFd>,
+    /// The other end of it, to see in the end what of a script for elsewhere was not taken.
+    pub untaken: Option<OwnedFd>,
     /// Standard output, or the terminal.
     pub stdout: OwnedFd,
     pub stderr: Option<OwnedFd>,
@@ -137,10 +139,14 @@ pub(super) fn start(order: &Order) -> Result<Started, String> {
         }
         let stdin = Some(terminal.master.try_clone().map_err(pipes)?);
         let stdout = terminal.master.try_clone().map_err(pipes)?;
-        Started { pid: rustix::process::getpid(), stdin, stdout, stderr: None, terminal: Some(terminal) }
+        Started { pid: rustix::process::getpid(), stdin, untaken: None, stdout, stderr: None, terminal: Some(terminal) }
     } else {
+        let mut untaken = None;
         let stdin = if order.has_stdin {
             let (reader, writer) = io::pipe().map_err(pipes)?;
+            if order.marks.is_some() {
+                untaken = Some(OwnedFd::from(reader.try_clone().map_err(pipes)?));
+            }
             command.stdin(reader);
             Some(OwnedFd::from(writer))
         } else {
@@ -157,6 +163,7 @@ pub(super) fn start(order: &Order) -> Result<Started, String> {
         Started {
             pid: rustix::process::getpid(),
             stdin,
+            untaken,
             stdout: stdout.into(),
             stderr: Some(stderr.into()),
             terminal: None,

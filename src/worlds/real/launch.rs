@@ -2,6 +2,7 @@
 //! what runs inside.
 
 use std::{
+    borrow::Cow,
     io,
     os::{
         fd::OwnedFd,
@@ -17,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    RealWorld, attempt, child, orphans,
+    RealWorld, attempt, child, orphans, remote,
     terminal::{ESCAPE, Keyboard, RawMode, Resized, WentOn, operator_present, operator_size},
     wire::{End, Frames, Order, RecordAt, frame, tag},
 };
@@ -205,7 +206,14 @@ pub(super) async fn run(
     }
     collect(world);
     let attended = request.tty && operator_present();
-    let order = order(world, request, attended)?;
+    // Words that no script can know beforehand.
+    let marks = matches!(request.stdin, Stdin::Remote(_)).then(|| format!("{:016x}", super::random()));
+    let stdin = match (&request.stdin, &marks) {
+        (Stdin::Bytes(bytes), _) => Some(Cow::Borrowed(&bytes[..])),
+        (Stdin::Remote(remote), Some(marks)) => Some(Cow::Owned(remote::written(remote, marks))),
+        _ => None,
+    };
+    let order = order(world, request, attended, marks)?;
     let mut helper = None;
     // A helper that was started early may have been ended by somebody in the meantime; nothing runs before GO, so that
     // another one can be asked.
@@ -219,7 +227,7 @@ pub(super) async fn run(
                 not_started(&format!("its supervisor ({helper}) did not start: {}", child::plain(&error)))
             })?,
         };
-        match ready(&mut candidate, &order, request, cancel).await {
+        match ready(&mut candidate, &order, stdin.as_deref(), cancel).await {
             Ok(()) => {
                 helper = Some(candidate);
                 break;
@@ -232,7 +240,7 @@ pub(super) async fn run(
             }
         }
     }
-    drop(order);
+    drop((order, stdin));
     // Every way out of the loop but this one has returned.
     let Some(mut helper) = helper else { return Err(not_started("no supervisor could be started")) };
     if helper.send(tag::GO, b"").await.is_err() {
@@ -263,6 +271,7 @@ pub(super) async fn run(
     Ok(ProcessEnd {
         exit: end.exit,
         signal: end.signal,
+        remote: end.remote,
         timed_out: end.timed_out,
         cancelled: end.cancelled,
         duration: end.duration,
@@ -279,10 +288,10 @@ enum Refused {
 }
 
 /// Hands over the order and waits until the lock is held.
-async fn ready(helper: &mut Helper, order: &[u8], request: &ProcessRequest, cancel: &Cancel) -> Result<(), Refused> {
+async fn ready(helper: &mut Helper, order: &[u8], stdin: Option<&[u8]>, cancel: &Cancel) -> Result<(), Refused> {
     let sent = async {
         helper.send(tag::ORDER, order).await?;
-        if let Stdin::Bytes(bytes) = &request.stdin {
+        if let Some(bytes) = stdin {
             helper.send(tag::STDIN, bytes).await?;
         }
         helper.hear().await
@@ -453,7 +462,12 @@ async fn at(what: &mut Option<Local<'_, ()>>) {
     }
 }
 
-fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<Vec<u8>, WorldError> {
+fn order(
+    world: &RealWorld,
+    request: &ProcessRequest,
+    attended: bool,
+    marks: Option<String>,
+) -> Result<Vec<u8>, WorldError> {
     let cwd = std::path::absolute(&request.cwd)
         .map_err(|error| not_started(&format!("its folder cannot be told: {}", child::plain(&error))))?;
     let (rows, columns) = if attended { operator_size() } else { (24, 80) };
@@ -481,7 +495,8 @@ fn order(world: &RealWorld, request: &ProcessRequest, attended: bool) -> Result<
         columns,
         timeout: request.timeout,
         grace: request.kill_grace,
-        has_stdin: matches!(request.stdin, Stdin::Bytes(_)),
+        has_stdin: !matches!(request.stdin, Stdin::Nothing),
+        marks,
         record,
     };
     serde_json::to_vec(&order).map_err(|error| not_started(&error.to_string()))

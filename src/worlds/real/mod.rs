@@ -9,11 +9,14 @@ mod launch;
 pub(crate) mod lookup;
 mod orphans;
 mod relay;
+mod remote;
 mod secrets;
+mod shellcheck;
 mod signals;
 mod signatures;
 mod supervisor;
 mod terminal;
+mod versions;
 mod wire;
 
 use std::{
@@ -26,9 +29,11 @@ use std::{
 };
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use shellcheck::Shellcheck;
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;
 pub use terminal::{ESCAPE, restore_terminal, take_terminal_again, was_stopped};
+pub use versions::{tool_version, try_a_process};
 
 use crate::{
     event::StepId,

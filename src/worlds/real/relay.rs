@@ -12,6 +12,8 @@ use rustix::{
     io::Errno,
 };
 
+use super::remote::Marks;
+
 const CHUNK: usize = 64 * 1024;
 /// Chunks carried before the loop looks at its other duties again.
 const TURN: usize = 16;
@@ -25,13 +27,23 @@ pub(super) struct Relay {
     /// What is at hand is still for the engine, all that follows for nobody.
     parting: bool,
     pub lost: u64,
+    /// Of a script that runs elsewhere: what is looked for, and taken out.
+    pub marks: Option<Marks>,
 }
 
 impl Relay {
-    pub fn new(from: OwnedFd, to: OwnedFd) -> io::Result<Relay> {
+    pub fn new(from: OwnedFd, to: OwnedFd, marks: Option<Marks>) -> io::Result<Relay> {
         nonblocking(&from)?;
         nonblocking(&to)?;
-        Ok(Relay { from: Some(from), to: Some(to), buffer: vec![0; CHUNK], pending: 0..0, parting: false, lost: 0 })
+        Ok(Relay {
+            from: Some(from),
+            to: Some(to),
+            buffer: vec![0; CHUNK],
+            pending: 0..0,
+            parting: false,
+            lost: 0,
+            marks,
+        })
     }
 
     /// What to wait for: more bytes, or room for those at hand.
@@ -69,13 +81,14 @@ impl Relay {
             let Some(from) = &self.from else { return came };
             match rustix::io::read(from, &mut self.buffer[..]) {
                 // A pseudo-terminal says EIO when its other side is closed for good.
-                Ok(0) | Err(Errno::IO) => self.from = None,
+                Ok(0) | Err(Errno::IO) => self.close(),
                 Ok(count) => {
                     came = true;
                     self.pending = 0..count;
+                    self.take_marks(count);
                 }
                 Err(Errno::AGAIN | Errno::INTR) => return came,
-                Err(_) => self.from = None,
+                Err(_) => self.close(),
             }
         }
         came
@@ -89,9 +102,35 @@ impl Relay {
                 break;
             }
         }
-        if self.pending.is_empty() {
-            self.from = None;
+        if self.pending.is_empty() && self.from.is_some() {
+            self.close();
         }
+    }
+
+    /// No more is read; what was taken for the beginning of a mark is output after all.
+    fn close(&mut self) {
+        self.from = None;
+        let mut rest = Vec::new();
+        if let Some(marks) = &mut self.marks {
+            marks.finish(&mut rest);
+        }
+        if !rest.is_empty() {
+            self.buffer[..rest.len()].copy_from_slice(&rest);
+            self.pending = 0..rest.len();
+            self.flush();
+        }
+    }
+
+    fn take_marks(&mut self, count: usize) {
+        let Some(marks) = &mut self.marks else { return };
+        let mut out = Vec::with_capacity(count);
+        marks.pass(&self.buffer[..count], &mut out);
+        // What was held back before may make it longer than what was read.
+        if out.len() > self.buffer.len() {
+            self.buffer.resize(out.len(), 0);
+        }
+        self.buffer[..out.len()].copy_from_slice(&out);
+        self.pending = 0..out.len();
     }
 
     /// True if nothing is at hand any more.

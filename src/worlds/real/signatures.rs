@@ -222,12 +222,12 @@ fn fingerprint(said: &[u8]) -> String {
 }
 
 /// How a program ended and what it said.
-struct Said {
-    exit: Option<i32>,
+pub(super) struct Said {
+    pub(super) exit: Option<i32>,
     /// The limit that it went over.
     timed_out: Option<Duration>,
-    out: Vec<u8>,
-    err: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    pub(super) err: Vec<u8>,
 }
 
 impl Said {
@@ -244,7 +244,8 @@ impl Said {
     }
 }
 
-async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, SignatureError> {
+/// Runs a program that asks nobody and has its answer ready.
+pub(super) async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Result<Said, SignatureError> {
     let mut env: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| {

@@ -23,6 +23,7 @@ use super::{
     control::Control,
     family::{self, Living},
     relay::{Feeder, Relay, poll, watch},
+    remote::{self, Marks},
     signals,
     wire::{End, Order, tag},
 };
@@ -174,6 +175,9 @@ struct Watch {
     phase: Phase,
     relays: Vec<Relay>,
     feeder: Option<Feeder>,
+    /// What a script for elsewhere is read from, and whether a part of it was left there in the end.
+    input: Option<OwnedFd>,
+    untaken: bool,
     terminal: Option<Terminal>,
     /// When nobody types at the terminal: the next end-of-file key.
     next_eof: Option<Instant>,
@@ -202,9 +206,10 @@ impl Watch {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> io::Result<Watch> {
-        let mut relays = vec![Relay::new(started.stdout, stdout)?];
+        let marks = || order.marks.as_deref().map(Marks::new);
+        let mut relays = vec![Relay::new(started.stdout, stdout, marks())?];
         if let Some(from) = started.stderr {
-            relays.push(Relay::new(from, stderr)?);
+            relays.push(Relay::new(from, stderr, marks())?);
         }
         let tty = started.terminal.is_some();
         let feeder = started.stdin.map(|to| Feeder::new(to, stdin, !tty)).transpose()?;
@@ -219,6 +224,8 @@ impl Watch {
             phase: Phase::Running,
             relays,
             feeder,
+            input: started.untaken,
+            untaken: false,
             terminal: started.terminal,
             next_eof: (tty && !order.attended).then_some(began),
             began,
@@ -342,6 +349,7 @@ impl Watch {
                     if pid == self.main {
                         self.status = Some(status);
                         if let Some(feeder) = self.feeder.as_mut().filter(|_| self.terminal.is_none()) {
+                            self.untaken |= !feeder.is_empty();
                             feeder.stop();
                         }
                     }
@@ -497,7 +505,12 @@ impl Watch {
             terminal.slave = None;
         }
         if let Some(feeder) = &mut self.feeder {
+            self.untaken |= !feeder.is_empty();
             feeder.stop();
+        }
+        // What can be read here was read by nobody else, and never will be. Nobody writes any more, so that this ends.
+        if let Some(input) = self.input.take() {
+            self.untaken |= matches!(rustix::io::read(&input, &mut [0u8; 16]), Ok(1..));
         }
         self.next_eof = None;
         self.phase = Phase::Over { since: Instant::now() };
@@ -540,9 +553,19 @@ impl Watch {
             swept.push(format!("and {more} more"));
         }
         swept.extend(self.out_of_reach.iter().map(|left| format!("{} (still there: not ours to end)", left.label())));
+        let mut exit = self.status.and_then(WaitStatus::exit_status);
+        let mut remote = None;
+        let marks: Vec<&Marks> = self.relays.iter().filter_map(|relay| relay.marks.as_ref()).collect();
+        if !marks.is_empty() {
+            let begun = marks.iter().any(|marks| marks.begun);
+            let ended = marks.iter().find_map(|marks| marks.ended);
+            let (end, code) = remote::verdict(begun, ended, self.untaken, exit);
+            (remote, exit) = (Some(end), code);
+        }
         End {
-            exit: self.status.and_then(WaitStatus::exit_status),
+            exit,
             signal: self.status.and_then(WaitStatus::terminating_signal),
+            remote,
             timed_out: self.timed_out,
             cancelled: self.cancelled,
             duration: self.lasted.unwrap_or_else(|| self.began.elapsed()),
@@ -558,6 +581,7 @@ impl Watch {
         let record_of_end = ExecRecord {
             exit: end.exit,
             signal: end.signal,
+            remote: end.remote,
             timed_out: end.timed_out,
             cancelled: end.cancelled,
             duration_ms: u64::try_from(end.duration.as_millis()).unwrap_or(u64::MAX),

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::port::RemoteEnd;
+
 pub(super) mod tag {
     /// Engine: an [`super::Order`] as JSON.
     pub const ORDER: u8 = b'O';
@@ -54,6 +56,8 @@ pub(super) struct Order {
     pub grace: Duration,
     /// A STDIN frame follows.
     pub has_stdin: bool,
+    /// That is a script for elsewhere: the words of its marks.
+    pub marks: Option<String>,
     pub record: Option<RecordAt>,
 }
 
@@ -72,6 +76,7 @@ pub(super) struct RecordAt {
 pub(super) struct End {
     pub exit: Option<i32>,
     pub signal: Option<i32>,
+    pub remote: Option<RemoteEnd>,
     pub timed_out: bool,
     pub cancelled: bool,
     pub duration: Duration,
