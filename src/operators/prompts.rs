@@ -1,7 +1,10 @@
 //! Questions before the first step, when nothing else writes: parameters and typed secrets. Knows nothing of runs.
 //!
-//! A question here is a line, and its keys are those of every other question: what was typed before it was shown is thrown
-//! away, Esc, Ctrl-C and the end of input are no answer, Ctrl-U and Ctrl-W erase and are never part of a value.
+//! A choice is inquire's list to move in, which people know. What is typed is a line, and its keys are those of every other
+//! question: what was typed before it was shown is thrown away, Esc, Ctrl-C and the end of input are no answer, Ctrl-U and
+//! Ctrl-W erase and are never part of a value, least of all of one that is not shown.
+
+use inquire::{InquireError, Select};
 
 use super::Terminal;
 use crate::{text::one_line, value::Secret};
@@ -19,33 +22,41 @@ pub struct ParamPrompt<'a> {
 #[error("{0}")]
 pub struct PromptError(pub String);
 
-/// Asks until `check` takes what was typed; its error is shown. A choice is named by its text or its number.
+impl From<InquireError> for PromptError {
+    fn from(error: InquireError) -> PromptError {
+        PromptError(match error {
+            InquireError::OperationCanceled => "nothing was chosen".into(),
+            InquireError::OperationInterrupted => "interrupted".into(),
+            InquireError::NotTTY => "there is no terminal".into(),
+            other => other.to_string(),
+        })
+    }
+}
+
+/// Asks until `check` takes what was typed or chosen; its error is shown.
 pub fn ask_param(prompt: &ParamPrompt<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<String, PromptError> {
     let label = row("", prompt.label);
     let mut head = label.clone();
     if let Some(help) = prompt.help {
         head.push_str(&row("  ", help));
     }
-    for (at, choice) in prompt.choices.iter().enumerate() {
-        head.push_str(&row("  ", &format!("{}) {choice}", at + 1)));
+    if !prompt.choices.is_empty() {
+        let help = prompt.help.map(|help| one_line(help).into_owned());
+        let label = one_line(prompt.label);
+        let mut select = Select::new(&label, prompt.choices.to_vec());
+        if let Some(help) = &help {
+            select = select.with_help_message(help);
+        }
+        let chosen = select.prompt()?;
+        return check(&chosen).map(|()| chosen).map_err(PromptError);
     }
     loop {
         let typed = line(&head, "  > ", true)?;
-        let typed = chosen(&typed, prompt.choices);
-        match check(typed) {
-            Ok(()) => return Ok(typed.to_owned()),
+        match check(&typed) {
+            Ok(()) => return Ok(typed),
             Err(why) => head = row("  ", &why) + &label,
         }
     }
-}
-
-/// A number chooses, unless it is itself the text of a choice.
-fn chosen<'t>(typed: &'t str, choices: &'t [String]) -> &'t str {
-    if choices.iter().any(|choice| choice == typed) {
-        return typed;
-    }
-    let number = typed.trim().parse::<usize>().ok().and_then(|number| choices.get(number.checked_sub(1)?));
-    number.map_or(typed, String::as_str)
 }
 
 /// Asks without echo until `check` takes it.
@@ -85,28 +96,5 @@ fn line(head: &str, prompt: &str, echo: bool) -> Result<String, PromptError> {
     match read {
         Ok(typed) => typed.map_err(PromptError),
         Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_choice_is_named_by_its_text_or_its_number() {
-        let choices = ["one".to_owned(), "3".to_owned(), "80".to_owned()];
-        for (typed, meant) in [
-            ("one", "one"),
-            ("1", "one"),
-            (" 1 ", "one"),
-            ("3", "3"),
-            ("2", "3"),
-            ("80", "80"),
-            ("0", "0"),
-            ("4", "4"),
-            ("", ""),
-        ] {
-            assert_eq!(chosen(typed, &choices), meant, "{typed}");
-        }
     }
 }
