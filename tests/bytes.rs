@@ -28,6 +28,10 @@ steps:
   - id: other-language
     shell: {script: "import os; open('python', 'wb').write(os.environb[b'OTHER'])", interpreter: python3}
     env: {OTHER: "{{ v }}"}
+  - {id: elsewhere, shell: {via: [env, -i, "PATH=/usr/bin:/bin"], script: "printf '%s' \"$v\" > elsewhere"}}
+  - id: elsewhere-by-env
+    env: {OTHER: "<{{ v }}>"}
+    shell: {via: [sh, -c, '"$@"', _], script: "printf '%s' \"$OTHER\" > elsewhere-by-env; printf '%s' \"${#v}\" > elsewhere-length"}
   - {id: json, http: {method: POST, url: "{{ place }}/json", json: {one: "{{ v }}", "two": ["<{{ v }}>"]}}}
   - {id: form, http: {method: POST, url: "{{ place }}/form", form: {one: "{{ v }}"}}}
   - {id: body, http: {method: POST, url: "{{ place }}/body", body: "{{ v }}", query: {q: "{{ v }}"}}}
@@ -60,6 +64,9 @@ fn goes_everywhere(server: &Server, place: &str, value: &str) {
     is("arguments", &format!("{value}\0--flag={value}\0{value}{value}\0"));
     is("by-env", &format!("<{value}>"));
     is("python", value);
+    is("elsewhere", value);
+    is("elsewhere-by-env", &format!("<{value}>"));
+    is("elsewhere-length", &value.chars().count().to_string());
     is("copied", value);
     is("dotted", &format!("{value}."));
     assert_eq!(
@@ -170,10 +177,20 @@ steps:
     shell: |
       echo "$yes_or_no|$number|$short|$long|$page|$way|$list|$map|$float|$big" > shown
       echo "${nothing-unset} ${absent-unset}" >> shown
+  - id: elsewhere
+    env: {BY_ENV: "{{ list }}", NONE: "{{ nothing }}"}
+    shell:
+      via: [env, nothing=x, NONE=x, absent=x]
+      script: |
+        echo "$yes_or_no|$number|$short|$long|$page|$way|$list|$map|$float|$big" > elsewhere
+        echo "${nothing-unset} ${absent-unset}" >> elsewhere
+        echo "$BY_ENV ${NONE-unset}" > by-env
 "#,
     );
     for (given, shown) in [("true", "true"), ("false", "false")] {
         bed.run(&["run", "./x.yaml", "--param", &format!("yes_or_no={given}")]).end().code(0);
+        assert_eq!(bed.read("elsewhere"), bed.read("shown"));
+        assert_eq!(bed.read("by-env"), "[1,\"a b\",true,null] x\n");
         assert_eq!(
             bed.read("shown"),
             format!(

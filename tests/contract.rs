@@ -183,4 +183,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { asks ends expressions files inputs kinds limits masking odd origins profiles programs references requests secrets_and_slips shown steps values via waits watches windows }
+contract! { asks derived ends expressions files inputs kinds limits masking odd origins profiles programs references requests secrets_and_slips shown steps taken values via waits watches windows }

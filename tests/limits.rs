@@ -268,3 +268,23 @@ steps:
     bed.run(&["resume", "last", "--yes"]).end().code(0);
     assert_eq!(bed.read("ran"), "31.245270191439438\n");
 }
+
+/// Passed over, it would be as if nobody had said anything, and the run would begin with the default.
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let bad = || std::ffi::OsString::from_vec(vec![b'p', 0xff]);
+    let bed = Bed::with(
+        "title: T\nparams:\n  host: {type: string, default: web-1}\nsecrets:\n  token: {env: TOKEN}\nsteps:\n  - {id: a, shell: 'echo $host $token'}\n",
+    );
+    let bed = bed.env("TOKEN", "not-a-real-token");
+    let ended = bed.run(&["run", "./x.yaml"]).env("RUNSHEET_PARAM_HOST", bad()).end();
+    ended.code(2).stderr_has("parameter `host` (RUNSHEET_PARAM_HOST): what it holds is not UTF-8 text");
+    let ended = bed.run(&["plan", "./x.yaml", "--explain-params"]).env("RUNSHEET_PARAM_HOST", bad()).end();
+    ended.stdout_has("RUNSHEET_PARAM_HOST  cannot be taken: what it holds is not UTF-8 text");
+    let ended = bed.run(&["run", "./x.yaml"]).env("TOKEN", bad()).end();
+    ended.code(4).stderr_has("the variable TOKEN is not UTF-8 text");
+    let ended = bed.run(&["run", "./x.yaml"]).env("TOKEN", "").end();
+    ended.code(4).stderr_has("the variable TOKEN is empty");
+    assert!(bed.runs().is_empty());
+}

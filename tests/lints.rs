@@ -76,6 +76,8 @@ fn a_change_can_be_looked_at_or_may_run_twice() {
         ("- {id: a, shell: make, verify: {shell: test -e a}}", ""),
         ("- {id: a, manual: Pull the plug.}", ""),
         ("- {id: a, http: {url: 'https://a.example'}}", ""),
+        ("- {id: a, group: {steps: [{id: b, shell: make, idempotent: true}]}}", ""),
+        ("- id: a\n  group:\n    steps:\n      - {id: b, shell: make}", "no-verify@6"),
     ] {
         assert_eq!(of_steps(step), expected, "{step}");
     }
@@ -83,13 +85,14 @@ fn a_change_can_be_looked_at_or_may_run_twice() {
 
 #[test]
 fn a_confirm_holds_back_what_destroys() {
-    let destroy = "- {id: b, shell: rm x, effect: destroy, idempotent: true}";
+    let destroy = "- {id: b, shell: rm x, effect: destroy, idempotent: true, irreversible: true}";
     for (steps, expected) in [
         (destroy.to_owned(), "destroy-without-confirm@3"),
         (format!("- {{id: a, confirm: Sure?}}\n{destroy}"), ""),
         (format!("{destroy}\n- {{id: a, confirm: Sure?}}"), "destroy-without-confirm@3"),
         (format!("- {{id: a, shell: x, idempotent: true}}\n{destroy}"), "destroy-without-confirm@4"),
         ("- {id: a, confirm: Sure?, effect: destroy}".to_owned(), ""),
+        (format!("- id: g\n  group:\n    steps:\n      - {{id: a, confirm: Sure?}}\n      {destroy}"), ""),
     ] {
         assert_eq!(of_steps(&steps), expected, "{steps}");
     }
@@ -97,15 +100,97 @@ fn a_confirm_holds_back_what_destroys() {
         told(&format!(
             "title: x\nparams: {{live: {{type: boolean}}, hot: {{type: boolean}}}}\nsteps:\n  - id: first\n    \
              shell: echo $live $hot\n    effect: read\n  - {{id: a, confirm: Sure?, when: {gate}}}\n  - {{id: b, shell: \
-             rm x, effect: destroy, idempotent: true, when: {step}}}\n"
+             rm x, effect: destroy, idempotent: true, irreversible: true, when: {step}}}\n"
         ))
     };
     assert_eq!(with_when("live", "live"), "");
     assert_eq!(with_when("live", "hot"), "destroy-without-confirm@8");
     // What is done at the end is done whether anybody said yes or not.
     let text = "title: x\nsteps:\n  - {id: a, confirm: Sure?}\nfinally:\n  - {id: b, shell: rm x, effect: destroy, \
-                idempotent: true}\n";
+                idempotent: true, irreversible: true}\n";
     assert_eq!(told(text), "destroy-without-confirm@5");
+}
+
+#[test]
+fn a_destruction_says_whether_there_is_a_way_back() {
+    let destroy = |more: &str| {
+        of_steps(&format!(
+            "- {{id: a, confirm: Sure?}}\n- {{id: b, shell: rm x, effect: destroy, idempotent: true{more}}}"
+        ))
+    };
+    assert_eq!(destroy(""), "destroy-without-undo@4");
+    assert_eq!(destroy(", irreversible: true"), "");
+    assert_eq!(destroy(", irreversible: false"), "destroy-without-undo@4");
+    assert_eq!(destroy(", undo: {shell: mk x}"), "");
+    // The undo of a container is that of its steps.
+    let group = "- {id: a, confirm: Sure?}\n- id: g\n  undo: {shell: mk x}\n  group:\n    steps:\n      - {id: b, shell: rm x, \
+                 effect: destroy, idempotent: true}\n";
+    assert_eq!(of_steps(group), "");
+    assert_eq!(of_steps(&group.replace("  undo: {shell: mk x}\n", "")), "destroy-without-undo@7");
+}
+
+#[test]
+fn rules_look_into_containers_and_at_what_is_inside_them_alone() {
+    let inside = |around: &str, steps: &str| {
+        let steps: String = steps.lines().map(|line| format!("{:10}{line}\n", "")).collect();
+        told(&format!(
+            "title: x\nparams: {{live: {{type: boolean}}, way: {{type: enum, choices: [a, b]}}}}\nsteps:\n  - id: first\n    effect: \
+             read\n    shell: echo $live $way\n{around}{steps}"
+        ))
+    };
+    let group = "  - id: g\n    group:\n      steps:\n";
+    assert_eq!(
+        inside(group, "- {id: a, shell: make}\n- {id: b, shell: curl x, effect: read}"),
+        "no-verify@10 curl-without-fail@11"
+    );
+    let destroy = "- {id: a, shell: rm x, effect: destroy, idempotent: true, irreversible: true}";
+    assert_eq!(inside(group, destroy), "destroy-without-confirm@10");
+    assert_eq!(inside(&format!("  - {{id: sure, confirm: Sure?}}\n{group}"), destroy), "");
+    assert_eq!(inside(group, &format!("- {{id: sure, confirm: Sure?}}\n{destroy}")), "");
+    let after = format!("  - id: h\n    group: {{steps: [{{id: sure, confirm: Sure?}}]}}\n{group}");
+    assert_eq!(inside(&after, destroy), "destroy-without-confirm@12");
+    // Somebody chose that way.
+    let asked = "  - id: c\n    choose:\n      question: Which?\n      cases:\n        - id: one\n          steps:\n";
+    assert_eq!(inside(asked, destroy), "");
+    let chosen = |first: &str, second: &str| {
+        inside(
+            "  - id: c\n    choose:\n      cases:\n",
+            &format!(
+                "- {{id: one, when: \"{first}\", steps: [{{id: x, shell: x, effect: read}}]}}\n- {{id: two, when: \"{second}\", steps: [{{id: \
+                 y, shell: x, effect: read}}]}}\n- {{id: rest, else: true, steps: [{{id: z, shell: x, effect: read}}]}}"
+            ),
+        )
+    };
+    assert_eq!(chosen("live", "not live"), "");
+    assert_eq!(chosen("way == 'a'", "way == 'b' and live"), "");
+    assert_eq!(chosen("way == 'a'", "way == 'a' and live"), "unreachable@11");
+    assert_eq!(chosen("way == 'a'", "way == 'c'"), "unreachable@11");
+    assert_eq!(chosen("way in ['a', 'b']", "live"), "unreachable@11");
+    let nested = |when: &str| {
+        inside(
+            "  - id: g\n    when: way == 'a'\n    group:\n      steps:\n",
+            &format!("- {{id: a, shell: x, effect: read, when: {when}}}"),
+        )
+    };
+    assert_eq!(nested("live"), "");
+    assert_eq!(nested("way == 'b'"), "unreachable@11");
+    let looped = "- id: l\n  foreach: {as: role, in: []}\n  shell: echo $role\n  effect: read";
+    assert_eq!(of_steps(looped), "unreachable@4");
+    assert_eq!(of_steps(&looped.replace("[]", "[a, b]")), "");
+}
+
+#[test]
+fn what_takes_an_effect_back_is_looked_at_as_well() {
+    let undo = "- id: a\n  shell: mk x\n  idempotent: true\n  capture: {made: result.stdout}\n  undo:\n    shell: curl -X DELETE \
+                \"$made\"\n";
+    assert_eq!(of_steps(undo), "curl-without-fail@8");
+    assert_eq!(of_steps(&undo.replace(" \"$made\"", "")), "unused-capture@6 curl-without-fail@8");
+    let outputs =
+        "title: x\nsteps:\n  - {id: a, shell: x, effect: read, capture: {made: result.stdout}}\noutputs: {it: made}\n";
+    assert_eq!(told(outputs), "");
+    let via = "title: x\nsecrets: {token: {env: T}}\nsteps:\n  - {id: a, effect: read, shell: {script: x, via: [ssh, -T, '{{ token \
+               }}', --]}}\n";
+    assert_eq!(told(via), "secret-in-arguments@4");
 }
 
 #[test]
@@ -128,6 +213,10 @@ fn names_are_used_wherever_they_are_named() {
     assert_eq!(told(text), "unused-capture@2");
     let text = "title: x\nparams: {a: {type: string}}\nsecrets: {b: {env: B}}\nsteps: [{id: s, set: {c: 1}}]\n";
     assert_eq!(told(text), "unused-parameter@2 unused-secret@3 unused-capture@4");
+    // What a loop goes over, and what a caller gets, is used.
+    let text = "title: x\nparams: {hosts: {type: list}}\noutputs: {all: seen}\nsteps:\n  - {id: a, foreach: {as: host, in: hosts}, \
+                shell: 'echo $host', effect: read, capture: {seen: result.stdout}}\n";
+    assert_eq!(told(text), "");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The one integration binary: each topic is a module.
 
+mod all_of_unicode;
 mod anchored;
 mod bad;
 mod balrog;

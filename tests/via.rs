@@ -2,7 +2,10 @@
 
 mod sshd;
 
-use crate::lab::{Lab, until};
+use crate::{
+    all_of_unicode::quoted,
+    lab::{Lab, until},
+};
 use sshd::Sshd;
 
 /// A lab with one runbook, in which `{ssh}` leads to `box`, and `{ssh:NAME}` to another host.
@@ -173,4 +176,36 @@ steps:
     );
     lab.call(&["run", "./book.yaml", "--yes"]).expect(0);
     lab.sound();
+}
+
+#[test]
+fn text_of_all_sorts_arrives() {
+    let sshd = Sshd::start();
+    let texts = [
+        "",
+        "\n",
+        "-n",
+        "it's \"quoted\" `so` $(no) ${no} \\ \\n",
+        "\n\nlines\n\r\n",
+        "{{ host }} {% no %}",
+        "!! ~ * ? [a] # ; & | > <",
+        "\u{1}\u{2}\u{1b}[31m\u{7f}\u{80}\u{9b}",
+        "ünïcödé 日本語 🦀 e\u{301} \u{feff}\u{ffff}\u{10ffff}",
+        "\u{1e}0123456789abcdefE0\u{1e}",
+    ];
+    let mut steps = String::from("steps:\n");
+    steps.push_str("  - id: there\n    shell:\n      via: {ssh}\n      script: |\n");
+    for number in 0..texts.len() {
+        steps.push_str(&format!("        printf %s \"$t{number}\" > '{{lab}}/t{number}'\n"));
+    }
+    let lab = lab(&sshd, &steps);
+    let params: String = (0..texts.len()).map(|number| format!("t{number}: {{type: string}}, ")).collect();
+    lab.book(&lab.read("work/book.yaml").replace("params: {host", &format!("params: {{{params}host")));
+    let values: String =
+        texts.iter().enumerate().map(|(number, text)| format!("t{number}: {}\n", quoted(text))).collect();
+    let values = lab.file("values.yaml", &values);
+    lab.call(&["run", "./book.yaml", "--yes", "--params-file", &values]).expect(0);
+    for (number, text) in texts.iter().enumerate() {
+        assert_eq!(lab.read(&format!("t{number}")), *text);
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     session::{mistakes, read_map_of},
 };
 use crate::{
-    model::Param,
+    model::{Param, Step},
     operators::{Given, check_values},
     plan::Plan,
     port::Evidence,
@@ -70,7 +70,7 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
     let (source, placed) = read_placed(path)?;
     let mut problems = Vec::new();
     for (id, placed) in &placed {
-        if !plan.names.has_step(id) {
+        let Some(step) = step_of(plan, id) else {
             let near = crate::text::nearest(id, plan.names.step_ids());
             let error =
                 CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
@@ -78,8 +78,7 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             });
-        }
-        let Some(step) = plan.runbook.all_steps().find(|step| step.path.as_str() == id) else { continue };
+        };
         let typed = step.body.action.typed();
         if typed.is_empty() {
             if let Given::Map(map) = &placed.given
@@ -113,6 +112,27 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(mistakes(&source, &problems, "answers").hint("nothing was run")) }
+}
+
+/// The step that a full name leads to: `publish[web-1]/sure` is `sure` of what `publish` calls for one of its items.
+fn step_of<'p>(plan: &'p Plan, id: &str) -> Option<&'p Step> {
+    let mut depth = 0_usize;
+    let without_items: String = id
+        .chars()
+        .filter(|c| {
+            depth += usize::from(*c == '[');
+            let inside = depth > 0;
+            depth -= usize::from(*c == ']' && inside);
+            !inside
+        })
+        .collect();
+    plan.books().into_iter().find_map(|book| {
+        let inner = match book.at.is_empty() {
+            true => without_items.as_str(),
+            false => without_items.strip_prefix(&book.at)?.strip_prefix('/')?,
+        };
+        book.runbook.all_steps().find(|step| step.path.as_str() == inner)
+    })
 }
 
 /// For a look at the values alone; nobody is asked here.

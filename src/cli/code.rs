@@ -34,7 +34,11 @@ pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
     exit(FAILED, "a step failed, or a document is not what would be rendered", "read the error; `runsheet report RUN`"),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
-    exit(INVALID, "the runbook is not well made", "`runsheet check` draws every mistake"),
+    exit(
+        INVALID,
+        "the runbook is not well made; for `check --deny warnings`: or something is warned of",
+        "`runsheet check` draws every mistake; [lints](lints.md) says what a warning is about and how one is allowed",
+    ),
     exit(
         REQUIREMENT,
         "something that is required is missing: a tool, a secret, a parameter, a folder, a key that can sign, a version of \

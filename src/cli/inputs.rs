@@ -1,10 +1,10 @@
 //! Values and requirements before the first step: from flags, the environment, and questions. Starts nothing.
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use indexmap::IndexMap;
 
-use super::{CliError, Context, error::code, session};
+use super::{CliError, error::code, session};
 use crate::{
     engine::secret_sources,
     event::{ChosenProfile, Effect, Redactor, StepId},
@@ -55,7 +55,8 @@ pub struct Told {
 
 impl Told {
     pub fn sources(&self) -> Sources<'_> {
-        Sources { flags: &self.flags, file: &self.file, profile: self.profile.as_deref(), variable: &Context::variable }
+        let variable: &dyn Fn(&str) -> Option<OsString> = &|name| std::env::var_os(name);
+        Sources { flags: &self.flags, file: &self.file, profile: self.profile.as_deref(), variable }
     }
 }
 
@@ -211,11 +212,15 @@ pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bo
         let problem = match source {
             Err(why) => Some(why),
             Ok(None) => None,
-            Ok(Some(SecretSource::Env(variable))) => world
-                .variable(&variable)
-                .filter(|value| !value.is_empty())
-                .is_none()
-                .then(|| format!("the variable {variable} is not set")),
+            Ok(Some(SecretSource::Env(variable))) => {
+                world.variable(&variable).filter(|value| !value.is_empty()).is_none().then(|| {
+                    match std::env::var_os(&variable) {
+                        Some(value) if value.to_str().is_none() => format!("the variable {variable} is not UTF-8 text"),
+                        Some(_) => format!("the variable {variable} is empty"),
+                        None => format!("the variable {variable} is not set"),
+                    }
+                })
+            }
             Ok(Some(SecretSource::File(path))) => {
                 std::fs::metadata(&path).is_err().then(|| format!("there is no file {}", path.display()))
             }

@@ -11,6 +11,7 @@ mod env;
 mod error;
 mod explain;
 mod files;
+mod frozen;
 mod history;
 mod inputs;
 mod list;

@@ -9,7 +9,7 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    files, inputs, print, session, source,
+    files, frozen, inputs, print, session, source,
 };
 use crate::{
     engine::{Engine, Options, Outlook, Publisher},
@@ -39,8 +39,11 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let world = DryWorld::new();
-    let problems = inputs::requirements(&plan, &world, &|_| true);
-    let (seen, outlook) = session::block_on(walk(context, &plan, &world))??;
+    let mut problems = inputs::requirements(&plan, &world, &|_| true);
+    let (taken, wrong) = frozen::look(&plan, &ready.found.origin, &[]);
+    problems.extend(wrong.iter().map(frozen::told));
+    let (mut seen, outlook) = session::block_on(walk(context, &plan, &world))??;
+    seen.taken = taken;
     let rows = rows(&seen, outlook);
     let text = if as_json {
         format!("{}\n", to_json(&plan, &seen, &rows, &problems))
@@ -56,6 +59,8 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 #[derive(Default)]
 struct Seen {
     steps: HashMap<StepId, State>,
+    /// What a run would take along.
+    taken: Vec<frozen::Entry>,
     /// Files that each step names and that are there.
     files: HashMap<StepId, Vec<String>>,
 }
@@ -339,6 +344,7 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
         "steps": steps,
         "effects": {"read": read, "change": change, "destroy": destroy},
         "lock": plan.lock,
+        "files": seen.taken.iter().map(frozen::Entry::json).collect::<Vec<_>>(),
         "problems": all,
     })
 }
@@ -369,6 +375,9 @@ fn to_text(
     }
     if let Some(lock) = &plan.lock {
         text.push_str(&format!("  no other run with the lock `{}` may be under way\n", one_line(lock)));
+    }
+    for entry in &seen.taken {
+        text.push_str(&format!("  takes along {}\n", one_line(&entry.shown())));
     }
     for (number, row) in rows.iter().enumerate() {
         let (step, scope) = (row.of.step, &row.of.scope);

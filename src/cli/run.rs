@@ -6,7 +6,7 @@ use super::{
     CliError, Context, answers,
     args::{Mode, Run},
     error::code,
-    files, inputs, outcome, session,
+    files, frozen, inputs, outcome, session,
     session::{Person, Session},
     sign::Signing,
     source,
@@ -49,6 +49,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     let who = session::who();
     inputs::mask_variables(&plan, &world, &context.redactor);
     inputs::check_folder(&plan, &context.redactor)?;
+    let kept = frozen::take(context, &plan, &ready.found.origin, &[])?;
     let (plan_json, digest) = plan.recorded(&context.redactor);
     let signing = Signing::choose(&world, flags.sign.as_ref()).await?;
     let locks = inputs::locks(&plan, &context.redactor);
@@ -80,7 +81,8 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     };
     let first = context.redactor.record(first);
     sweep(&store, &world);
-    let files = source::to_freeze(&ready.found.bytes, &ready.runbook);
+    let mut files = source::to_freeze(&ready.found.bytes, &ready.runbook);
+    files.extend(kept);
     let made = store.prepare(&id, &first, &files, &plan_json)?;
     if let Some(signing) = &signing {
         signing.begin(context, &made).await?;
@@ -96,6 +98,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         began,
         operator: who.operator.clone(),
         cwd,
+        files,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
         jobs: usize::from(flags.jobs.get()),
         json: flags.json,

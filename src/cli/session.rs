@@ -1,10 +1,15 @@
 //! What a run and a resume have in common: who answers, which world, what is shown, and the engine between them.
 
-use std::{collections::HashMap, io::IsTerminal, path::Path, rc::Rc};
+use std::{
+    collections::HashMap,
+    io::{IsTerminal, Read},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use indexmap::IndexMap;
 
-use super::{CliError, Context, answers, error::code};
+use super::{CliError, Context, answers, error::code, frozen};
 use crate::{
     engine::{Decision, Engine, Options, Publisher, RunEnd, Signal},
     event::{Event, Outcome, Record, RunId, RunState, StepId},
@@ -70,14 +75,30 @@ pub fn read_map_of<T>(
     from_to: &str,
     read: impl Fn(&Node) -> Result<T, &'static str>,
 ) -> Result<(Source, IndexMap<String, T>), CliError> {
-    let bytes = std::fs::read(path)
-        .map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
+    let mut bytes = Vec::new();
+    // Of what has no end, such as a device, no more is read than could be taken.
+    let read_bytes = std::fs::File::open(path)
+        .and_then(|file| file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map(drop));
+    read_bytes.map_err(|why| CliError::usage(format!("could not read the {what} in {}: {why}", path.display())))?;
     let wrong = |source: &Source, problems: &[Diagnostic]| mistakes(source, problems, what);
     let source = match decode(path.display().to_string(), bytes) {
         Ok(source) => source,
         Err((source, problem)) => return Err(wrong(&source, &[problem])),
     };
-    let root = yaml::parse(&source).map_err(|problems| wrong(&source, &problems))?;
+    let root = yaml::parse(&source).map_err(|mut problems| {
+        // The reader speaks of runbooks.
+        for problem in &mut problems {
+            match problem.code {
+                "empty-file" => {
+                    problem.message = "the file is empty".to_owned();
+                    problem.hint = Some("write {} where there is nothing to say".to_owned());
+                }
+                "second-document" => problem.message = format!("the {what} are one YAML document"),
+                _ => {}
+            }
+        }
+        wrong(&source, &problems)
+    })?;
     let refuse = |span, what: String| {
         wrong(&source, &[Diagnostic::error("wrong-type", span, format!("{what} is expected here"))])
     };
@@ -148,6 +169,8 @@ pub struct Session<'a> {
     pub began: jiff::Timestamp,
     pub operator: String,
     pub cwd: std::path::PathBuf,
+    /// What the run keeps, its steps' files among it.
+    pub files: frozen::Kept,
     pub step_mode: bool,
     pub jobs: usize,
     pub json: bool,
@@ -166,13 +189,24 @@ impl<'a> Session<'a> {
             Ok(publisher) => publisher,
             Err(end) => return end,
         };
-        let dir = crate::port::Journal::scratch_dir(journal.as_ref()).map(|dir| dir.display().to_string());
+        let dir = crate::port::Journal::scratch_dir(journal.as_ref());
+        let files = match dir.as_ref().map(|dir| frozen::lay_out(dir, &self.files)).transpose() {
+            Ok(files) => files.flatten(),
+            Err(why) => {
+                let reason = format!("the files of the runbook could not be laid out for its steps: {why}");
+                let end = RunEnd { outcome: Outcome::Paused, code: code::PAUSED, reason: Some(reason.clone()) };
+                return match publisher.publish(Event::RunPaused { reason }).await {
+                    Ok(()) => end,
+                    Err(error) => RunEnd { code: code::JOURNAL, reason: Some(error.to_string()), ..end },
+                };
+            }
+        };
         let options = Options {
             jobs: self.jobs,
             step_mode: self.step_mode,
             base_env: base_env(self.plan),
             cwd: self.cwd,
-            run: Some(run_value(&self.open.id, self.began, &self.operator, dir)),
+            run: Some(run_value(&self.open.id, self.began, &self.operator, dir, files)),
             signals: Some(signals()),
             secrets: self.secrets,
             decisions: self.decisions,
@@ -232,12 +266,20 @@ impl<'a> Session<'a> {
     }
 }
 
-fn run_value(id: &RunId, began: jiff::Timestamp, operator: &str, dir: Option<String>) -> Value {
+fn run_value(
+    id: &RunId,
+    began: jiff::Timestamp,
+    operator: &str,
+    dir: Option<PathBuf>,
+    files: Option<PathBuf>,
+) -> Value {
+    let path = |path: Option<PathBuf>| path.map_or(Value::None, |path| Value::text(path.to_string_lossy()));
     let mut run = IndexMap::new();
     run.insert("id".to_owned(), Value::text(id.as_str()));
     run.insert("started".to_owned(), Value::text(began.to_string()));
     run.insert("operator".to_owned(), Value::text(operator));
-    run.insert("dir".to_owned(), dir.map_or(Value::None, Value::text));
+    run.insert("dir".to_owned(), path(dir));
+    run.insert("files".to_owned(), path(files));
     Value::map(run)
 }
 

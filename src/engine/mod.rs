@@ -9,6 +9,7 @@ mod containers;
 mod context;
 mod daemons;
 mod decide;
+mod derived;
 mod judge;
 mod menu;
 mod outlook;
@@ -137,6 +138,10 @@ impl<'a> Engine<'a> {
         let mut scope = plan.scope();
         if let Some(run) = &options.run {
             scope.know("run", run.clone());
+        }
+        // Only a run has secrets; nothing else has to look for what is made of them.
+        if options.run.is_some() {
+            scope.tell(std::sync::Arc::new(derived::Derived::new(publisher.redactor().clone())));
         }
         let signals = signals::Signals::new(options.signals.take());
         let step_mode = Cell::new(options.step_mode);

@@ -51,7 +51,7 @@ pub const KIND: Kind = Kind {
             "how much of each stream is kept for expressions, such as 64 KiB; 4 MiB if absent",
         ),
     ],
-    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script")],
+    rules: &[Rule::ExactlyOne(&["script", "exec"]), Rule::Goes("interpreter", "script"), Rule::Goes("via", "script")],
     lower: Some(lower),
 };
 
@@ -313,12 +313,16 @@ impl Action for Shell {
     }
 
     fn parts(&self) -> Parts<'_> {
+        let mut via: Vec<&[Template]> = self.via.iter().map(Via::words).collect();
         match &self.what {
             What::Script { text, interpreter } => {
                 let shell = self.reads_variables().then(|| interpreter[0].rsplit('/').next().unwrap_or("bash"));
-                Parts { scripts: vec![Script { text, shell, read: commands }], ..Parts::default() }
+                Parts { scripts: vec![Script { text, shell, read: commands }], programs: via, ..Parts::default() }
             }
-            What::Exec(argv) => Parts { programs: vec![argv], ..Parts::default() },
+            What::Exec(argv) => {
+                via.push(argv);
+                Parts { programs: via, ..Parts::default() }
+            }
         }
     }
 
@@ -371,8 +375,12 @@ impl Action for Shell {
         for (start, _) in text.text.match_indices("{{") {
             let rest = &text.text[start + 2..];
             let inner = rest.split("}}").next().unwrap_or("");
-            let word: String =
-                inner.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let word: String = inner
+                .trim_start_matches(['-', '+'])
+                .trim_start()
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                .collect();
             let reserved = ["run", "steps", "result"].contains(&word.as_str());
             if names.contains(&word) || reserved {
                 let end = if rest.contains("}}") { start + 2 + inner.len() + 2 } else { start + 2 + word.len() };

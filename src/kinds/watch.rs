@@ -11,8 +11,8 @@ use crate::{
     event::{Effect, GaveUp},
     model::{
         Action, Block, Body, DefaultExpect, DurationSpec, Expectations, FieldDoc, FileUse, Keys, Kind, Lowering,
-        Mapping, Names, Outline, Part, Resolution, Rule, Setting, Shown, Takes, body_references, mentions_outcome,
-        unknown_fields,
+        Mapping, Names, Outline, Part, Parts, Resolution, Rule, Setting, Shown, Takes, body_references,
+        mentions_outcome, unknown_fields,
     },
     syntax::{Expr, Given, Reference},
     text::{Diagnostic, Span, Spanned, did_you_mean},
@@ -247,6 +247,10 @@ impl Action for Watch {
 
     fn outputs(&self) -> &'static [&'static str] {
         &["probes"]
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { looks: self.probes.iter().map(|probe| &probe.look).collect(), ..Parts::default() }
     }
 
     fn locals(&self) -> &'static [&'static str] {

@@ -11,7 +11,7 @@ use super::{
     unused,
 };
 use crate::{
-    model::{Body, Declared, Loaded, Names, Runbook, Step},
+    model::{Body, Case, Declared, Inside, Loaded, Names, Runbook, Step},
     text::{Diagnostic, Span},
 };
 
@@ -78,17 +78,20 @@ pub(super) struct List<'r> {
     pub steps: &'r [Step],
     /// The list and the place in it of the step that holds this one.
     pub around: Option<(usize, usize)>,
+    /// The case of a choice whose steps these are.
+    pub case: Option<&'r Case>,
 }
 
 impl<'r> Seen<'r> {
     pub fn of(runbook: &'r Runbook, names: &'r Names) -> Seen<'r> {
-        let mut lists =
-            vec![List { steps: &runbook.steps, around: None }, List { steps: &runbook.finally, around: None }];
+        let outermost = |steps| List { steps, around: None, case: None };
+        let mut lists = vec![outermost(&runbook.steps), outermost(&runbook.finally)];
         let mut next = 0;
         while next < lists.len() {
             let steps = lists[next].steps;
             for (at, step) in steps.iter().enumerate() {
-                lists.extend(inside(step).into_iter().map(|steps| List { steps, around: Some((next, at)) }));
+                let around = Some((next, at));
+                lists.extend(inside(step).into_iter().map(|(steps, case)| List { steps, around, case }));
             }
             next += 1;
         }
@@ -112,11 +115,12 @@ impl<'r> Seen<'r> {
         self.steps().flat_map(|step| self.bodies_of(step)).collect()
     }
 
-    /// What a step does, its `verify`, and what these look with.
+    /// What a step does, its `verify`, its `undo`, and what these look with.
     pub fn bodies_of(&self, step: &'r Step) -> Vec<&'r Body> {
         let mut found = Vec::new();
         with_looks(&step.body, &mut found);
         step.verify.iter().for_each(|verify| with_looks(verify, &mut found));
+        step.undo.iter().for_each(|undo| with_looks(&undo.body, &mut found));
         found
     }
 
@@ -129,20 +133,30 @@ impl<'r> Seen<'r> {
         matches!(self.names.get(name), Some(Declared::Secret(_))) || self.secret_captures.contains(name)
     }
 
-    /// The steps around a step, the nearest first, and the step itself before them: each with its list and its place.
-    pub fn outwards(&self, list: usize, at: usize) -> impl Iterator<Item = (&'r [Step], usize)> {
+    /// Every step of the file with its list and its place in it.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize, &'r Step)> {
+        let lists = self.lists.iter().enumerate();
+        lists.flat_map(|(index, list)| list.steps.iter().enumerate().map(move |(at, step)| (index, at, step)))
+    }
+
+    /// A step, then those around it, the nearest first: each as a list and the place in it.
+    pub fn outwards(&self, list: usize, at: usize) -> impl Iterator<Item = (&List<'r>, usize)> {
         let mut next = Some((list, at));
         std::iter::from_fn(move || {
             let (list, at) = next?;
             next = self.lists[list].around;
-            Some((self.lists[list].steps, at))
+            Some((&self.lists[list], at))
         })
     }
 }
 
-/// The lists of steps that a step holds.
-fn inside(_step: &Step) -> Vec<&[Step]> {
-    Vec::new()
+/// The lists of steps that a step holds in this file, and the case that each is of.
+fn inside(step: &Step) -> Vec<(&[Step], Option<&Case>)> {
+    match step.body.action.inside() {
+        Some(Inside::Choose(choose)) => choose.cases.iter().map(|case| (case.steps.as_slice(), Some(case))).collect(),
+        Some(inside) => inside.lists().into_iter().map(|steps| (steps, None)).collect(),
+        None => Vec::new(),
+    }
 }
 
 fn with_looks<'r>(body: &'r Body, found: &mut Vec<&'r Body>) {

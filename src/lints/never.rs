@@ -3,6 +3,7 @@
 use super::look::{Seen, warn};
 use crate::{
     event::StepStatus,
+    model::{Choose, ForEach, Inside, Items},
     syntax::{Expr, Reference, Truth},
     text::Diagnostic,
     value::{Scope, Slot, Type, Value},
@@ -21,20 +22,57 @@ const STATUSES: [StepStatus; 7] = [
     StepStatus::NotRun,
 ];
 
-/// Steps that are always skipped, and needs that never are any.
+/// Steps and cases that no values lead to, and needs that never are any.
 pub(super) fn unreachable(seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
-    for step in seen.steps() {
-        if let Some(when) = step.when.as_ref().filter(|when| never(when, seen)) {
+    for (list, at, step) in seen.places() {
+        if let Some(when) = &step.when
+            && never(when, &around(seen, list, at), &[], seen)
+        {
             let message = format!("nobody ever reaches `{}`: its condition never holds", step.id.value);
             found.push(never_holds(when, message, seen));
         }
         for need in step.needs.iter().flatten() {
-            if let Some(when) = need.when.as_ref().filter(|when| never(when, seen)) {
+            if let Some(when) = need.when.as_ref().filter(|when| never(when, &[], &[], seen)) {
                 let message = format!("`{}` never waits for `{}`", step.id.value, need.step.value);
                 found.push(never_holds(when, message, seen));
             }
         }
+        if let Some(ForEach { items: Items::Written(items), span, .. }) = &step.foreach
+            && items.is_empty()
+        {
+            let message = format!("nobody ever reaches `{}`: its loop has no items", step.id.value);
+            found.push(warn("unreachable", *span, message).label("an empty list"));
+        }
+        if let Some(Inside::Choose(choose)) = step.body.action.inside() {
+            cases(choose, &around(seen, list, at), seen, found);
+        }
     }
+}
+
+/// Cases that one before them always takes. Where a person chooses, none does.
+fn cases(choose: &Choose, around: &[&Expr], seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
+    let mut before: Vec<&Expr> = Vec::new();
+    for case in &choose.cases {
+        let Some(when) = &case.when else { continue };
+        if never(when, around, &[], seen) {
+            let message = format!("nobody ever reaches `{}`: its condition never holds", case.id.value);
+            found.push(never_holds(when, message, seen));
+        } else if choose.question.is_none() && never(when, around, &before, seen) {
+            found.push(
+                warn("unreachable", when.span(), format!("nobody ever reaches `{}`", case.id.value))
+                    .label("wherever this holds, a case before it is taken")
+                    .hint("put it first, or remove it"),
+            );
+        }
+        before.push(when);
+    }
+}
+
+/// The conditions of what is around a step. Those that ask how a step ended may mean another of the same name.
+fn around<'r>(seen: &Seen<'r>, list: usize, at: usize) -> Vec<&'r Expr> {
+    let steps = seen.outwards(list, at).skip(1).filter_map(|(list, at)| list.steps[at].when.as_ref());
+    let cases = seen.outwards(list, at).filter_map(|(list, _)| list.case?.when.as_ref());
+    steps.chain(cases).filter(|when| when.references().iter().all(|reference| reference.step.is_none())).collect()
 }
 
 fn never_holds(when: &Expr, message: String, seen: &Seen<'_>) -> Diagnostic {
@@ -67,24 +105,59 @@ fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a condition is false for every value of the names in it; no, where these have too many.
-fn never(when: &Expr, seen: &Seen<'_>) -> bool {
-    let mut scopes = vec![Scope::new()];
-    let mut told: Vec<(&str, Option<&str>)> = Vec::new();
-    for reference in when.references() {
-        let name = (reference.name.as_str(), reference.step.as_deref());
-        if told.contains(&name) {
-            continue;
+/// Whether a condition is false for every value of the names in it that these others allow: `around` must hold, and none
+/// of `before`. No, where the names have too many values.
+fn never(when: &Expr, around: &[&Expr], before: &[&Expr], seen: &Seen<'_>) -> bool {
+    let Some(own) = Tried::default().with(when, seen) else { return false };
+    let mut tried = own;
+    let (mut must, mut must_not) = (vec![when], Vec::new());
+    // What cannot be tried as well is left out: that allows more, so that nothing is told that may be wrong.
+    for (others, of) in [(around, &mut must), (before, &mut must_not)] {
+        for other in others {
+            if let Some(more) = tried.with(other, seen) {
+                tried = more;
+                of.push(other);
+            }
         }
-        told.push(name);
-        let Some(values) = values(reference, seen) else { return false };
-        if scopes.len() * values.len() > COMBINATIONS {
-            return false;
-        }
-        scopes = scopes
-            .iter()
-            .flat_map(|scope| {
-                values.iter().map(|value| {
+    }
+    let is =
+        |expr: &Expr, scope: &Scope, truth: Truth| matches!(expr.eval_bool(scope, &[]), Ok(found) if found == truth);
+    tried.scopes.iter().all(|scope| {
+        must.iter().any(|expr| is(expr, scope, Truth::False))
+            || must_not.iter().any(|expr| is(expr, scope, Truth::True))
+    })
+}
+
+/// All combinations of the values of some names.
+#[derive(Clone)]
+struct Tried<'e> {
+    scopes: Vec<Scope>,
+    names: Vec<(&'e str, Option<&'e str>)>,
+}
+
+impl Default for Tried<'_> {
+    fn default() -> Self {
+        Tried { scopes: vec![Scope::new()], names: Vec::new() }
+    }
+}
+
+impl<'e> Tried<'e> {
+    /// With the names of one more expression; none where that would be too many.
+    fn with(&self, expr: &'e Expr, seen: &Seen<'_>) -> Option<Tried<'e>> {
+        let mut tried = self.clone();
+        for reference in expr.references() {
+            let name = (reference.name.as_str(), reference.step.as_deref());
+            if tried.names.contains(&name) {
+                continue;
+            }
+            tried.names.push(name);
+            let values = values(reference, seen)?;
+            if tried.scopes.len() * values.len() > COMBINATIONS {
+                return None;
+            }
+            let each = |scope: &Scope| {
+                let scope = scope.clone();
+                values.iter().map(move |value| {
                     let mut scope = scope.clone();
                     match &reference.step {
                         Some(step) => scope.set_step(step, Slot::Known(value.clone())),
@@ -92,15 +165,20 @@ fn never(when: &Expr, seen: &Seen<'_>) -> bool {
                     }
                     scope
                 })
-            })
-            .collect();
+            };
+            tried.scopes = tried.scopes.iter().flat_map(each).collect();
+        }
+        Some(tried)
     }
-    scopes.iter().all(|scope| matches!(when.eval_bool(scope, &[]), Ok(Truth::False)))
 }
 
 /// Every value a name can have, if these are few.
 fn values(reference: &Reference, seen: &Seen<'_>) -> Option<Vec<Value>> {
     if reference.step.is_some() {
+        // A call also has outputs, which can be anything.
+        if reference.path != ["status"] {
+            return None;
+        }
         return Some(STATUSES.iter().map(|status| Value::text(status.name())).collect());
     }
     let shape = &seen.runbook.params.get(&reference.name)?.shape;

@@ -36,7 +36,7 @@ pub(super) fn is_lint(code: &str) -> bool {
 }
 
 /// All lints, in the order of the page.
-pub static LINTS: [Lint; 17] = [
+pub static LINTS: [Lint; 19] = [
     Lint {
         code: "no-verify",
         why: "A change that was cut off may or may not have happened; only `verify` can tell, and the operator has to guess.",
@@ -61,10 +61,39 @@ steps:
         code: "destroy-without-confirm",
         why: "What is destroyed is gone: somebody should be asked first.",
         more: "A `confirm` earlier in the same list, or in one around it, holds it back. One with a `when` counts only where \
-               the step has the same.",
+               the step has the same. A choice that a person makes counts for what stands on that way.",
         bad: "\
 title: Drop the old table
 steps:
+  - id: drop
+    shell: psql -c 'drop table if exists old'
+    effect: destroy
+    idempotent: true
+    irreversible: true
+",
+        good: "\
+title: Drop the old table
+steps:
+  - id: sure
+    confirm: Drop the table `old`?
+  - id: drop
+    shell: psql -c 'drop table if exists old'
+    effect: destroy
+    idempotent: true
+    irreversible: true
+",
+        finder: Finder::Rule(steps::destroy_without_confirm),
+    },
+    Lint {
+        code: "destroy-without-undo",
+        why: "Whoever has to go back wants to know whether there is a way, and which.",
+        more: "Of steps whose effect is `destroy`, unless they, or a container around them, have an `undo` or say \
+               `irreversible: true`.",
+        bad: "\
+title: Drop the old table
+steps:
+  - id: sure
+    confirm: Drop the table `old`?
   - id: drop
     shell: psql -c 'drop table if exists old'
     effect: destroy
@@ -79,8 +108,9 @@ steps:
     shell: psql -c 'drop table if exists old'
     effect: destroy
     idempotent: true
+    irreversible: true
 ",
-        finder: Finder::Rule(steps::destroy_without_confirm),
+        finder: Finder::Rule(steps::destroy_without_undo),
     },
     Lint {
         code: "wait-without-fail-when",
@@ -320,8 +350,8 @@ steps:
     Lint {
         code: "unreachable",
         why: "A condition that holds for no value at all is a slip, or a step that nobody can ever run.",
-        more: "Every value of booleans, of parameters with `choices` and of the status of steps is tried, up to 1024 \
-               combinations.",
+        more: "Of steps, of cases and of what a `needs` depends on, with the conditions around them. Every value of booleans, \
+               of parameters with `choices` and of the status of steps is tried, up to 1024 combinations.",
         bad: "\
 title: Clean up
 params:
@@ -343,6 +373,34 @@ steps:
     idempotent: true
 ",
         finder: Finder::Rule(never::unreachable),
+    },
+    Lint {
+        code: "else-not-last",
+        why: "Whoever reads a choice stops at the `else`, although the cases behind it are tried before it.",
+        more: "Of a `choose` without a question.",
+        bad: "\
+title: Clean up
+params:
+  deep: {type: boolean, default: false}
+steps:
+  - id: way
+    choose:
+      cases:
+        - {id: shallow, else: true, steps: [{id: clean, shell: make clean, idempotent: true}]}
+        - {id: thorough, when: deep, steps: [{id: clean, shell: make distclean, idempotent: true}]}
+",
+        good: "\
+title: Clean up
+params:
+  deep: {type: boolean, default: false}
+steps:
+  - id: way
+    choose:
+      cases:
+        - {id: thorough, when: deep, steps: [{id: clean, shell: make distclean, idempotent: true}]}
+        - {id: shallow, else: true, steps: [{id: clean, shell: make clean, idempotent: true}]}
+",
+        finder: Finder::Rule(steps::else_not_last),
     },
     Lint {
         code: "shellcheck",

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::look::{Seen, warn};
 use crate::{
-    model::{Step, body_references},
-    syntax::{Reference, Template},
+    model::{ForEach, Step, body_references},
+    syntax::{Expr, Reference, Template},
     text::Diagnostic,
 };
 
@@ -50,6 +50,7 @@ pub(super) fn used(seen: &Seen<'_>) -> HashSet<String> {
     let mut used = HashSet::new();
     let runbook = seen.runbook;
     add(&mut used, runbook.lock.iter().chain(&runbook.cwd).flat_map(Template::references));
+    add(&mut used, runbook.outputs.values().flat_map(Expr::references));
     add(&mut used, runbook.secrets.values().flat_map(|secret| secret.templates()).flat_map(Template::references));
     for step in seen.steps() {
         let own: HashSet<String> = step.gives().into_iter().map(|name| name.value).collect();
@@ -57,6 +58,8 @@ pub(super) fn used(seen: &Seen<'_>) -> HashSet<String> {
         // by those after them.
         let of_own = |reference: &Reference| step.body.kind != "set" && own.contains(&reference.name);
         add(&mut used, references(step, seen).iter().filter(|reference| !of_own(reference)));
+        // An `undo` comes after what it takes back, and sees what that captured.
+        add(&mut used, &step.undo.iter().flat_map(|undo| body_references(&undo.body, seen.names)).collect::<Vec<_>>());
     }
     used
 }
@@ -68,6 +71,7 @@ fn references(step: &Step, seen: &Seen<'_>) -> Vec<Reference> {
     for expr in step.when.iter().chain(whens).chain(retry) {
         all.extend_from_slice(expr.references());
     }
+    all.extend(step.foreach.iter().flat_map(ForEach::references));
     for template in step.title.iter().chain(&step.text) {
         all.extend_from_slice(template.references());
     }

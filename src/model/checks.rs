@@ -7,7 +7,7 @@ use super::{
     step_references, unknown_fields,
 };
 use crate::{
-    syntax::{Expr, Problems, Reference, Truth},
+    syntax::{Expr, Problems, Reference, Text, Truth},
     text::{Diagnostic, Span, did_you_mean, nearest},
     value::{Scope, Slot, Type},
 };
@@ -22,7 +22,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     for (name, declared) in misnamed {
         names.declare(name, declared.clone());
     }
-    for template in runbook.lock.iter().chain(&runbook.cwd) {
+    for template in runbook.lock.iter().chain(&runbook.cwd).chain(&runbook.files) {
         only_inputs(template.references(), &names, "it is rendered before the first step", problems);
     }
     for secret in runbook.secrets.values() {
@@ -41,6 +41,7 @@ pub(super) fn check(runbook: &Runbook, misnamed: &[(String, Declared)], problems
     }
     check_finally(runbook, &names, problems);
     check_verifies(runbook, &names, problems);
+    super::files::check(runbook, &names, problems);
     names
 }
 
@@ -90,6 +91,27 @@ impl<'a> Place<'a> {
     }
 }
 
+/// A default that names another value would reach a step with its braces, where nobody expects them.
+pub(super) fn check_plain(values: &[(String, Text)], names: &Names, problems: &Problems) {
+    for (what, text) in values {
+        for (start, _) in text.text.match_indices("{{") {
+            let inner = text.text[start + 2..].split("}}").next().unwrap_or("");
+            let word = inner.trim_start_matches(['-', '+']).trim_start();
+            let length = word.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+            let word = &word[..length];
+            if !names.contains(word) && !["run", "steps", "result"].contains(&word) {
+                continue;
+            }
+            let end = (start + 2 + inner.len() + 2).min(text.text.len());
+            problems.push(
+                Diagnostic::error("template-in-value", text.map.span(start..end), format!("{what} is no template"))
+                    .label("it would be taken as it stands, with its braces")
+                    .hint("write a value, and put it together with others where it is used, or in a `set` step"),
+            );
+        }
+    }
+}
+
 fn declare(runbook: &Runbook, problems: &Problems) -> Names {
     let mut names = Names::default();
     let twice = |name: &str, span: Span, earlier: &Declared| {
@@ -118,14 +140,14 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
                     .hint("give it another id; steps and those of `finally` share them"),
             );
         }
+        if let Some(Inside::Call(call)) = step.body.action.inside() {
+            let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
+            names.add_call(step.path.as_str(), outputs);
+        }
         for (name, typed) in step.body.action.typed() {
             if typed.shape.ty == Type::Secret {
                 names.keep_secret(&name.value);
             }
-        }
-        if let Some(Inside::Call(call)) = step.body.action.inside() {
-            let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
-            names.add_call(step.path.as_str(), outputs);
         }
         for name in step.gives() {
             let declared = Declared::Capture { step: step.path.to_string(), span: name.span };
@@ -486,7 +508,7 @@ fn check_has_result(body: &Body, problems: &Problems) {
     }
 }
 
-const RUN: [&str; 4] = ["id", "started", "operator", "dir"];
+const RUN: [&str; 5] = ["id", "started", "operator", "dir", "files"];
 
 /// Every reference must be to something that is declared.
 fn references(references: &[Reference], place: &Place<'_>, locals: &[&str], problems: &Problems) {

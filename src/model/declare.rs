@@ -74,8 +74,8 @@ impl Lowering {
         fields.finish();
         // Where the shape cannot be read, nothing can be said about values.
         if shape.readable && param.shape.ty != Type::Secret {
-            param.example = example.and_then(|given| read_as(&param, &given, "`example`", &what));
-            param.default = default.and_then(|given| read_as(&param, &given, "`default`", &what));
+            param.example = example.and_then(|given| read_as(self, &param, &given, "`example`", &what));
+            param.default = default.and_then(|given| read_as(self, &param, &given, "`default`", &what));
         }
         param
     }

@@ -144,7 +144,11 @@ const RUNBOOK_FIELDS: &[FieldDoc] = &[
     field("requires", Takes::Fields(&REQUIRES), "what the machine must have"),
     field("lock", Takes::Template, "two live runs with the same lock never overlap; a template over parameters"),
     field("cwd", Takes::Template, "where steps run; where the operator started it if absent"),
-    field("files", Takes::Later, "files the steps use, frozen into the run"),
+    field(
+        "files",
+        Takes::List { of: &Takes::Template, least: 0 },
+        "files and folders that the steps use: a run keeps a copy, which steps find below `run.files`",
+    ),
     field("triggers", Takes::Later, "which mails or alerts lead here"),
     field(
         "steps",

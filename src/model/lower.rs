@@ -99,12 +99,17 @@ fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
         registry: linker.registry(),
         linker: linker.clone(),
         misnamed: RefCell::default(),
+        plain: RefCell::default(),
         above: RefCell::default(),
         inherited: RefCell::default(),
     };
     let runbook = lowering.runbook(name, &root, &problems);
     let names = match &runbook {
-        Some(runbook) => checks::check(runbook, &lowering.misnamed.borrow(), &problems),
+        Some(runbook) => {
+            let names = checks::check(runbook, &lowering.misnamed.borrow(), &problems);
+            checks::check_plain(&lowering.plain.borrow(), &names, &problems);
+            names
+        }
         None => Names::default(),
     };
     let failed = problems.has_errors();
@@ -134,6 +139,8 @@ pub struct Lowering {
     above: RefCell<String>,
     /// What the containers around it say of failures, innermost last.
     inherited: RefCell<Vec<OnFailure>>,
+    /// Values that are taken as they stand, each with what it is.
+    plain: RefCell<Vec<(String, Text)>>,
 }
 
 impl Lowering {
@@ -182,6 +189,13 @@ impl Lowering {
     /// Whether a word can name a value; says why not.
     pub fn name(&self, name: &Text, problems: &Problems) -> bool {
         self.checked(name, "a value", problems, Declared::Capture { step: String::new(), span: name.span })
+    }
+
+    /// Takes note of a value that is no template, although it may look like one.
+    pub(super) fn is_plain(&self, what: &str, text: &Text) {
+        if text.text.contains("{{") {
+            self.plain.borrow_mut().push((what.to_owned(), text.clone()));
+        }
     }
 
     fn checked(&self, name: &Text, what: &str, problems: &Problems, declared: Declared) -> bool {
@@ -234,6 +248,7 @@ impl Lowering {
         let requires = fields.get("requires").map(|given| self.requires(&given)).unwrap_or_default();
         let lock = fields.get("lock").and_then(|given| self.template(&given));
         let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let files = fields.get("files").map(|given| self.files(&given)).unwrap_or_default();
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
@@ -268,6 +283,7 @@ impl Lowering {
             requires,
             lock,
             cwd,
+            files,
             steps,
             finally,
             outputs,

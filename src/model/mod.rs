@@ -7,6 +7,7 @@ mod broken;
 mod checks;
 mod declare;
 pub mod fields;
+mod files;
 mod graph;
 mod handed;
 mod hidden;
@@ -27,6 +28,7 @@ pub use bodies::{
     Body, Capture, DurationSpec, Expectations, Verdict, brief, field, mentions_outcome, missed, unknown_fields,
 };
 pub use fields::{FieldDoc, Keys, Mapping, Rule, Takes};
+pub use files::relative_path;
 pub use graph::{Cycle, EdgeRule, Graph, body_references, combinations, own_references, step_references};
 pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};

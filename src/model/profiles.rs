@@ -46,8 +46,8 @@ impl Lowering {
         for (name, given) in values {
             match params.get(&name.text) {
                 Some(param) => {
-                    let value: Option<Value> =
-                        read_as(param, &given, &format!("{what}: the value"), &format!("parameter `{}`", param.name));
+                    let place = format!("parameter `{}`", param.name);
+                    let value: Option<Value> = read_as(self, param, &given, &format!("{what}: the value"), &place);
                     profile.params.extend(value.map(|value| (name.text.clone(), value)));
                     profile.places.insert(name.text.clone(), given.span());
                 }

@@ -27,6 +27,8 @@ pub struct Runbook {
     /// Two live runs whose lock renders alike never overlap.
     pub lock: Option<Template>,
     pub cwd: Option<Template>,
+    /// Files that a run takes along: relative paths.
+    pub files: Vec<Template>,
     pub steps: Vec<Step>,
     pub finally: Vec<Step>,
     /// What a caller gets.

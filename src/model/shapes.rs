@@ -3,7 +3,7 @@
 
 use super::{Lowering, Param, fields::ITEM_KEYS};
 use crate::{
-    syntax::{Fields, Given, NodeKind},
+    syntax::{Fields, Given, NodeKind, Text},
     text::{Diagnostic, Span},
     value::{Shape, Type, Value, Written},
 };
@@ -189,8 +189,11 @@ impl Lowering {
                 right = false;
                 continue;
             };
-            if shape.choices.contains(&choice.text) {
-                let message = format!("`{}` is among the choices already", choice.text);
+            if let Some(same) = shape.same_choice(&choice.text) {
+                let message = match same {
+                    same if same == choice.text => format!("`{same}` is among the choices already"),
+                    same => format!("`{}` is among the choices already, as `{same}`", choice.text),
+                };
                 let _: Option<()> = item.report("wrong-value", message, Some("remove one of them".into()));
             }
             if readable && let Err(why) = limits.read_text(&choice.text) {
@@ -241,23 +244,36 @@ fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
 }
 
 /// A default or an example, read as its parameter would be; `field` and `what` are they as messages say it.
-pub(super) fn read_as(param: &Param, given: &Given<'_>, field: &str, what: &str) -> Option<Value> {
-    let written = if param.shape.ty == Type::List {
+pub(super) fn read_as(lowering: &Lowering, param: &Param, given: &Given<'_>, field: &str, what: &str) -> Option<Value> {
+    let what = format!("{field} of {what}");
+    let (written, texts) = if param.shape.ty == Type::List {
         let items = given.clone().like("[one, other]").list()?;
-        let items: Vec<_> = items.iter().map(Given::text_or_number).collect();
-        Written::List(items.into_iter().map(|item| Some(item?.text.clone())).collect::<Option<_>>()?)
+        let texts: Vec<_> = items.iter().map(Given::text_or_number).collect();
+        let texts: Vec<&Text> = texts.into_iter().collect::<Option<_>>()?;
+        (Written::List(texts.iter().map(|text| text.text.clone()).collect()), texts)
     } else {
-        Written::Text(given.text_or_number()?.text.clone())
+        if given.node().kind == NodeKind::Null {
+            let hint = match (field, param.shape.ty) {
+                ("`default`", Type::String) => "write \"\" for an empty text; without a default it is asked for",
+                ("`default`", _) => "remove it; a parameter without a default is asked for",
+                _ => "remove it",
+            };
+            return given.refuse("a text or a number", Some(hint.to_owned()));
+        }
+        let text = given.text_or_number()?;
+        (Written::Text(text.text.clone()), vec![text])
     };
     match param.read(&written) {
-        Ok(value) => Some(value),
-        Err(why) => refuse(given, format!("{field} of {what}"), &why, fits(&param.shape, &written)),
+        Ok(value) => {
+            texts.iter().for_each(|text| lowering.is_plain(&what, text));
+            Some(value)
+        }
+        Err(why) => refuse(given, what, &why, fits(&param.shape, &written)),
     }
 }
 
 fn fits(shape: &Shape, written: &Written) -> String {
-    if shape.ty == Type::String
-        && let (Some((_, pattern)), Written::Text(text)) = (&shape.pattern, written)
+    if let (Some((_, pattern)), Written::Text(text)) = (&shape.pattern, written)
         && !pattern.is_match(text)
     {
         return "does not fit the pattern".into();

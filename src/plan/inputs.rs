@@ -1,5 +1,7 @@
 //! Parameters to typed values, strongest source first. Asks nobody and reads no file.
 
+use std::ffi::OsString;
+
 use indexmap::IndexMap;
 
 use crate::{
@@ -97,7 +99,8 @@ pub struct Sources<'a> {
     pub flags: &'a IndexMap<String, Vec<String>>,
     pub file: &'a IndexMap<String, Written>,
     pub profile: Option<&'a str>,
-    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// As the system has it, which need not be text.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
 /// What one source says of a parameter.
@@ -123,11 +126,16 @@ pub fn explain(runbook: &Runbook, param: &Param, sources: &Sources<'_>) -> Vec<S
         Some([.., last]) => Some(param.read_text(last)),
         Some([]) | None => None,
     };
+    // Passed over, it would be as if nobody had said anything.
+    let variable = (sources.variable)(&variable_for(name)).map(|value| match value.into_string() {
+        Ok(text) => param.read_text(&text),
+        Err(_) => Err("what it holds is not UTF-8 text".to_owned()),
+    });
     let profile = sources.profile.and_then(|profile| runbook.profiles.get(profile)?.params.get(name));
     let mut all = vec![
         (ValueSource::Flag, flag),
         (ValueSource::File, sources.file.get(name).map(read)),
-        (ValueSource::Environment, (sources.variable)(&variable_for(name)).map(|text| param.read_text(&text))),
+        (ValueSource::Environment, variable),
         (ValueSource::Default, param.default.clone().map(Ok)),
         (ValueSource::Example, param.example.clone().map(Ok)),
     ];

@@ -253,7 +253,11 @@ fn record_list(list: &[Step], graph: &Graph, place: &Place<'_>, steps: &mut Vec<
                 let Some(callee) = &call.callee else { continue };
                 let (book, names) = (&callee.runbook, &callee.names);
                 let above = format!("{}{}/", place.above, step.path);
-                let scope = scope_of(book, names, &Inputs::default());
+                // What it is given is for the run to find out; its names are there all the same.
+                let unknown =
+                    |name: &String| (name.clone(), super::Given { value: None, source: ValueSource::Missing });
+                let inputs = Inputs { values: book.params.keys().map(unknown).collect(), ..Inputs::default() };
+                let scope = scope_of(book, names, &inputs);
                 let inner = Place { names, scope: &scope, above: &above, part: place.part };
                 for list in [&book.steps, &book.finally] {
                     record_list(list, &Graph::of(list, names, &|_| true), &inner, steps);

@@ -119,6 +119,10 @@ fn requirements(runbook: &Runbook, page: &mut Page) {
     if let Some(cwd) = &runbook.cwd {
         lines.push(Line::label("Folder:").text(" steps run in ").code(cwd.source()));
     }
+    if !runbook.files.is_empty() {
+        let files = runbook.files.iter().map(|path| path.source());
+        lines.push(Line::label("Files").text(" that a run takes along: ").codes(files));
+    }
     if !lines.is_empty() {
         page.push(Line::of("Before you start").heading(2));
         page.lines(lines);

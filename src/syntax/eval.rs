@@ -1,7 +1,7 @@
 //! Walks a tree with the values of a scope. Knows nothing of files, steps' kinds or URLs.
 
 use super::{
-    ast::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of},
+    ast::{At, Call, Caught, Fault, Kind, Node, Piece, Target, Use, step_of, uses_of},
     functions::Input,
     strict::{self, Meter, Operand, a_kind, quoted},
 };
@@ -107,6 +107,7 @@ impl<'a> Machine<'a> {
         if matches!(value, Value::List(_) | Value::Map(_)) {
             self.meter.weigh(&value, 0, &node.at)?;
         }
+        self.tell(&value, node);
         Ok(value)
     }
 
@@ -119,7 +120,32 @@ impl<'a> Machine<'a> {
     /// As a template writes it.
     pub fn text(&mut self, node: &Node) -> Result<String, Stop> {
         let value = self.value(node)?;
+        self.tell(&value, node);
         self.show(&value, node)
+    }
+
+    /// Lets the scope's listener hear what was made of its values.
+    pub fn tell(&self, value: &Value, node: &Node) {
+        let Some(listener) = self.scope.listener() else { return };
+        let uses = uses_of(node);
+        let named =
+            uses.iter().filter(|used| used.step.is_none() && !self.locals.iter().any(|(name, _)| *name == used.name));
+        let known = named.filter_map(|used| match self.scope.get(&used.name) {
+            Some(Slot::Known(value)) => Some(
+                used.path
+                    .iter()
+                    .try_fold(value, |value, field| match value {
+                        Value::Map(entries) => entries.get(field),
+                        _ => None,
+                    })
+                    .unwrap_or(value),
+            ),
+            _ => None,
+        });
+        let of: Vec<&Value> = known.collect();
+        if !of.is_empty() {
+            listener.made(&of, self.written(node), value);
+        }
     }
 
     pub fn show(&mut self, value: &Value, node: &Node) -> Result<String, Stop> {

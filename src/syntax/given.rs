@@ -172,6 +172,11 @@ impl<'a> Given<'a> {
             NodeKind::Text(text) if text.text.parse::<i64>().is_ok_and(|value| range.contains(&value)) => {
                 self.refuse("a whole number", Some(format!("write {}, without quotes", text.text)))
             }
+            // YAML makes a text of what it cannot hold.
+            NodeKind::Text(text) if text.style == super::ScalarStyle::Plain && is_long_number(&text.text) => {
+                let message = format!("{} must be a whole number{bounds}, found {}", self.name, short(&text.text));
+                self.report("wrong-value", message, Some("no number of so many digits can be held".to_owned()))
+            }
             _ => self.refuse(&format!("a whole number{bounds}"), None),
         }
     }
@@ -356,6 +361,11 @@ fn read_bytes(text: &str) -> Option<u64> {
     let unit = text[digits..].trim_start();
     let (_, scale) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     text[..digits].parse::<u64>().ok()?.checked_mul(*scale)
+}
+
+fn is_long_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    digits.len() > 15 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

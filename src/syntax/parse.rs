@@ -156,6 +156,13 @@ impl<'t> Parser<'t> {
                     Some(c @ ('\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}')) => {
                         return Err(fault.hint(format!("`{c}` is a typographic quote; write ' or \"")));
                     }
+                    Some('\'' | '"') => {
+                        Some("write the same quote at its end; inside it a backslash stands before one")
+                    }
+                    Some('{') if rest.starts_with("{#") => {
+                        Some("write `#}` where the comment ends; the two characters themselves are `{{ '{#' }}`")
+                    }
+                    Some('{') => Some("write `{% endraw %}` where templates begin again"),
                     _ => None,
                 };
                 Err(fault.hint_opt(hint.map(str::to_owned)))

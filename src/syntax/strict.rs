@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::ast::{At, Caught, CompareOp, Fault, MathOp};
-use crate::value::Value;
+use super::{
+    ast::{At, Caught, CompareOp, Fault, MathOp},
+    times, versions,
+};
+use crate::value::{Value, parse_duration};
 
 /// The largest text that may be made.
 pub(super) const MAX_TEXT: usize = 16 << 20;
@@ -250,6 +253,13 @@ pub(super) fn order(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
     }
 }
 
+/// How to turn what is looked for into a string.
+fn as_text(from: &Operand<'_>, to: &Value) -> Option<String> {
+    let simple = matches!(from.value, Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Duration(_));
+    let written = brief(from.written);
+    (simple && matches!(to, Value::Text(_))).then(|| format!("convert with `|string`: `{written}|string`"))
+}
+
 /// How to turn one side into the type of the other.
 fn conversion(from: &Operand<'_>, to: &Value) -> Option<String> {
     let written = brief(from.written);
@@ -263,6 +273,7 @@ fn conversion(from: &Operand<'_>, to: &Value) -> Option<String> {
         (Value::Text(_), Value::Float(_)) => "float",
         (Value::Text(_), Value::Bool(_)) => "bool",
         (Value::Duration(_), Value::Int(_) | Value::Float(_)) => "seconds",
+        (Value::Text(text), Value::Duration(_)) if parse_duration(text).is_ok() => "duration",
         _ => return None,
     };
     Some(format!("convert with `|{filter}`: `{written}|{filter}`"))
@@ -316,6 +327,13 @@ fn not_ordered(op: CompareOp, left: &Operand<'_>, right: &Operand<'_>) -> Box<Fa
     let hint = match wrong.value {
         Value::List(_) | Value::Map(_) => Some(format!("compare its length: `{}|length`", brief(wrong.written))),
         Value::None => Some(format!("give it a value: `{}|default(0, true)`", brief(wrong.written))),
+        // These have an order, and words of their own for it.
+        Value::Text(text) if times::is_moment(text) => {
+            Some(format!("compare moments with `{} is before(…)` or `is after(…)`", brief(wrong.written)))
+        }
+        Value::Text(text) if text.parse::<f64>().is_err() && versions::read(text).is_ok() => {
+            Some(format!("compare versions with `{} is version(\">=…\")`", brief(wrong.written)))
+        }
         _ => conversion(wrong, &target),
     };
     Fault::new("type-mismatch", wrong.at.clone(), format!("{message}, this is {}", a_kind(wrong.value)))
@@ -340,10 +358,29 @@ pub(super) fn contains(meter: &mut Meter, item: &Operand<'_>, container: &Operan
             if matches!(value, Value::List(_) | Value::Map(_) | Value::Text(_)) {
                 meter.measure(items.iter(), 1, whole)?;
             }
-            Ok(items.iter().any(|item| same_type(item, value) && equal(item, value)))
+            let found = items.iter().any(|item| same_type(item, value) && equal(item, value));
+            // As with `==`: `3 in ["3"]` would be false for ever, and nobody would see why.
+            let kin = |one: &Value| same_type(one, value) || matches!(one, Value::None);
+            let strange = !found && !matches!(value, Value::None) && !items.iter().any(kin);
+            match items.first().filter(|_| strange) {
+                Some(first) => Err(Fault::new(
+                    "type-mismatch",
+                    whole.clone(),
+                    format!("{} is looked for in a list that holds none", a_kind(value)),
+                )
+                .label(format!("the first item is {}", a_kind(first)))
+                .hint_opt(conversion(item, first).or_else(|| as_text(item, first)))),
+                None => Ok(found),
+            }
         }
         (Value::Map(entries), Value::Text(key)) => Ok(entries.contains_key(key.as_ref())),
-        (Value::Map(_), _) => Ok(false),
+        (Value::Map(_), Value::None) => Ok(false),
+        (Value::Map(_), key) => Err(Fault::new(
+            "type-mismatch",
+            item.at.clone(),
+            format!("the keys of a map are strings, this is {}", a_kind(key)),
+        )
+        .hint_opt(as_text(item, &Value::text("")))),
         (other, _) => Err(Fault::new(
             "type-mismatch",
             container.at.clone(),

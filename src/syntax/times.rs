@@ -67,17 +67,30 @@ fn from_seconds(seconds: f64, at: &At) -> Caught<Timestamp> {
         )
         .hint("milliseconds are divided by 1000 first")
     };
-    let nanos = (seconds * 1e9).round();
     // Every moment that jiff can tell lies well within.
-    if !(-1e21..1e21).contains(&nanos) {
+    if !(-1e12..1e12).contains(&seconds) {
         return Err(out_of_range());
     }
-    Timestamp::from_nanosecond(nanos as i128).map_err(|_| out_of_range())
+    // A number of this size tells microseconds; what it has beyond them is what its last digit was rounded by.
+    let (whole, part) = (seconds.floor(), seconds - seconds.floor());
+    let nanos = whole as i128 * 1_000_000_000 + (part * 1e6).round() as i128 * 1000;
+    Timestamp::from_nanosecond(nanos).map_err(|_| out_of_range())
 }
 
 /// A moment that is written out with its offset.
 fn written_out(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| rfc2822::DateTimeParser::new().parse_timestamp(text).ok())
+}
+
+/// It is a moment, or one without its offset.
+pub(super) fn is_moment(text: &str) -> bool {
+    let text = text.trim();
+    written_out(text).is_some() || on_the_wall(text).is_some()
+}
+
+/// It is written as a moment, of a year that cannot be told: the last one ends two days early.
+fn is_too_far(text: &str) -> bool {
+    temporal::Pieces::parse(text).is_ok_and(|pieces| pieces.offset().is_some() && pieces.time().is_some())
 }
 
 /// What a clock on a wall shows: a date, with or without a time.
@@ -110,6 +123,11 @@ fn moment(value: &Value, zone: Option<&TimeZone>, at: &At, written: &str) -> Cau
             let shown = cut(text, 40);
             if let Some(found) = written_out(text) {
                 return Ok(found);
+            }
+            if is_too_far(text) {
+                let most = Timestamp::MAX.strftime("%FT%TZ");
+                let message = format!("`{shown}` lies outside of the moments that can be told");
+                return Err(Fault::new("bad-value", at.clone(), message).hint(format!("the last one is {most}")));
             }
             match (on_the_wall(text), zone) {
                 (Some(wall), Some(zone)) => placed(wall, zone, &shown, at),
@@ -160,7 +178,12 @@ fn other(input: &mut Input<'_>, index: usize) -> Caught<Timestamp> {
 fn seconds(nanos: i128) -> Value {
     match i64::try_from(nanos / 1_000_000_000) {
         Ok(whole) if nanos % 1_000_000_000 == 0 => Value::Int(whole),
-        _ => Value::Float(nanos as f64 / 1e9),
+        // Read as it is written, the number is the nearest one; divided, it would have been rounded twice.
+        _ => {
+            let (sign, all) = (if nanos < 0 { "-" } else { "" }, nanos.unsigned_abs());
+            let text = format!("{sign}{}.{:09}", all / 1_000_000_000, all % 1_000_000_000);
+            Value::Float(text.parse().unwrap_or(nanos as f64 / 1e9))
+        }
     }
 }
 

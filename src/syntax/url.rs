@@ -5,7 +5,10 @@ use super::{
     eval::{Machine, Stop},
     strict::{MAX_TEXT, a_kind},
 };
-use crate::{text::cut, value::Value};
+use crate::{
+    text::cut,
+    value::{Value, absolute_url},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 const CODE: &str = "not-an-url";
@@ -71,9 +74,7 @@ pub(super) fn check(pieces: &[Piece], source: &str) -> Caught<()> {
                 .label("no absolute address")
                 .hint_opt((host && end == source.len()).then(|| format!("write https://{source}"))))
         }
-        Some(Piece::Raw(text)) if pieces.len() == 1 => {
-            whole(text).map_err(|why| Fault::new(CODE, 0..source.len(), why))
-        }
+        Some(Piece::Raw(text)) if pieces.len() == 1 => whole(text, &(0..source.len())),
         Some(_) => Ok(()),
     }
 }
@@ -86,24 +87,11 @@ fn scheme(text: &str) -> Option<usize> {
         .map(str::len)
 }
 
-fn whole(text: &str) -> Result<(), String> {
-    let shown = cut(text, 80);
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(format!("`{shown}` is no URL: it holds blanks or control characters"));
-    }
-    let after = scheme(text).ok_or_else(|| format!("`{shown}` is not an absolute http or https URL"))?;
-    // `https:///x` would be read as the host `x`.
-    if text[after..].starts_with(['/', '\\', '?', '#']) || text.len() == after {
-        return Err(format!("`{shown}` has no host"));
-    }
-    if text[..].contains('\\') {
-        return Err(format!("`{shown}` holds a backslash"));
-    }
-    let parsed = ::url::Url::parse(text).map_err(|why| format!("`{shown}` is no URL: {why}"))?;
-    if parsed.host_str().is_none_or(str::is_empty) {
-        return Err(format!("`{shown}` has no host"));
-    }
-    Ok(())
+/// A whole URL; what to write stands elsewhere in the drawing.
+fn whole(text: &str, at: &At) -> Caught<()> {
+    let Err(why) = absolute_url(text) else { return Ok(()) };
+    let why = why.split_once("; it begins with ").map_or(why.as_str(), |(why, _)| why);
+    Err(Fault::new(CODE, at.clone(), why))
 }
 
 /// Where in a URL its next character would stand.
@@ -187,9 +175,7 @@ impl Builder {
         };
         match place {
             Position::Start => {
-                whole(text).map_err(|why| {
-                    Fault::new(CODE, at.clone(), why).label("a value at the start is the whole address")
-                })?;
+                whole(text, at).map_err(|fault| fault.label("a value at the start is the whole address"))?;
                 if position(text) == Position::Authority {
                     self.open_host = Some(at.clone());
                 }
@@ -258,7 +244,7 @@ impl Builder {
                 start = stop + 1;
             }
         }
-        whole(&self.url).map_err(|why| Fault::new(CODE, self.source.clone(), why))?;
+        whole(&self.url, &self.source)?;
         Ok(self.url)
     }
 
@@ -274,5 +260,6 @@ pub(super) fn scalar(machine: &mut Machine<'_>, node: &Node) -> Result<String, S
         let message = format!("{} cannot be put into a URL", a_kind(&value));
         return Err(Fault::new("type-mismatch", node.at.clone(), message).into());
     }
+    machine.tell(&value, node);
     machine.show(&value, node)
 }

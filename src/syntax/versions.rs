@@ -31,6 +31,18 @@ fn identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
+/// `1ubuntu2` of a Debian package, `4-g1a2b3c4` of `git describe`: these come *after* the version before them, and SemVer
+/// would put them before it.
+fn is_revision(pre: &str) -> bool {
+    let first = pre.split('.').next().unwrap_or(pre);
+    let count = first.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &first[count..];
+    let word = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let commit =
+        rest.strip_prefix("-g").is_some_and(|hash| hash.len() >= 4 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
+    (1..=6).contains(&count) && (commit || word >= 3)
+}
+
 pub(super) fn read(text: &str) -> Result<Version<'_>, Wrong> {
     let text = text.trim();
     let wrong = |why: String| (format!("`{}` is no version: {why}", cut(text, 40)), FORM.to_owned());
@@ -45,6 +57,10 @@ pub(super) fn read(text: &str) -> Result<Version<'_>, Wrong> {
     let (rest, pre) = rest.split_once('-').map_or((rest, None), |(rest, pre)| (rest, Some(pre)));
     if pre.is_some_and(|pre| !pre.split('.').all(identifier)) {
         return Err(wrong("behind `-` stand letters and digits between dots".into()));
+    }
+    if pre.is_some_and(is_revision) {
+        let why = "what follows its `-` is no pre-release but a package's revision or commits after a tag";
+        return Err((wrong(why.into()).0, "compare what stands before it: `|regex_find(\"^[^-]+\")`".to_owned()));
     }
     for (index, part) in rest.split('.').enumerate() {
         if digits(part) {

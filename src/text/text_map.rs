@@ -38,7 +38,8 @@ impl TextMap {
     /// a line does not reach into the next one.
     pub fn span(&self, range: Range<usize>) -> Span {
         let start = self.offset(range.start);
-        let end = if range.end > range.start { self.offset(range.end - 1) + 1 } else { start };
+        // The line feed that ends a value need not be written, at the very end of a file.
+        let end = if range.end > range.start { (self.offset(range.end - 1) + 1).min(self.end) } else { start };
         Span::new(start, end.max(start))
     }
 }

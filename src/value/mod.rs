@@ -9,8 +9,8 @@ mod types;
 mod value;
 
 pub use duration::{parse_duration, show_duration};
-pub use scope::{Scope, Slot};
+pub use scope::{Listener, Scope, Slot};
 pub use secret::Secret;
 pub use shape::{Shape, Written};
-pub use types::Type;
+pub use types::{Type, absolute_url};
 pub use value::Value;

@@ -30,11 +30,32 @@ pub struct Scope {
     forgotten: Vec<String>,
     /// The list of steps in which an expression stands: a step is named as seen from there.
     within: Arc<str>,
+    /// Hears what is made of these values.
+    listener: Option<Arc<dyn Listener>>,
+}
+
+/// Hears what expressions make of the values of a scope.
+pub trait Listener: std::fmt::Debug + Send + Sync {
+    /// Whether there is anything to hear at all.
+    fn listens(&self) -> bool;
+
+    /// `value` was made of these values by an expression that is written like this.
+    fn made(&self, of: &[&Value], written: &str, value: &Value);
 }
 
 impl Scope {
     pub fn new() -> Scope {
         Scope::default()
+    }
+
+    /// Tells somebody what is made of these values from now on, in copies of this scope, too.
+    pub fn tell(&mut self, listener: Arc<dyn Listener>) {
+        self.listener = Some(listener);
+    }
+
+    /// Whoever wants to hear what is made of these values.
+    pub fn listener(&self) -> Option<&dyn Listener> {
+        self.listener.as_deref().filter(|listener| listener.listens())
     }
 
     pub fn set(&mut self, name: impl Into<String>, slot: Slot) {

@@ -225,6 +225,12 @@ impl Shape {
         self.pattern.is_none() && self.choices.is_empty() && self.limits().is_empty()
     }
 
+    /// The choice that a text means as well, as it is written.
+    pub fn same_choice(&self, text: &str) -> Option<&str> {
+        let value = self.ty.read(text).ok()?;
+        self.choices.iter().find(|choice| self.is_choice(choice, &value)).map(String::as_str)
+    }
+
     fn is_choice(&self, choice: &str, value: &Value) -> bool {
         let Ok(choice) = self.ty.read(choice) else { return false };
         choice == *value || compare(&choice, value) == Some(Ordering::Equal)
@@ -303,10 +309,20 @@ fn split(text: &str) -> Result<Vec<String>, String> {
     if text.trim_start().starts_with('[') {
         return Err("it begins with `[`".into());
     }
+    let json = "write JSON: [\"one\",\"a, b\"]";
     text.split(',')
         .enumerate()
-        .map(|(at, item)| match item.trim() {
-            "" => Err(format!("item {} of `{text}` is empty; remove the comma, or write JSON: [\"one\",\"\"]", at + 1)),
+        .map(|(at, item)| (at + 1, item.trim()))
+        .map(|(at, item)| match item {
+            "" => Err(format!("item {at} of `{text}` is empty; remove the comma, or write JSON: [\"one\",\"\"]")),
+            // Nothing is taken away from an item here: whoever writes these means something else.
+            _ if item.starts_with(['"', '\'']) => {
+                Err(format!("item {at} begins with a quote, which would be part of it; without quotes, or {json}"))
+            }
+            _ if item.ends_with('\\') => Err(format!("item {at} ends in `\\`, which would be part of it; {json}")),
+            _ if item.contains(|c: char| c.is_control() && c != '\0') => Err(format!(
+                "item {at} holds a line end or another control character; write commas between items, or {json}"
+            )),
             item => Ok(item.to_owned()),
         })
         .collect()
@@ -363,6 +379,8 @@ mod tests {
             ("a,b", &["a", "b"][..]),
             (" a , b c ", &["a", "b c"]),
             ("a", &["a"]),
+            ("it's,5\"", &["it's", "5\""]),
+            (r#"["\"a", "b\n", "c\\"]"#, &["\"a", "b\n", "c\\"]),
             ("", &[]),
             ("[]", &[]),
             (r#"["a,b", "", "[x"]"#, &["a,b", "", "[x"]),
@@ -373,6 +391,10 @@ mod tests {
             ("a,,b", "item 2 of `a,,b` is empty"),
             ("a,", "item 2"),
             ("[::1]:80,b", "is no JSON"),
+            (r#""a,b",c"#, "item 1 begins with a quote"),
+            ("a,'b'", "item 2 begins with a quote"),
+            (r"a\,b", "item 1 ends in"),
+            ("a\nb", "item 1 holds a line end"),
             ("[1.10]", "item 1: 1.1 is no text"),
             (r#"[["a"]]"#, "neither a text"),
             (r#"[null]"#, "neither a text"),

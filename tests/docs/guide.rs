@@ -146,6 +146,18 @@ fn what_the_guide_shows_is_what_comes() {
     assert!(blocks > 10, "only {blocks} blocks were found");
 }
 
+/// The first chapters do without what later ones are about, and are warned of that.
+#[test]
+fn every_runbook_of_the_guide_is_well_made() {
+    let bed = practice();
+    bed.run(&["check"]).end().code(0).stdout_has("runbooks: no errors");
+    for entry in std::fs::read_dir(bed.path("runbooks")).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        bed.run(&["plan", &name]).end().code(0);
+    }
+    assert!(bed.runs().is_empty() && !bed.exists("site"));
+}
+
 #[test]
 fn keys_are_read_from_an_info_string() {
     let found = keys(r#"r s "reason: not needed" "yes or no: yes""#);

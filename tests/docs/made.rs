@@ -221,3 +221,17 @@ fn exit_codes_are_in_order_and_each_is_there_once() {
     let codes: Vec<u8> = EXIT_CODES.iter().map(|exit| exit.code).collect();
     assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
 }
+
+#[test]
+fn what_is_refused_as_not_supported_yet_is_told_in_the_notes() {
+    let page = |name: &str| std::fs::read_to_string(super::root().join("docs/reference").join(name)).unwrap();
+    let notes = page("language-notes.md");
+    let (_, told) = notes.split_once("## Not supported yet\n").unwrap();
+    let (told, _) = told.split_once("\n## ").unwrap();
+    for line in [page("fields.md"), page("kinds.md")].iter().flat_map(|page| page.lines()) {
+        if line.contains("| not supported yet |") {
+            let name = line.split('|').nth(1).unwrap().trim();
+            assert!(told.contains(name), "the notes do not say that {name} is not supported yet");
+        }
+    }
+}

@@ -142,8 +142,14 @@ fn mistakes_at_compile_time() {
             ),
             ("{% set loop = 1 %}", "bad-template: `loop` is reserved and cannot be set at «loop»"),
             ("{% set run = 1 %}", "bad-template: `run` is reserved and cannot be set at «run»"),
-            ("x {# y", "bad-template: this comment has no `#}` at «{# y»"),
-            ("{% raw %}", "bad-template: this has no `{% endraw %}` at «{% raw %}»"),
+            (
+                "x {# y",
+                "bad-template: this comment has no `#}` at «{# y» (write `#}` where the comment ends; the two characters themselves are `{{ '{#' }}`)",
+            ),
+            (
+                "{% raw %}",
+                "bad-template: this has no `{% endraw %}` at «{% raw %}» (write `{% endraw %}` where templates begin again)",
+            ),
             (
                 "{{ (count }}",
                 "bad-template: unexpected `}`, expected `,` or `)` at «}» (an opening `(`, `[` or `{` before it is not closed)",

@@ -78,7 +78,12 @@ impl Case {
     fn inputs(&self, variable: &dyn Fn(&str) -> Option<String>) -> Inputs {
         let (inputs, problems) = resolve(
             &self.runbook,
-            &Sources { flags: &IndexMap::new(), file: &IndexMap::new(), profile: None, variable },
+            &Sources {
+                flags: &IndexMap::new(),
+                file: &IndexMap::new(),
+                profile: None,
+                variable: &|name| variable(name).map(Into::into),
+            },
         );
         assert!(problems.is_empty() && inputs.missing().is_empty(), "{}: parameters", self.name);
         inputs

@@ -36,10 +36,17 @@ pub fn look(context: &Context, world: &RealWorld, word: Option<&str>) -> Result<
     let (mut tools, mut secrets, mut variables) = (Wanted::new(), Wanted::new(), BTreeSet::new());
     for one in &ready {
         let name = || one.runbook.name.clone();
-        for tool in &one.runbook.requires.tools {
-            tools.entry(tool.value.clone()).or_default().push(name());
+        // What it calls needs as well, it needs.
+        let called = one.runbook.callees().into_iter().map(|callee| &callee.runbook.requires);
+        for requires in std::iter::once(&one.runbook.requires).chain(called) {
+            for tool in &requires.tools {
+                let names = tools.entry(tool.value.clone()).or_default();
+                if names.last() != Some(&one.runbook.name) {
+                    names.push(name());
+                }
+            }
+            variables.extend(requires.env.iter().map(|variable| variable.value.clone()));
         }
-        variables.extend(one.runbook.requires.env.iter().map(|variable| variable.value.clone()));
         for problem in secrets_of(one) {
             secrets.entry(problem).or_default().push(name());
         }

@@ -15,7 +15,7 @@ use super::{
     CliError, Context, answers,
     args::{As, Mode, Resume},
     error::code,
-    files, inputs, outcome, print, say, session,
+    files, frozen as kept, inputs, outcome, print, say, session,
     session::{Person, Session},
     sign::Signing,
     source,
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     engine::Decision,
     event::{Event, PlanReplaced, RunState, StepPhase, StepStatus},
+    library::Origin,
     model::{Step, step_references},
     plan::Plan,
     worlds::real::RealWorld,
@@ -61,7 +62,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         }
         return Ok(code);
     }
-    let frozen = store.frozen(&id)?;
+    let mut frozen = store.frozen(&id)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
     let world = RealWorld::new(RealWorld::own_program()).adopting();
     let cwd = std::path::PathBuf::from(&header.cwd);
@@ -83,6 +84,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         After::Leave(end) => left = Some(end),
     }
     let mut secrets = indexmap::IndexMap::new();
+    let origin = match header.origin.as_str() {
+        "built-in" => Origin::BuiltIn,
+        path => Origin::File(path.into()),
+    };
     if left.is_none() {
         let used = still_used(&basis.plan, &open.state);
         let missing = inputs::requirements(&basis.plan, &world, &|name| used.contains(name));
@@ -97,8 +102,13 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     }
     let (plan_json, digest) = basis.plan.recorded(&context.redactor);
     let mut replaced = None;
+    if left.is_none() {
+        kept::tell_changed(context, &basis.plan, &origin, &frozen.files);
+    }
     if let Some((bytes, reason)) = taken {
-        let files = source::to_freeze(&bytes, &basis.runbook);
+        let mut files = source::to_freeze(&bytes, &basis.runbook);
+        files.extend(kept::take(context, &basis.plan, &origin, &frozen.files)?);
+        frozen.files.clone_from(&files);
         replaced = Some(("runbook", files, Some(reason)));
     } else if left.is_none() && open.state.digest() != Some(digest.as_str()) {
         match version::ask(&basis, &frozen.plan, &plan_json, &header.tool_version, &mut desk).await {
@@ -176,6 +186,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         began,
         operator: header.operator.clone(),
         cwd,
+        files: frozen.files,
         step_mode: flags.mode.map_or(person.attended(), |mode| mode == Mode::Step),
         jobs: usize::from(flags.jobs.get()),
         json: flags.json,

@@ -14,8 +14,10 @@ use std::{
 
 use super::lookup;
 
-/// Scripts that one process is given: each is an open file of ours, and 256 is the fewest that a system allows.
-const AT_ONCE: usize = 128;
+/// Scripts that one process is given, so that most files need one.
+const AT_ONCE: usize = 64;
+/// Processes side by side, where there are processors for them. Each script is an open file of ours meanwhile.
+const SIDE_BY_SIDE: usize = 4;
 /// For that many scripts of at most 128 KiB each.
 const LIMIT: Duration = Duration::from_secs(120);
 /// More than it can have to say that anybody reads.
@@ -49,19 +51,38 @@ impl Shellcheck {
 
     /// Asks about scripts of one dialect (`bash`, `sh`, `dash`, `ksh`). The error is a fragment.
     pub fn ask(&self, dialect: &str, scripts: &[&str]) -> Result<Vec<Said>, String> {
+        let parts: Vec<(usize, &[&str])> =
+            scripts.chunks(AT_ONCE).enumerate().map(|(part, some)| (part * AT_ONCE, some)).collect();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut said = Vec::new();
-        for (chunk, some) in scripts.chunks(AT_ONCE).enumerate() {
-            let mut names = Vec::new();
-            let mut files = Vec::new();
-            for (at, script) in some.iter().enumerate() {
-                let file = nameless(script).map_err(|why| format!("a script could not be handed over: {why}"))?;
-                names.push((chunk * AT_ONCE + at, format!("/dev/fd/{}", file.as_raw_fd())));
-                files.push(file);
+        for some in parts.chunks(cores.min(SIDE_BY_SIDE)) {
+            let asked: Vec<Result<Said, String>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = some
+                    .iter()
+                    .map(|(first, some)| scope.spawn(move || self.ask_once(dialect, *first, some)))
+                    .collect();
+                let lost = || Err("what it said was lost".to_owned());
+                threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())).collect()
+            });
+            for answer in asked {
+                said.push(answer?);
             }
-            let json = self.call(dialect, names.iter().map(|(_, name)| name.as_str()))?;
-            said.push(Said { json, names });
         }
         Ok(said)
+    }
+
+    fn ask_once(&self, dialect: &str, first: usize, scripts: &[&str]) -> Result<Said, String> {
+        let mut names = Vec::new();
+        // Open until it has ended.
+        let mut files = Vec::new();
+        for (at, script) in scripts.iter().enumerate() {
+            let file = nameless(script).map_err(|why| format!("a script could not be handed over: {why}"))?;
+            names.push((first + at, format!("/dev/fd/{}", file.as_raw_fd())));
+            files.push(file);
+        }
+        let json = self.call(dialect, names.iter().map(|(_, name)| name.as_str()))?;
+        drop(files);
+        Ok(Said { json, names })
     }
 
     fn call<'n>(&self, dialect: &str, names: impl Iterator<Item = &'n str>) -> Result<Vec<u8>, String> {
