@@ -86,7 +86,7 @@ fn arguments(line: &str) -> Vec<String> {
     }
     match words.first().map(String::as_str) {
         Some("check" | "plan" | "run" | "show") => words.insert(1, format!("./{MAIN}")),
-        Some("resume" | "report" | "verify") => words.insert(1, "last".to_owned()),
+        Some("resume" | "report" | "undo" | "verify") => words.insert(1, "last".to_owned()),
         _ => {}
     }
     words
@@ -184,4 +184,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { asks calls choices derived ends expressions files groups inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps taken values via waits watches windows }
+contract! { asks calls choices derived ends expressions files groups inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps taken undo values via waits watches windows }

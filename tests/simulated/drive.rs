@@ -521,6 +521,7 @@ impl Program<'_> {
             host: who().host,
             tool_version: env!("CARGO_PKG_VERSION").into(),
             attended: self.case.attended,
+            undo: false,
         };
         let decision = last.filter(|end| !self.case.attended && end.outcome == Outcome::Unknown);
         let decision = decision.and_then(|_| self.decide(&open.state));
@@ -568,6 +569,7 @@ impl Program<'_> {
             signals: None,
             secrets: IndexMap::new(),
             decisions: decision.into_iter().collect(),
+            undo: false,
             draw: Rc::new(|source, diagnostic| draw(source, diagnostic, DrawStyle::default()).trim_end().to_owned()),
         };
         let end = Engine::new(plan, world, operator, &journal, publisher, options).run().await;
