@@ -32,7 +32,11 @@ const fn exit(code: u8, meaning: &'static str, then: &'static str) -> ExitCode {
 /// for this and for nothing else.
 pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
-    exit(FAILED, "a step failed, or a document is not what would be rendered", "read the error; `runsheet report RUN`"),
+    exit(
+        FAILED,
+        "a step failed, a document is not what would be rendered, a file could not be written, or a search found nothing",
+        "read the error; `runsheet report RUN`",
+    ),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
     exit(
         INVALID,
@@ -42,8 +46,7 @@ pub const ALL: &[ExitCode] = &[
     exit(
         REQUIREMENT,
         "something that is required is missing: a tool, a secret, a parameter, a folder, a key that can sign, a version of \
-         runsheet that knows the journal; for `plan`: it could not be run here; for `doctor`: this machine is \
-         not ready",
+         runsheet that knows the journal; for `plan`: it could not be run here; for `doctor`: this machine is not ready",
         "give it; nothing was run",
     ),
     exit(DECLINED, "a person declined or stopped it; for `prune`: nothing was removed", ""),
