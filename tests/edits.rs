@@ -103,6 +103,21 @@ impl<'s> Words<'s> {
                 ("runbook", "steps" | "finally") => self.each(value, "step"),
                 ("runbook", "lock" | "cwd") => self.template(value),
                 ("secret", _) => self.templates(value),
+                ("step", "group") => self.mapping(value, "group"),
+                ("step", "choose") => self.mapping(value, "choose"),
+                ("choose", "cases") => self.each(value, "case"),
+                ("group" | "case", "steps") => self.each(value, "step"),
+                ("choose", "question") | ("case", "title") => self.template(value),
+                ("case", "when") | ("foreach", "in") => self.expressions(value),
+                ("step", "foreach") => {
+                    self.mapping(value, "foreach");
+                    if let NodeKind::Map(entries) = &value.kind
+                        && let Some(name) = entries.iter().find(|entry| entry.key.text == "as")
+                        && let NodeKind::Text(text) = &name.value.kind
+                    {
+                        self.declare(text);
+                    }
+                }
                 ("step", "id") => {
                     if let NodeKind::Text(text) = &value.kind {
                         self.declared.push((id(&text.text), text.span));

@@ -202,7 +202,13 @@ fn goes_on(disk: &MemoryStorage, acknowledged: &[Record], all: &[Record], why: &
         for event in std::mem::take(&mut open.recovered) {
             add(event);
         }
-        add(Event::RunResumed { by: "ada".into(), host: "desk".into(), tool_version: "0.1.0".into(), attended: false });
+        add(Event::RunResumed {
+            by: "ada".into(),
+            host: "desk".into(),
+            tool_version: "0.1.0".into(),
+            attended: false,
+            undo: false,
+        });
         add(Event::RunFinished { outcome: Outcome::Failed, code: 1, reason: None });
     }
     open.close().unwrap_or_else(|error| panic!("{why}: {error}"));

@@ -254,7 +254,7 @@ steps:
     let mut seat = Seat::take(&bed, &["run", "./x.yaml"]);
     seat.answers("Version to ship", "7\r").sees("does not match").answers("Version to ship", "v12\r");
     // The second of the list.
-    seat.sees("Where to").answers("production", "\x1b[B\r");
+    seat.sees("Where to").answers("production", "2\r");
     seat.answers("token", "short\r").sees("shorter than 8").answers("token", "CANARYtyped0815\r");
     seat.sees("got v12 production 3 <***>");
     let said = seat.ends(0);

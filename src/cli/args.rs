@@ -54,6 +54,8 @@ pub enum Verb {
     Run(Run),
     /// Go on with a run that was paused, interrupted or left open
     Resume(Resume),
+    /// Take back what a run did, latest first
+    Undo(Undo),
     /// Show the runs, newest first
     History(History),
     /// Show one run as a document
@@ -79,8 +81,6 @@ pub enum Verb {
     /// Write the manual pages
     Man(Man),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
-    #[command(hide = true)]
-    Undo(Later),
     #[command(hide = true)]
     Test(Later),
     #[command(hide = true)]
@@ -252,6 +252,44 @@ pub struct Resume {
     #[arg(long)]
     pub anchor: bool,
     /// Events as JSON lines on standard output; people's text goes to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Undo {
+    /// A run: its id, the beginning of it, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Show what would be undone, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many steps of a runbook that takes something back may run side by side
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub jobs: NonZeroU16,
+    /// Nobody is there: agree to the undo, and answer plain confirmations with yes
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Nobody is there: a YAML map from step id to answer
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
+    /// A step whose effect nobody knows, to be decided with --as
+    #[arg(long, value_name = "ID", requires_all = ["as_", "reason"])]
+    pub step: Option<String>,
+    /// Whether that step took effect
+    #[arg(long = "as", id = "as_", value_name = "DECISION", requires = "step")]
+    pub as_: Option<As>,
+    /// How you know
+    #[arg(long, value_name = "TEXT", requires = "step")]
+    pub reason: Option<String>,
+    /// Sign the head of the record with an SSH key before anything is done, at a pause and at the end: the first key of
+    /// the agent, else one of ~/.ssh, or that of this file (a public key is looked for in the agent)
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true)]
+    pub sign: Option<Option<PathBuf>>,
+    /// Tell the head of the record on standard error at the start, after each step that changes something, and at the end
+    #[arg(long)]
+    pub anchor: bool,
+    /// Events as JSON lines on standard output, or with --dry-run the plan as JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -32,11 +32,7 @@ const fn exit(code: u8, meaning: &'static str, then: &'static str) -> ExitCode {
 /// for this and for nothing else.
 pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
-    exit(
-        FAILED,
-        "a step failed, a document is not what would be rendered, a file could not be written, or a search found nothing",
-        "read the error; `runsheet report RUN`",
-    ),
+    exit(FAILED, "a step failed, or a document is not what would be rendered", "read the error; `runsheet report RUN`"),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
     exit(
         INVALID,
@@ -46,11 +42,12 @@ pub const ALL: &[ExitCode] = &[
     exit(
         REQUIREMENT,
         "something that is required is missing: a tool, a secret, a parameter, a folder, a key that can sign, a version of \
-         runsheet that knows the journal; for `plan`: it could not be run here; for `doctor`: this machine is not ready",
+         runsheet that knows the journal; for `plan`: it could not be run here; for `doctor`: this machine is \
+         not ready",
         "give it; nothing was run",
     ),
     exit(DECLINED, "a person declined or stopped it; for `prune`: nothing was removed", ""),
-    exit(6, "it failed and was undone (not used yet)", ""),
+    exit(6, "it was undone", "what has no undo stays: `runsheet report RUN` names it"),
     exit(
         UNKNOWN,
         "nobody knows whether a step took effect, or what the run goes by has changed since; a decision is needed",
@@ -73,7 +70,7 @@ pub const ALL: &[ExitCode] = &[
         "[what a record proves](../trust.md)",
     ),
     exit(PAUSED, "paused: a question that nobody answered, or somebody paused it", "`runsheet resume RUN`"),
-    exit(12, "undoing failed (not used yet)", ""),
+    exit(12, "undoing it failed, or was not finished", "`runsheet report RUN` says what is left; `runsheet undo RUN` takes it up again"),
     exit(13, "no runbook fits a mail (not used yet)", ""),
     exit(FAULT, "our own fault", "please report the line it printed"),
     exit(

@@ -119,7 +119,7 @@ pub fn main() -> u8 {
         args::Verb::Completions(flags) => completions::completions(&context, &flags),
         args::Verb::Complete(flags) => Ok(completions::complete(&context, &flags)),
         args::Verb::Man(flags) => man::man(&context, &flags),
-        args::Verb::Undo(_) => later("undo"),
+        args::Verb::Undo(flags) => resume::undo(&context, &flags),
         args::Verb::Test(_) => later("test"),
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),

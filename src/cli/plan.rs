@@ -120,7 +120,7 @@ impl Sink for Collector {
 }
 
 /// Nobody is asked; what hangs on an answer stays open.
-struct NobodyAsked;
+pub(super) struct NobodyAsked;
 
 impl Operator for NobodyAsked {
     fn ask<'a>(&'a self, _question: &'a Question) -> Local<'a, Reply> {
@@ -137,7 +137,7 @@ impl Operator for NobodyAsked {
 }
 
 /// Nothing is kept.
-struct Nowhere;
+pub(super) struct Nowhere;
 
 impl Journal for Nowhere {
     fn append<'a>(&'a self, _record: &'a Record) -> Local<'a, Result<(), JournalError>> {
@@ -215,6 +215,7 @@ async fn walk<'p>(
         signals: None,
         secrets: IndexMap::new(),
         decisions: IndexMap::new(),
+        undo: false,
         draw: Rc::new(move |source, problem| {
             draw(source, problem, crate::text::DrawStyle::default()).trim_end().to_owned()
         }),
@@ -273,6 +274,12 @@ fn effects(rows: &[Row<'_>]) -> [usize; 3] {
 }
 
 impl Row<'_> {
+    /// What takes its effect back, as it is known by now.
+    fn undo(&self) -> Option<String> {
+        let undo = self.of.step.undo.as_deref()?;
+        Some(undo.body.action.show(&self.of.after).detail)
+    }
+
     /// A loop over items that nobody knows stands for at least one of them.
     fn counts(&self) -> bool {
         !self.of.holds
@@ -310,6 +317,8 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
                 },
                 "detail": shown.detail,
                 "values": shown.values.iter().map(|(name, value)| (name.clone(), Json::from(value.clone()))).collect::<serde_json::Map<_, _>>(),
+                "undo": row.undo(),
+                "irreversible": row.of.step.irreversible,
                 "part": if row.last { "finally" } else { "steps" },
                 "files": seen.files.get(&row.of.path).cloned().unwrap_or_default(),
                 "when": row.of.step.when.as_ref().map(|when| when.source().trim().to_owned()),
@@ -425,6 +434,12 @@ fn to_text(
         }
         for (name, value) in &shown.values {
             text.push_str(&format!("     {name} = {}\n", one_line(value)));
+        }
+        for line in row.undo().iter().flat_map(|undo| undo.lines()) {
+            text.push_str(&format!("   {} {}\n", paint("2", "↶"), printable(line)));
+        }
+        if step.irreversible {
+            text.push_str("   a point of no return: nothing before it is undone once it ran\n");
         }
         for path in seen.files.get(&row.of.path).into_iter().flatten() {
             text.push_str(&format!("   with the file {}\n", one_line(path)));

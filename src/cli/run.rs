@@ -105,6 +105,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
         anchor: flags.anchor,
         secrets,
         decisions: indexmap::IndexMap::new(),
+        undo: false,
     }
     .go(std::slice::from_ref(&first), Vec::new())
     .await;

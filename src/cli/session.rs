@@ -178,6 +178,8 @@ pub struct Session<'a> {
     pub anchor: bool,
     pub secrets: IndexMap<String, Secret>,
     pub decisions: IndexMap<String, Decision>,
+    /// What ran is taken back.
+    pub undo: bool,
 }
 
 impl<'a> Session<'a> {
@@ -210,6 +212,7 @@ impl<'a> Session<'a> {
             signals: Some(signals()),
             secrets: self.secrets,
             decisions: self.decisions,
+            undo: self.undo,
             // For the record: plain, whatever the terminal can show.
             draw: Rc::new(|source, diagnostic| {
                 draw(source, diagnostic, crate::text::DrawStyle::default()).trim_end().to_owned()
@@ -266,7 +269,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn run_value(
+pub fn run_value(
     id: &RunId,
     began: jiff::Timestamp,
     operator: &str,

@@ -513,7 +513,7 @@ fn as_before(detail: &str) -> String {
 }
 
 /// An intent is for reading; a script of megabytes is on record as the runbook's bytes already.
-fn shorten(detail: String) -> String {
+pub(super) fn shorten(detail: String) -> String {
     const LIMIT: usize = 16 * 1024;
     if detail.len() <= LIMIT {
         return detail;

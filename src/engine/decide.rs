@@ -99,10 +99,13 @@ impl<'a> Engine<'a> {
         }
         let title = self.title(step);
         let mut question = if unknown {
-            menu::unknown(step, title, &ended.why, &effects, &ended.output, !last && self.was_declined().is_some())
+            menu::unknown(step, title, &ended.why, &effects, &ended.output, !last && self.is_over_for_good(step))
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
+        if last || step.path.undoes().is_some() || self.is_over_for_good(step) {
+            question.choices.retain(|choice| choice.name != "undo");
+        }
         if let Some(seen) = &ended.seen {
             menu::offer(&mut question, seen);
         }
@@ -148,6 +151,12 @@ impl<'a> Engine<'a> {
                     Ok(standing) => return Ok(Next::Over(standing)),
                     Err(found) => question.message = found,
                 },
+                "undo" => {
+                    return Err(StepError::Declined(format!(
+                        "the operator chose to undo at {}: {}",
+                        step.path, ended.why
+                    )));
+                }
                 "pause" => return Err(StepError::Paused("the operator paused the run".into())),
                 "quit" => return Err(StepError::Declined(format!("the operator quit at {}", step.path))),
                 other => return Err(StepError::Paused(format!("`{other}` is no answer to this question"))),

@@ -2,13 +2,15 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{accept::Seen, unit::Unit};
+use super::{accept::Seen, undo::Cause, unit::Unit};
 use crate::{
-    event::{GaveUp, StepId},
+    event::{GaveUp, StepId, StepStatus},
     model::Shown,
     port::{Choice, Evidence, Question, QuestionKind},
     value::{Shape, Type, Value},
 };
+
+const UNDO_SHOWN: &str = "shown before anything is done";
 
 /// Lines of a command that are shown before it is run.
 const SHOWN: usize = 16;
@@ -19,6 +21,82 @@ fn choice(key: char, name: impl Into<Cow<'static, str>>, consequence: impl Into<
 
 fn with_reason(choice: Choice) -> Choice {
     Choice { needs_reason: true, ..choice }
+}
+
+fn quit(step: &Unit<'_>) -> Choice {
+    choice(
+        'q',
+        "quit",
+        match step.path.undoes() {
+            Some(_) => "end the run as it is, the undo not finished; `runsheet undo` takes it up again",
+            None => "end the run as declined; it cannot be resumed",
+        },
+    )
+}
+
+/// Before what ran is taken back. What is taken back, and what stays, is the context.
+pub(super) fn undo(cause: &Cause, any: bool, closed: bool) -> Question {
+    let mut choices = Vec::new();
+    if any {
+        choices.push(choice('g', "go", "undo all of this, in this order"));
+        choices.push(choice('s', "step", "the same, asked before each"));
+    }
+    match cause {
+        Cause::Chosen(_) => choices.push(choice('b', "back", "undo nothing; back to the step")),
+        Cause::Interrupted => choices.push(choice('b', "back", "undo nothing; the run goes on")),
+        _ => {}
+    }
+    match (cause, closed) {
+        (Cause::Asked, true) => choices.push(choice('q', "quit", "undo nothing; the run stays as it was")),
+        (Cause::Asked, false) => choices.push(choice('q', "quit", "undo nothing; the run is as it was, to be resumed")),
+        (Cause::Policy, _) => {
+            choices.push(choice('p', "pause", "stop here; `runsheet resume` asks this again"));
+            choices.push(choice('q', "quit", "undo nothing; the run ends as failed"));
+        }
+        _ => {
+            choices.push(choice('p', "pause", "stop here; `runsheet resume` goes on"));
+            choices.push(choice('q', "quit", "undo nothing; the run ends as declined"));
+        }
+    }
+    Question {
+        step: None,
+        title: "undo".into(),
+        message: "This would be undone, latest first:".into(),
+        context: Vec::new(),
+        kind: QuestionKind::Undo,
+        choices,
+    }
+}
+
+/// A step that did not succeed may have done half of what it does.
+pub(super) fn half_done(step: &Unit<'_>, title: String, status: Option<StepStatus>, detail: Option<&str>) -> Question {
+    let ended = if status == Some(StepStatus::Skipped) { "was left" } else { "failed" };
+    let (message, choices) = match detail {
+        Some(_) => (
+            format!("It {ended}, and may have done a part of what it does. Is it to be undone as well?"),
+            vec![
+                choice('u', "undo-it", "run its undo as well, in its turn"),
+                choice('l', "leave", "leave it as it is"),
+            ],
+        ),
+        None => (
+            format!("It {ended}, and is a point of no return. Did it take effect?"),
+            vec![
+                choice('y', "passed", "it may have: nothing before it is undone"),
+                choice('n', "not-passed", "it did not: what ran before it can be undone"),
+            ],
+        ),
+    };
+    let mut choices = choices;
+    choices.push(choice('p', "pause", "stop here; nothing is undone"));
+    Question {
+        step: Some(step.path.clone()),
+        title,
+        message,
+        context: detail.into_iter().flat_map(str::lines).map(str::to_owned).collect(),
+        kind: QuestionKind::Undo,
+        choices,
+    }
 }
 
 /// Before a step that changes something.
@@ -32,14 +110,19 @@ pub(super) fn before_step(step: &Unit<'_>, title: String, shown: &Shown) -> Ques
     context.extend(shown.values.iter().map(|(name, value)| format!("{name} = {value}")));
     let mut choices = vec![choice('r', "run", "run this step")];
     if !step.critical {
-        choices.push(with_reason(choice('s', "skip", "leave it out; steps after it go on")));
+        let what = if step.undoes {
+            "leave its effect in place; the undo goes on"
+        } else {
+            "leave it out; steps after it go on"
+        };
+        choices.push(with_reason(choice('s', "skip", what)));
     }
     choices.extend([
         choice('c', "command", "show in full what would be run"),
         with_reason(choice('d', "done", "you have done it by hand; say how")),
         choice('a', "auto", "run on to the next confirmation"),
         choice('p', "pause", "stop here; `runsheet resume` goes on"),
-        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+        quit(step),
     ]);
     Question {
         step: Some(step.path.clone()),
@@ -55,13 +138,18 @@ pub(super) fn before_step(step: &Unit<'_>, title: String, shown: &Shown) -> Ques
 pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[String]) -> Question {
     let mut choices = vec![choice('r', "retry", "run this step again")];
     if !step.critical {
-        choices.push(with_reason(choice('s', "skip", "leave it; steps after it go on without its values")));
+        let what = match step.undoes {
+            true => "leave it; what ran before is still undone",
+            false => "leave it; steps after it go on without its values",
+        };
+        choices.push(with_reason(choice('s', "skip", what)));
     }
     choices.extend([
         with_reason(choice('d', "done", "you have done it by hand; say how")),
         choice('o', "output", "show the end of its output"),
+        choice('u', "undo", format!("undo what ran, latest first; {UNDO_SHOWN}")),
         choice('p', "pause", "stop here; `runsheet resume` asks this again"),
-        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+        quit(step),
     ]);
     Question {
         step: Some(step.path.clone()),
@@ -129,8 +217,13 @@ pub(super) fn unknown(
     }
     choices.extend([
         choice('o', "output", "show the end of its output"),
+        choice(
+            'u',
+            "undo",
+            format!("undo what ran, latest first; this is asked again before, and all is {UNDO_SHOWN}"),
+        ),
         choice('p', "pause", "stop here; `runsheet resume` asks this again"),
-        choice('q', "quit", "end the run as declined; it cannot be resumed"),
+        quit(step),
     ]);
     Question {
         step: Some(step.path.clone()),
@@ -193,7 +286,7 @@ pub(super) fn decided(step: &StepId) -> Question {
 
 /// Ctrl-C while steps run. Each of several can be interrupted alone; those beyond the ninth go with the others.
 /// Nothing goes on as before where the run is `stopping` already.
-pub(super) fn interrupt(running: &[StepId], stopping: bool) -> Question {
+pub(super) fn interrupt(running: &[StepId], stopping: bool, undo: bool) -> Question {
     let several = running.len() > 1;
     let (them, each) = if several { ("the steps", "every step") } else { ("the step", "the step") };
     let mut choices = Vec::new();
@@ -209,6 +302,9 @@ pub(super) fn interrupt(running: &[StepId], stopping: bool) -> Question {
             choice(key, one_of(step), format!("interrupt {step} alone (INT); the others go on"))
         };
         choices.extend(('1'..='9').zip(running).map(one));
+    }
+    if undo {
+        choices.push(choice('u', "undo", format!("let {them} finish, then undo what ran; {UNDO_SHOWN}")));
     }
     choices.push(choice('k', "kill", format!("kill {each} now, then pause")));
     let message = match running {

@@ -20,7 +20,9 @@ mod resume;
 mod schedule;
 mod secret_captures;
 mod signals;
+mod undo;
 mod unit;
+mod way_back;
 
 use std::{
     cell::{Cell, RefCell},
@@ -36,6 +38,7 @@ pub use prepare::secret_sources;
 pub use publish::Publisher;
 use schedule::ListEnd;
 pub use signals::Signal;
+pub use undo::UndoOutlook;
 use unit::{Entered, Frame, Unit};
 
 use crate::{
@@ -68,6 +71,8 @@ pub struct Options {
     pub secrets: IndexMap<String, crate::value::Secret>,
     /// Decisions given on the command line of a resume, by full step id.
     pub decisions: IndexMap<String, Decision>,
+    /// What ran is taken back, and nothing else is run.
+    pub undo: bool,
     /// Draws a diagnostic of the runbook, for the record.
     pub draw: Draw,
 }
@@ -102,6 +107,8 @@ pub struct Engine<'a> {
     /// How many steps may run at once, whatever list they stand in.
     jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
+    /// What ran is taken back: no step of the run is run any more.
+    over: Cell<bool>,
     options: Options,
     signals: signals::Signals,
     /// How long the next attempt of a step goes on, where somebody gave it more time.
@@ -164,6 +171,7 @@ impl<'a> Engine<'a> {
             callees: RefCell::default(),
             jobs,
             step_mode,
+            over: Cell::new(false),
             options,
             signals,
             extended: RefCell::default(),
@@ -189,16 +197,53 @@ impl<'a> Engine<'a> {
     }
 
     async fn whole(&self) -> RunEnd {
-        let result = self.main_part().await;
-        self.signals.wound_down();
-        let end = match result {
-            Ok(list) => self.judge(&list),
-            Err(StepError::Paused(why)) => return self.interrupted(why).await,
-            Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
-            Err(StepError::Declined(why)) => self.declined(why),
-            Err(StepError::Journal(error)) => return self.journal_lost(&error),
-            Err(StepError::Fault(why)) => return self.fault(why),
+        let reopened = self.state().reopened;
+        let mut result = self.main_part().await;
+        let end = loop {
+            self.signals.wound_down();
+            let cause = self.cause_of_undo(&result);
+            let end = match result {
+                Err(StepError::Journal(error)) => return self.journal_lost(&error),
+                Err(StepError::Fault(why)) => return self.fault(why),
+                Err(StepError::Paused(why)) if cause.is_none() => return self.stopped_short(why, reopened).await,
+                Err(StepError::Undecided(why)) if reopened.is_some() => return self.left(7, why, reopened).await,
+                Ok(list) => self.judge(&list),
+                Err(StepError::Undecided(why)) => RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) },
+                Err(StepError::Declined(why)) if cause.is_none() => self.declined(why),
+                Err(StepError::Paused(why) | StepError::Declined(why)) => {
+                    RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) }
+                }
+            };
+            let Some(cause) = cause else { break end };
+            let end = match cause {
+                undo::Cause::Asked => self.asked_end(reopened),
+                _ => end,
+            };
+            match self.take_back(&cause, end).await {
+                Ok(undo::Taken::End(end)) => break end,
+                Ok(undo::Taken::Left(end)) => {
+                    return self.left(end.code, end.reason.unwrap_or_default(), reopened).await;
+                }
+                Ok(undo::Taken::GoOn) => result = self.main_list().await,
+                Err(StepError::Paused(why)) => return self.stopped_short(why, reopened).await,
+                Err(StepError::Undecided(why)) if reopened.is_some() && self.state().undo.is_none() => {
+                    return self.left(7, why, reopened).await;
+                }
+                Err(StepError::Declined(why)) if reopened.is_some() => return self.left(5, why, reopened).await,
+                Err(StepError::Undecided(why)) => {
+                    break RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(why) };
+                }
+                Err(StepError::Declined(why)) => {
+                    break RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) };
+                }
+                Err(StepError::Journal(error)) => return self.journal_lost(&error),
+                Err(StepError::Fault(why)) => return self.fault(why),
+            }
         };
+        // What runs last has run when it was over the first time.
+        if reopened.is_some() {
+            return self.close(end).await;
+        }
         if end.outcome == Outcome::Succeeded
             && self.options.run.is_some()
             && let Some(left) = self.left_out()
@@ -217,6 +262,31 @@ impl<'a> Engine<'a> {
             Err(StepError::Journal(error)) => self.journal_lost(&error),
             Err(StepError::Fault(why)) => self.fault(why),
         }
+    }
+
+    /// How a run stands that was asked to be taken back, if nothing is.
+    fn asked_end(&self, reopened: Option<(Outcome, u8)>) -> RunEnd {
+        match reopened {
+            Some((outcome, code)) => RunEnd { outcome, code, reason: Some(format!("it was {}", outcome.name())) },
+            None => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some("it was not over".into()) },
+        }
+    }
+
+    /// A stop from outside. A run that was over is over again, unless something was done.
+    async fn stopped_short(&self, why: String, reopened: Option<(Outcome, u8)>) -> RunEnd {
+        if reopened.is_some() && self.state().undo.is_none() {
+            return self.left(11, why, reopened).await;
+        }
+        self.interrupted(why).await
+    }
+
+    /// Nothing was taken back: the run is as it was. `code` is that of this program alone.
+    async fn left(&self, code: u8, why: String, reopened: Option<(Outcome, u8)>) -> RunEnd {
+        let Some((outcome, before)) = reopened else {
+            return if code == 7 { self.close(undecided(&why, &[])).await } else { self.pause(why).await };
+        };
+        let end = self.close(RunEnd { outcome, code: before, reason: Some(why) }).await;
+        if end.outcome == outcome { RunEnd { code, ..end } } else { end }
     }
 
     fn journal_lost(&self, error: &JournalError) -> RunEnd {
@@ -244,6 +314,9 @@ impl<'a> Engine<'a> {
             }
         }
         self.restore().await?;
+        if self.goes_back() {
+            return Ok(ListEnd::default());
+        }
         if let Some(why) = self.was_declined() {
             self.decide_open_ends().await?;
             self.settle_open_ends();
@@ -255,6 +328,10 @@ impl<'a> Engine<'a> {
             self.make_again_for_finally().await?;
             return Ok(self.ends(&self.list_of(&self.top, &self.plan.runbook.steps)));
         }
+        self.main_list().await
+    }
+
+    async fn main_list(&self) -> Result<ListEnd, StepError> {
         self.signals.begin_any();
         let units = self.list_of(&self.top, &self.plan.runbook.steps);
         self.list(&units, &self.plan.main, self.options.jobs, false).await
@@ -273,12 +350,24 @@ impl<'a> Engine<'a> {
 
     /// A no, or a quit, that an earlier session could not carry to its end: nobody is asked twice.
     fn was_declined(&self) -> Option<String> {
+        self.was_declined_at().map(|(path, said)| format!("{path} was answered with {said}"))
+    }
+
+    /// The step, and what was said.
+    fn was_declined_at(&self) -> Option<(StepId, String)> {
         let state = self.publisher.state();
-        state.steps.iter().filter(|(path, _)| !self.in_finally(path)).find_map(|(path, of)| {
+        let of_run = |path: &StepId| !self.in_finally(path) && path.undoes().is_none();
+        state.steps.iter().filter(|(path, _)| of_run(path)).find_map(|(path, of)| {
             let said = of.answers.last()?.0.as_str();
-            let declines = said == "quit" || (said == "no" && of.kind == "confirm");
-            declines.then(|| format!("{path} was answered with {said}"))
+            let declines = matches!(said, "quit" | "undo") || (said == "no" && of.kind == "confirm");
+            declines.then(|| (path.clone(), said.to_owned()))
         })
+    }
+
+    /// No step of the run is run any more: what it had begun is only decided.
+    pub(crate) fn is_over_for_good(&self, step: &Unit<'_>) -> bool {
+        let of_run = !self.in_finally(&step.path) && step.path.undoes().is_none();
+        of_run && (self.over.get() || self.was_declined().is_some())
     }
 
     /// Failures that nobody can do anything about any more, where expressions can see them.
@@ -506,6 +595,9 @@ impl<'a> Engine<'a> {
 }
 
 fn undecided(why: &str, open: &[String]) -> RunEnd {
-    let reason = format!("{why}; nobody knows whether this took effect: {}", open.join(", "));
+    let reason = match open {
+        [] => why.to_owned(),
+        open => format!("{why}; nobody knows whether this took effect: {}", open.join(", ")),
+    };
     RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
 }

@@ -20,6 +20,8 @@ pub struct Outlook<'a> {
     pub runbook: &'a str,
     /// What the names stand for there.
     pub scope: Scope,
+    /// The same with what the step itself gives, as its undo sees them.
+    pub after: Scope,
     /// The steps of its list that it waits for.
     pub needs: Vec<String>,
     /// How many containers stand around it.
@@ -73,6 +75,7 @@ impl<'a> Engine<'a> {
             path: unit.path.clone(),
             runbook: &unit.frame.book.name,
             scope: unit.seen(),
+            after: unit.scope(),
             needs,
             depth,
             within: within.cloned(),
@@ -123,7 +126,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn was_entered(&self, unit: &Unit<'a>) -> bool {
+    pub(super) fn was_entered(&self, unit: &Unit<'a>) -> bool {
         self.state().steps.get(&unit.path).is_some_and(|of| of.entered.is_some())
     }
 }

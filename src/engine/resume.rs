@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::{Engine, Standing, attempt::Ended, decide::Next, menu, unit::Unit};
 use crate::{
-    event::{Effect, StepPhase, StepStatus},
+    event::{Effect, StepPhase, StepStatus, ToUndo},
     model::{DefaultExpect, own_references, step_references},
     port::{Answer, ExecRecord, Failure, LeftBehind, Local, RemoteEnd, Reply, StepError, StepReport},
     value::{Secret, Slot, Value},
@@ -16,6 +16,11 @@ impl<'a> Engine<'a> {
         for steps in [&self.plan.runbook.steps, &self.plan.runbook.finally] {
             for step in self.list_of(&self.top, steps) {
                 self.restore_step(&step).await?;
+            }
+        }
+        if self.state().undo.is_some() {
+            for undo in self.main_units().iter().filter_map(Unit::undo) {
+                self.restore_step(&undo).await?;
             }
         }
         Ok(())
@@ -43,6 +48,11 @@ impl<'a> Engine<'a> {
                         self.settle(step, *status, &values);
                     }
                     if withheld.is_empty() || open {
+                        return Ok(());
+                    }
+                    // Only what takes something back is still to come.
+                    if self.goes_back() {
+                        self.forget(step, withheld);
                         return Ok(());
                     }
                     if state.idempotent && step.repeats() {
@@ -119,6 +129,46 @@ impl<'a> Engine<'a> {
             };
             if !step.gives().iter().all(known) {
                 self.step(&step, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes again, or asks for, what takes steps back uses and is not on record.
+    pub(super) async fn make_again_for_undo(&self, units: &[Unit<'a>], left: &[ToUndo]) -> Result<(), StepError> {
+        let mut wanted: Vec<String> = Vec::new();
+        for step in units {
+            let listed = left.iter().any(|of| of.step == step.path);
+            let over = self.status_of(&step.path) == Some(StepStatus::Undone);
+            if let (true, false, Some(undo)) = (listed, over, step.undo()) {
+                wanted.extend(own_references(undo.step, step.frame.names).into_iter().map(|of| of.name));
+            }
+        }
+        let last = self.plan.runbook.final_steps().flat_map(|step| step_references(step, &self.plan.names));
+        wanted.extend(last.map(|of| of.name));
+        for step in units {
+            let lost: Vec<String> = {
+                let state = self.state();
+                let Some(of) = state.steps.get(&step.path) else { continue };
+                let StepPhase::Finished { withheld, .. } = &of.phase else { continue };
+                let scope = step.frame.scope.borrow();
+                let unknown = |name: &&String| !matches!(scope.get(name), Some(Slot::Known(_)));
+                withheld.iter().filter(|name| wanted.contains(name)).filter(unknown).cloned().collect()
+            };
+            if lost.is_empty() || step.is_container() {
+                continue;
+            }
+            let again = {
+                let state = self.state();
+                let of = state.steps.get(&step.path);
+                step.repeats() && of.is_some_and(|of| of.idempotent && of.status() != Some(StepStatus::Undone))
+            };
+            if again {
+                self.attempts(step, false).await?;
+                continue;
+            }
+            for name in &lost {
+                self.ask_for(step, name).await?;
             }
         }
         Ok(())
@@ -217,6 +267,11 @@ impl<'a> Engine<'a> {
                 return Ok(Some(Standing::Satisfied));
             }
         }
+        // What failed has failed: nobody is there to have it repeated.
+        if ended.status == StepStatus::Failed && self.over.get() && step.path.undoes().is_none() && !last {
+            self.settle(step, StepStatus::Failed, &IndexMap::new());
+            return Ok(Some(Standing::Blocks));
+        }
         // The engine died, or was stopped, before the rule could repeat the step.
         if ended.status == StepStatus::Failed && !self.is_decided(step) {
             let turn = self.state().steps.get(&step.path).map_or(0, |state| state.attempts);
@@ -229,7 +284,7 @@ impl<'a> Engine<'a> {
             if !decision.done {
                 // The operator says it had no effect, so it is as if it had not run.
                 self.not_done(step, &decision.reason).await?;
-                if !last && self.was_declined().is_some() {
+                if !last && self.is_over_for_good(step) {
                     return self.without_effect(step, &decision.reason).await.map(Some);
                 }
                 return Ok(None);
@@ -274,8 +329,7 @@ impl<'a> Engine<'a> {
     /// Whether a step whose end nobody knows simply runs once more. After a no nothing does, so that somebody has to say
     /// what became of it.
     fn runs_again(&self, step: &Unit<'a>) -> bool {
-        let over = || self.was_declined().is_some() && !self.in_finally(&step.path);
-        step.idempotent && !self.is_decided(step) && !over()
+        step.idempotent && !self.is_decided(step) && !self.is_over_for_good(step)
     }
 
     /// A decision from the command line, on record like any answer.

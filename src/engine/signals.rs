@@ -68,6 +68,8 @@ pub(super) struct Signals {
     pub next_step: tokio::sync::Mutex<()>,
     /// Questions that are open or wait for their turn.
     questions: Cell<u32>,
+    /// Once nothing runs any more, what ran is to be taken back.
+    undo: Cell<bool>,
 }
 
 /// Something that goes on and can be told to end.
@@ -132,6 +134,20 @@ impl Signals {
             seat: tokio::sync::Mutex::new(()),
             next_step: tokio::sync::Mutex::new(()),
             questions: Cell::new(0),
+            undo: Cell::new(false),
+        }
+    }
+
+    /// Somebody has said at Ctrl-C that what ran is to be taken back, and nothing has ended the program since.
+    pub fn undo_wanted(&self) -> bool {
+        self.undo.get() && self.ending.get().is_none()
+    }
+
+    /// What somebody wanted at Ctrl-C is at hand, so that steps may start again.
+    pub fn begin_again(&self) {
+        self.undo.set(false);
+        if self.ending.get().is_none() {
+            self.stop.replace(None);
         }
     }
 
@@ -453,7 +469,8 @@ impl<'a> Engine<'a> {
         }
         // Whoever interrupted a question has ended the run, whatever becomes of the rest.
         let stopping = signals.stop.borrow().is_some();
-        let question = menu::interrupt(&busy, stopping);
+        let undo = !stopping && busy.iter().all(|step| step.undoes().is_none() && !self.in_finally(step));
+        let question = menu::interrupt(&busy, stopping, undo);
         let Ok(number) = self.put(&question).await else { return };
         let (word, why, by_operator) = tokio::select! {
             biased;
@@ -495,6 +512,11 @@ impl<'a> Engine<'a> {
             "finish" => {
                 signals.interrupts.set(0);
                 signals.request_stop("the operator paused the run");
+            }
+            "undo" => {
+                signals.interrupts.set(0);
+                signals.undo.set(true);
+                signals.request_stop("the operator chose to undo");
             }
             "kill" => {
                 signals.request_stop("the operator stopped the running step");

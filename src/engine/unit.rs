@@ -104,6 +104,8 @@ pub struct Unit<'a> {
     pub frame: Rc<Frame<'a>>,
     /// One item of its loop, and not the loop.
     is_item: bool,
+    /// It takes the effect of another one back.
+    pub undoes: bool,
 }
 
 impl Deref for Unit<'_> {
@@ -116,7 +118,7 @@ impl Deref for Unit<'_> {
 
 impl<'a> Unit<'a> {
     pub fn of(step: &'a Step, frame: &Rc<Frame<'a>>) -> Unit<'a> {
-        Unit { step, path: frame.path(step.path.as_str()), frame: Rc::clone(frame), is_item: false }
+        Unit { step, path: frame.path(step.path.as_str()), frame: Rc::clone(frame), is_item: false, undoes: false }
     }
 
     /// One item of this loop.
@@ -148,21 +150,23 @@ impl<'a> Unit<'a> {
             origins: outer.origins.clone(),
             cwd: outer.cwd.clone(),
         });
-        Unit { step: self.step, path: StepId::new(path), frame, is_item: true }
+        Unit { step: self.step, path: StepId::new(path), frame, is_item: true, undoes: false }
     }
 
     /// The runbook that this step calls.
     pub fn callee(&self, entered: Entered<'a>) -> Rc<Frame<'a>> {
-        let policy = self.step.on_failure.or(self.step.inherited).or(self.frame.policy);
+        let policy = if self.undoes {
+            Some(OnFailure::Ask)
+        } else {
+            self.step.on_failure.or(self.step.inherited).or(self.frame.policy)
+        };
         Frame::book(entered, format!("{}/", self.path), Some(Rc::clone(&self.frame)), policy)
     }
 
-    /// What takes the effect of this step back.
-    #[expect(dead_code, reason = "the undo is built on it")]
+    /// What takes the effect of this step back. A loop has none: each of its items has.
     pub fn undo(&self) -> Option<Unit<'a>> {
-        let step = self.step.undo.as_deref()?;
-        let path = StepId::new(format!("{}@undo", self.path));
-        Some(Unit { step, path, frame: Rc::clone(&self.frame), is_item: false })
+        let step = self.step.undo.as_deref().filter(|_| !self.is_loop())?;
+        Some(Unit { step, path: self.path.undo(), frame: Rc::clone(&self.frame), is_item: false, undoes: true })
     }
 
     /// A loop as a whole.
@@ -196,6 +200,9 @@ impl<'a> Unit<'a> {
 
     /// What follows from its failure.
     pub fn policy(&self) -> OnFailure {
+        if self.undoes {
+            return OnFailure::Ask;
+        }
         self.step.on_failure.or(self.step.inherited).or(self.frame.policy).unwrap_or(OnFailure::Ask)
     }
 
@@ -208,9 +215,23 @@ impl<'a> Unit<'a> {
     pub fn set_status(&self, slot: Slot) {
         // One item of a loop is not the loop.
         if !self.is_item || self.is_container() {
+            let slot = match slot {
+                Slot::Known(Value::Text(status)) => ended_slot(self.step, &status),
+                other => other,
+            };
             self.frame.scope.borrow_mut().set_step(self.step.path.as_str(), slot);
         }
     }
+}
+
+/// How a step ended, as expressions see it: a call that never gave anything has outputs, and none is in there.
+pub fn ended_slot(step: &Step, status: &str) -> Slot {
+    let status = Value::text(status);
+    if !matches!(step.body.action.inside(), Some(Inside::Call(_))) {
+        return Slot::Known(status);
+    }
+    let held = [("status".to_owned(), status), ("outputs".to_owned(), Value::map(std::iter::empty().collect()))];
+    Slot::Known(Value::map(held.into_iter().collect()))
 }
 
 impl<'a> Engine<'a> {
@@ -252,6 +273,13 @@ impl<'a> Engine<'a> {
             }
             Some(Inside::Group(group)) => all.extend(self.units(&unit.frame, &group.steps)),
         }
+    }
+
+    /// The steps inside of a container, as far as loops and calls were entered.
+    pub(super) fn units_in(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+        let mut all = Vec::new();
+        self.units_of(step.clone(), &mut all);
+        all.split_off(1)
     }
 
     /// Steps of the run but for `finally`, with all that is inside.

@@ -50,6 +50,9 @@ impl std::fmt::Display for RunId {
 #[serde(transparent)]
 pub struct StepId(Arc<str>);
 
+const UNDO_MARK: char = '@';
+const UNDO: &str = "@undo";
+
 impl StepId {
     pub fn new(path: impl AsRef<str>) -> StepId {
         StepId(Arc::from(path.as_ref()))
@@ -57,6 +60,30 @@ impl StepId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The step that takes the effect of this one back.
+    pub fn undo(&self) -> StepId {
+        StepId::new(format!("{self}{UNDO}"))
+    }
+
+    /// The step whose effect this one takes back, by itself or together with others.
+    pub fn undoes(&self) -> Option<StepId> {
+        // The text of an item may hold anything but the end of its bracket.
+        let mut at = 0;
+        loop {
+            let rest = self.0.get(at..)?;
+            let found = rest.find([UNDO_MARK, '['])?;
+            if rest[found..].starts_with(UNDO_MARK) {
+                return Some(StepId::new(&self.0[..at + found]));
+            }
+            at += found + rest[found..].find(']')?;
+        }
+    }
+
+    /// Whether it stands inside of another one, or is an item of it.
+    pub fn is_inside(&self, of: &StepId) -> bool {
+        self.0.strip_prefix(of.as_str()).is_some_and(|rest| rest.starts_with(['/', '[']))
     }
 
     /// The stem of this step's files: `/` becomes `.`, whatever is not plain becomes `%XX`, and a long name is cut
@@ -86,5 +113,21 @@ impl StepId {
 impl std::fmt::Display for StepId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_back_is_told_from_items_that_look_like_it() {
+        let of = |path: &str| StepId::new(path).undoes().map(|step| step.to_string());
+        assert_eq!(of("a@undo").as_deref(), Some("a"));
+        assert_eq!(of("g/a[x]@undo/b/c").as_deref(), Some("g/a[x]"));
+        assert_eq!(of("a[b@undo]@undo").as_deref(), Some("a[b@undo]"));
+        for path in ["a", "a/b", "a[b@undo]", "a[b@undo]/c[d@e]"] {
+            assert_eq!(of(path), None, "{path}");
+        }
     }
 }

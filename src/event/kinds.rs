@@ -246,6 +246,23 @@ pub struct PlanReplaced {
     pub reason: Option<String>,
 }
 
+/// A step whose effect is to be taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToUndo {
+    pub step: StepId,
+    /// Of what takes it back: its kind, its effect, and the command or request.
+    pub kind: String,
+    pub effect: Effect,
+    pub detail: String,
+}
+
+/// A step whose effect stays in place while others are taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stays {
+    pub step: StepId,
+    pub why: String,
+}
+
 /// What passes by while a step runs. It is shown, may be dropped, and is never journaled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Progress {

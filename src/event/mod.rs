@@ -9,8 +9,8 @@ mod state;
 pub use id::{RunId, StepId};
 pub use kinds::{
     ChosenProfile, DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, Progress, RunStarted, SampleState,
-    SkipCause, StepStatus, Stream,
+    SkipCause, Stays, StepStatus, Stream, ToUndo,
 };
 pub use record::{Event, Record};
 pub use redact::{RedactStream, Redactor, TooShort};
-pub use state::{Daemon, Entered, IllegalEvent, Open, RunState, StepPhase, StepState};
+pub use state::{Daemon, Entered, IllegalEvent, Open, RunState, StepPhase, StepState, Undo};

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, RunStarted, SampleState, SkipCause, StepId, StepStatus,
+    DaemonEnd, Effect, GaveUp, NotedFile, Outcome, PlanReplaced, RunStarted, SampleState, SkipCause, Stays, StepId,
+    StepStatus, ToUndo,
 };
 
 /// Something that happened, in the terms `docs/reference` documents for programs. Fields are only ever added.
@@ -19,6 +20,9 @@ pub enum Event {
         host: String,
         tool_version: String,
         attended: bool,
+        /// What ran is to be taken back. Only so is a run gone on with that was over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
     },
     /// Durable before anything of the step happens.
     StepStarted {
@@ -182,7 +186,30 @@ pub enum Event {
         files: BTreeMap<String, NotedFile>,
         by: String,
     },
-    UndoStarted {},
+    /// From here on what ran is taken back, in this order, one after the other.
+    UndoStarted {
+        #[serde(default)]
+        steps: Vec<ToUndo>,
+        /// Effects that stay in place, each with why.
+        #[serde(default)]
+        stays: Vec<Stays>,
+        /// The latest step that ran and before which nothing is taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        point_of_no_return: Option<StepId>,
+        #[serde(default)]
+        reason: String,
+        /// Who said so; `runsheet` where the file does.
+        #[serde(default)]
+        by: String,
+    },
+    /// The effect of a step is not in place any more.
+    StepUndone {
+        step: StepId,
+        /// What has taken it back: its own undo or that of a container; none of a container of which everything that was
+        /// done was taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undone_by: Option<StepId>,
+    },
     /// Nothing of the steps runs any more: what follows are the `finally` of runbooks that were called, and its own.
     RunClosing {},
     RunPaused {
@@ -212,6 +239,7 @@ impl Event {
             | Event::DaemonEnded { step, .. }
             | Event::StepSkipped { step, .. }
             | Event::StepDeferred { step, .. }
+            | Event::StepUndone { step, .. }
             | Event::Sample { step, .. }
             | Event::OutputCommit { step, .. } => Some(step),
             Event::QuestionAsked { step, .. } | Event::QuestionAnswered { step, .. } => step.as_ref(),

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, StepId,
-    StepStatus,
+    DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunStarted, SkipCause, Stays, StepId,
+    StepStatus, ToUndo,
 };
 
 /// Everything that is known about a run from its events.
@@ -22,7 +22,10 @@ pub struct RunState {
     pub questions: u32,
     pub paused: Option<String>,
     pub finished: Option<(Outcome, u8)>,
-    pub undoing: bool,
+    /// What is being taken back, or was.
+    pub undo: Option<Undo>,
+    /// It was over, in this way and with this code, and is gone on with to be taken back.
+    pub reopened: Option<(Outcome, u8)>,
     /// It is about to close: what is still to be run is what runs last.
     pub closing: bool,
     pub resumes: u32,
@@ -43,6 +46,16 @@ pub struct Daemon {
     pub attempt: u32,
     /// `name (pid)`.
     pub processes: Vec<String>,
+}
+
+/// What was agreed to be taken back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Undo {
+    /// In this order.
+    pub steps: Vec<ToUndo>,
+    pub stays: Vec<Stays>,
+    pub point_of_no_return: Option<StepId>,
+    pub reason: String,
 }
 
 /// A question that was asked.
@@ -71,6 +84,12 @@ pub struct StepState {
     pub gave_up: Option<GaveUp>,
     /// Nobody saw the end of the latest attempt, and `verify` found that it had no effect.
     pub no_effect: bool,
+    /// The record with which it first took effect.
+    pub took_effect: Option<u64>,
+    /// The record of its latest end.
+    pub ended: Option<u64>,
+    /// It was about to change something, in whatever attempt, and nothing says that it did not.
+    pub touched: bool,
     /// Of a container: it goes on with what it holds.
     pub entered: Option<Entered>,
     /// How a person answered a question about this step, latest last: answer, reason, by whom.
@@ -117,6 +136,9 @@ impl StepState {
             interrupted: false,
             gave_up: None,
             no_effect: false,
+            took_effect: None,
+            ended: None,
+            touched: false,
             entered: None,
             answers: Vec::new(),
             typed: Map::new(),
@@ -146,6 +168,7 @@ impl RunState {
         if let Some((outcome, _)) = self.finished
             && outcome.closes()
             && !matches!(record.event, Event::Recovered { .. } | Event::Unrecognised)
+            && !(matches!(record.event, Event::RunResumed { undo: true, .. }) && outcome != Outcome::Undone)
         {
             return Err(illegal(format!("the run is over ({})", outcome.name())));
         }
@@ -157,13 +180,22 @@ impl RunState {
             Event::RunResumed { .. } => {
                 self.resumes += 1;
                 self.paused = None;
-                self.finished = None;
+                if let Some(closed) = self.finished.take().filter(|(outcome, _)| outcome.closes()) {
+                    self.reopened = Some(closed);
+                    self.undo = None;
+                }
                 self.question = None;
             }
             Event::StepStarted { step, attempt, kind, effect, idempotent, .. } => {
+                if let Some(of) = step.undoes() {
+                    self.may_undo(&of).map_err(illegal)?;
+                }
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 match &state.phase {
                     StepPhase::NotStarted | StepPhase::Deferred { .. } => {}
+                    StepPhase::Finished { status: StepStatus::Undone, .. } => {
+                        return Err(illegal(format!("step {step} was undone")));
+                    }
                     // A repeat is the operator's or the retry rule's decision, or follows the death of the engine.
                     StepPhase::Running => {}
                     StepPhase::Finished {
@@ -198,6 +230,7 @@ impl RunState {
                     self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 } else {
                     let state = self.running(step, *attempt).map_err(illegal)?;
+                    state.touched = true;
                     if state.effects.len() < EFFECTS {
                         state.effects.push(detail.clone());
                     } else {
@@ -244,6 +277,11 @@ impl RunState {
                 state.interrupted = *interrupted;
                 state.gave_up = *gave_up;
                 state.no_effect = *no_effect;
+                state.ended = Some(record.seq);
+                state.touched &= !*no_effect;
+                if matches!(status, StepStatus::Succeeded | StepStatus::DoneByHand) {
+                    state.took_effect.get_or_insert(record.seq);
+                }
                 state.phase = StepPhase::Finished {
                     status: *status,
                     captures: captures.clone(),
@@ -279,6 +317,7 @@ impl RunState {
                 if !open {
                     return Err(illegal(format!("step {step} is over")));
                 }
+                state.ended = Some(record.seq);
                 state.phase = StepPhase::Skipped { cause: *cause, reason: reason.clone() };
             }
             Event::StepDeferred { step, waiting_on, .. } => {
@@ -324,8 +363,27 @@ impl RunState {
                 self.files.extend(files.iter().map(|(path, file)| (path.clone(), file.clone())));
             }
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
-            Event::RunFinished { outcome, code, .. } => self.finished = Some((*outcome, *code)),
-            Event::UndoStarted {} => self.undoing = true,
+            Event::RunFinished { outcome, code, .. } => {
+                if matches!(outcome, Outcome::Undone | Outcome::UndoFailed) && self.undo.is_none() {
+                    return Err(illegal("nothing was to be taken back".into()));
+                }
+                self.finished = Some((*outcome, *code));
+                if outcome.closes() {
+                    self.reopened = None;
+                }
+            }
+            Event::UndoStarted { steps, stays, point_of_no_return, reason, .. } => {
+                if self.undo.is_some() {
+                    return Err(illegal("what ran is being taken back already".into()));
+                }
+                self.begin_undo(Undo {
+                    steps: steps.clone(),
+                    stays: stays.clone(),
+                    point_of_no_return: point_of_no_return.clone(),
+                    reason: reason.clone(),
+                });
+            }
+            Event::StepUndone { step, undone_by } => self.undone(step, undone_by.as_ref()).map_err(illegal)?,
             Event::RunClosing {} => self.closing = true,
             Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
         }
@@ -365,6 +423,62 @@ impl RunState {
     pub fn locks(&self) -> impl Iterator<Item = &String> {
         let first = self.header.iter().filter_map(|header| header.lock.as_ref());
         first.chain(self.plans.iter().filter_map(|plan| plan.lock.as_ref()))
+    }
+
+    /// Whether what takes this step back may start.
+    fn may_undo(&self, step: &StepId) -> Result<(), String> {
+        let listed = |undo: &Undo| undo.steps.iter().any(|of| of.step == *step);
+        if !self.undo.as_ref().is_some_and(listed) {
+            return Err(format!("step {step} is not to be taken back"));
+        }
+        match self.steps.get(step).and_then(StepState::status) {
+            Some(StepStatus::Undone) => Err(format!("step {step} was undone")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What an earlier undo left out, or could not do, is tried anew. What nobody knows is still to be decided.
+    fn begin_undo(&mut self, undo: Undo) {
+        for (path, state) in &mut self.steps {
+            let listed = path.undoes().is_some_and(|of| undo.steps.iter().any(|step| step.step == of));
+            let left = matches!(
+                state.phase,
+                StepPhase::Finished { status: StepStatus::Failed, .. }
+                    | StepPhase::Skipped { cause: SkipCause::Operator, .. }
+            );
+            if listed && left && state.entered.is_none() {
+                state.phase = StepPhase::NotStarted;
+            }
+        }
+        self.undo = Some(undo);
+    }
+
+    fn undone(&mut self, step: &StepId, by: Option<&StepId>) -> Result<(), String> {
+        if self.undo.is_none() {
+            return Err("nothing is being taken back".into());
+        }
+        if let Some(by) = by {
+            let status = self.steps.get(by).and_then(StepState::status);
+            let of = by.undoes().filter(|of| of == step || step.is_inside(of));
+            if of.is_none() || !matches!(status, Some(StepStatus::Succeeded | StepStatus::DoneByHand)) {
+                return Err(format!("step {by} has not taken it back"));
+            }
+        }
+        let Some(state) = self.steps.get_mut(step).filter(|state| state.attempts > 0 || state.ended.is_some()) else {
+            return Err(format!("step {step} has not run"));
+        };
+        if by.is_none() && state.entered.is_none() {
+            return Err(format!("nothing has taken step {step} back"));
+        }
+        let (captures, withheld) = match &state.phase {
+            StepPhase::Finished { status: StepStatus::Undone, .. } => {
+                return Err(format!("step {step} was undone already"));
+            }
+            StepPhase::Finished { captures, withheld, .. } => (captures.clone(), withheld.clone()),
+            _ => Default::default(),
+        };
+        state.phase = StepPhase::Finished { status: StepStatus::Undone, captures, withheld, error: None };
+        Ok(())
     }
 
     fn running(&mut self, step: &StepId, attempt: u32) -> Result<&mut StepState, String> {

@@ -506,6 +506,20 @@ impl OpenRun {
         self.store.sync_dir(&dir)
     }
 
+    /// A run that is over is gone on with: what was noted of its end beside it does not hold any more, and what was
+    /// removed with it is there again.
+    pub fn reopen(&mut self) -> Result<(), StoreError> {
+        let dir = self.dir();
+        for name in ["out", "steps", "scratch"].map(|name| dir.join(name)) {
+            if !self.store.storage.exists(&name) {
+                self.store.create_dir(&name)?;
+            }
+        }
+        self.store.sync_dir(&dir)?;
+        self.holder.closed_head = None;
+        self.lock.describe(&self.holder.to_json()).map_err(StoreError::write(&dir.join("run.lock")))
+    }
+
     /// Takes named locks along until the run closes.
     pub fn hold(&mut self, locks: Vec<NamedLock>) {
         self.locks.extend(locks);

@@ -28,6 +28,7 @@ pub fn draw_question(question: &Question, width: usize, color: bool) -> String {
         QuestionKind::Withheld { .. } => "secret",
         QuestionKind::Choose => "choose",
         QuestionKind::Interrupt => "interrupted",
+        QuestionKind::Undo => "undo",
         QuestionKind::Run => "run",
     };
     let step = question.step.as_ref().map(|step| format!(" {}", one_line(step.as_str()))).unwrap_or_default();

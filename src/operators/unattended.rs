@@ -53,6 +53,7 @@ impl Unattended {
             | QuestionKind::Unknown
             | QuestionKind::Choose
             | QuestionKind::Interrupt
+            | QuestionKind::Undo
             | QuestionKind::Run => menu(given, &question.choices).and_then(|answer| {
                 let first = self.used.borrow_mut().insert(step.to_owned());
                 if first { Ok(answer) } else { Err("it was used once already".into()) }
@@ -82,6 +83,10 @@ impl Unattended {
             QuestionKind::Withheld { name } => nobody(&format!(" to type {name}, which is not on record")),
             QuestionKind::Choose => nobody(" to choose a way"),
             QuestionKind::Unknown => nobody(" to say whether it took effect"),
+            QuestionKind::Undo if self.yes && question.choices.iter().any(|choice| choice.name == "go") => {
+                Ok(Answer::word("go"))
+            }
+            QuestionKind::Undo => nobody(" to agree to it; --yes does"),
             QuestionKind::BeforeStep { .. } | QuestionKind::Failure | QuestionKind::Interrupt | QuestionKind::Run => {
                 nobody(" to decide this")
             }

@@ -61,6 +61,8 @@ pub enum QuestionKind {
     Choose,
     /// Ctrl-C.
     Interrupt,
+    /// Whether what ran is to be taken back.
+    Undo,
     /// Something about the run as a whole, such as a changed plan on resume.
     Run,
 }
@@ -78,6 +80,7 @@ impl QuestionKind {
             QuestionKind::Withheld { .. } => "secret",
             QuestionKind::Choose => "choose",
             QuestionKind::Interrupt => "interrupt",
+            QuestionKind::Undo => "undo",
             QuestionKind::Run => "run",
         }
     }

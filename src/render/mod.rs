@@ -14,6 +14,7 @@ mod report;
 mod schema;
 mod terminal;
 mod timeline;
+mod undone;
 
 pub use drift::drift;
 pub use index::IndexEntry;

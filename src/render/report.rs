@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::{
     foreign,
     page::{Block, Inline, Line, Page},
-    timeline,
+    timeline, undone,
 };
 use crate::{
     event::{Effect, Event, Outcome, Record, RunStarted, RunState, StepId, StepPhase, StepState, StepStatus},
@@ -32,6 +32,7 @@ pub(super) fn page(records: &[Record], state: &RunState, runbook: Option<&Runboo
     open(header, state, &mut page);
     params(header, state, &mut page);
     let told = told(records);
+    undone::section(records, state, &mut page);
     steps(state, runbook, &told, &mut page);
     questions(records, &mut page);
     interruptions(records, &mut page);
@@ -53,7 +54,7 @@ fn outcome_words(outcome: Outcome) -> &'static str {
         Outcome::Succeeded => "succeeded",
         Outcome::Failed => "failed",
         Outcome::Declined => "declined or stopped by the operator",
-        Outcome::Undone => "failed and undone",
+        Outcome::Undone => "undone",
         Outcome::UndoFailed => "the undo failed",
         Outcome::Paused => "paused",
         Outcome::Unknown => "unknown: a decision is needed",
@@ -479,7 +480,8 @@ fn interruptions(records: &[Record], page: &mut Page) {
         let at = time(record.time);
         lines.push(match &record.event {
             Event::RunPaused { reason } => Line::of(format!("{at}: paused: {reason}")),
-            Event::RunResumed { by, host, tool_version, attended } => Line::of(format!("{at}: resumed by "))
+            Event::RunResumed { by, host, tool_version, attended, undo } => Line::of(format!("{at}: "))
+                .text(if *undo { "taken up to be undone by " } else { "resumed by " })
                 .code(by)
                 .text(" on ")
                 .code(host)
@@ -506,7 +508,7 @@ fn interruptions(records: &[Record], page: &mut Page) {
                 .codes(files.keys().map(String::as_str))
                 .text(", by ")
                 .code(by),
-            Event::UndoStarted {} => Line::of(format!("{at}: the undo began")),
+            Event::UndoStarted { by, .. } => Line::of(format!("{at}: the undo began, by the word of ")).code(by),
             _ => continue,
         });
     }

@@ -137,7 +137,11 @@ fn in_words(event: &Event) -> Option<Line> {
             Line::of("accepted as they are now: ").codes(files.keys().map(String::as_str)).text(", by ").code(by)
         }
         Event::RunClosing {} => Line::of("the run closes; what is still run is what runs last"),
-        Event::UndoStarted {} => Line::of("the undo began"),
+        Event::UndoStarted { by, .. } => Line::of("the undo began, by the word of ").code(by),
+        Event::StepUndone { undone_by, .. } => match undone_by {
+            Some(by) => Line::new().strong("undone").text(" by ").code(by.as_str()),
+            None => Line::new().strong("undone").text(", with all that was done in it"),
+        },
         Event::RunPaused { reason } => Line::new().strong("paused").text(": ").code(head(reason)),
         Event::RunFinished { outcome, code, .. } => {
             Line::of("the run ended: ").strong(outcome.name().replace('_', " ")).text(format!(", exit code {code}"))

@@ -303,7 +303,22 @@ impl Lines {
                 ))]
             }
             Event::RunClosing {} => vec![self.dim("the run closes; what is left is what runs last")],
-            Event::UndoStarted {} => vec![self.yellow("↶ undoing what ran")],
+            Event::UndoStarted { steps, stays, point_of_no_return, .. } => {
+                let mut lines = vec![self.yellow("↶ undoing what ran, latest first:")];
+                for (number, of) in steps.iter().enumerate() {
+                    lines.push(format!("  {}. {}", number + 1, id(&of.step)));
+                    // Whoever was asked has seen it.
+                    let detail = printable(&of.detail);
+                    let detail = detail.lines().filter(|_| !self.options.interactive);
+                    lines.extend(detail.map(|line| self.dim(&format!("     {line}"))));
+                }
+                if let Some(point) = point_of_no_return {
+                    lines.push(format!("  {} was a point of no return: nothing before it is undone", id(point)));
+                }
+                lines.extend(stays.iter().map(|of| format!("  stays: {}, {}", id(&of.step), one_line(&of.why))));
+                lines
+            }
+            Event::StepUndone { step, .. } => vec![format!("{} {} undone", self.yellow("↶"), id(step))],
             Event::RunPaused { reason } => {
                 let mut lines = vec![self.yellow(&format!("‖ paused: {}", one_line(reason)))];
                 lines.extend(state.still_running());
@@ -360,7 +375,7 @@ impl Lines {
             Outcome::Succeeded => self.green(&format!("✔ succeeded{why}")),
             Outcome::Failed => self.red(&format!("✘ failed{why}")),
             Outcome::Declined => self.yellow(&format!("■ declined{why}")),
-            Outcome::Undone => self.yellow(&format!("↶ failed and undone{why}")),
+            Outcome::Undone => self.yellow(&format!("↶ undone{why}")),
             Outcome::UndoFailed => self.red(&format!("✘ the undo failed{why}")),
             Outcome::Paused => self.yellow(&format!("‖ paused{why}")),
             Outcome::Unknown => self.yellow(&format!("? the outcome is unknown{why}")),
@@ -391,7 +406,8 @@ impl Lines {
             | Event::Recovered { .. }
             | Event::PlanReplaced(_)
             | Event::FilesNoted { .. }
-            | Event::UndoStarted {}
+            | Event::UndoStarted { .. }
+            | Event::StepUndone { .. }
             | Event::RunPaused { .. }
             | Event::RunFinished { .. } => true,
             _ => false,

@@ -8,7 +8,7 @@ use std::{
 
 use runsheet::event::{
     ChosenProfile, DaemonEnd, Effect, Event, GaveUp, NotedFile, Outcome, PlanReplaced, Record, RunId, RunStarted,
-    SampleState, SkipCause, StepId, StepStatus,
+    SampleState, SkipCause, Stays, StepId, StepStatus, ToUndo,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -177,7 +177,13 @@ fn samples() -> Vec<Event> {
             lock: text("l"),
             files: files.clone(),
         })),
-        Event::RunResumed { by: "kim".into(), host: "here".into(), tool_version: "0.1.0".into(), attended: false },
+        Event::RunResumed {
+            by: "kim".into(),
+            host: "here".into(),
+            tool_version: "0.1.0".into(),
+            attended: false,
+            undo: true,
+        },
         Event::StepStarted {
             step: step(),
             attempt: 1,
@@ -259,7 +265,19 @@ fn samples() -> Vec<Event> {
             reason: text("it was wrong"),
         })),
         Event::FilesNoted { files, by: "kim".into() },
-        Event::UndoStarted {},
+        Event::UndoStarted {
+            steps: vec![ToUndo {
+                step: step(),
+                kind: "shell".into(),
+                effect: Effect::Change,
+                detail: "git reset".into(),
+            }],
+            stays: vec![Stays { step: step(), why: "it has no `undo`".into() }],
+            point_of_no_return: Some(step()),
+            reason: "failed: d".into(),
+            by: "kim".into(),
+        },
+        Event::StepUndone { step: step(), undone_by: Some(step()) },
         Event::RunClosing {},
         Event::RunPaused { reason: "a question".into() },
         Event::RunFinished { outcome: Outcome::UndoFailed, code: 12, reason: text("why") },
@@ -287,7 +305,8 @@ fn sampled(event: &Event) -> bool {
         | Event::Recovered { .. }
         | Event::PlanReplaced(_)
         | Event::FilesNoted { .. }
-        | Event::UndoStarted {}
+        | Event::UndoStarted { .. }
+        | Event::StepUndone { .. }
         | Event::RunPaused { .. }
         | Event::RunFinished { .. } => true,
         Event::Unrecognised => false,

@@ -14,7 +14,7 @@ use runsheet::{
     event::{Event, Outcome, Progress, Record, Redactor, RunId, RunStarted, RunState, StepPhase, StepStatus},
     journal::{Cut, JOURNAL_VERSION, LANGUAGE_VERSION, MemoryStorage, Op, OpenRun, Replay, RunStore, StoreError, Who},
     kinds::registry,
-    model::{Names, Runbook, Step, load},
+    model::{Linker, Names, Runbook, Runbooks, Step, load_from},
     plan::{Inputs, Plan, Sources, ValueSource, resolve},
     port::{Journal, JournalError, Local, Operator, OutputLog, SecretSource, Sink, Storage, World},
     syntax::decode,
@@ -49,11 +49,21 @@ pub struct Case {
     pub needs: Vec<Vec<usize>>,
 }
 
+/// The runbooks that others call.
+struct Shelf;
+
+impl Runbooks for Shelf {
+    fn find(&self, name: &str) -> Result<Source, (String, Option<String>)> {
+        let text = super::books::called(name).ok_or_else(|| (format!("there is no runbook `{name}`"), None))?;
+        Ok(Source::new(format!("{name}.yaml"), text))
+    }
+}
+
 impl Case {
     /// Panics with the drawn problems of a runbook that is none.
     pub fn new(name: &str, text: &str) -> Case {
         let Ok(source) = decode(format!("{name}.yaml"), text.as_bytes().to_vec()) else { panic!("{name}: no text") };
-        let loaded = load(name, &source, registry());
+        let loaded = load_from(name, &source, &Linker::new(registry(), Rc::new(Shelf)));
         let Some(runbook) = loaded.runbook else {
             panic!("{}", draw_all(&source, &loaded.problems, DrawStyle::default()));
         };
@@ -511,6 +521,7 @@ impl Program<'_> {
             host: who().host,
             tool_version: env!("CARGO_PKG_VERSION").into(),
             attended: self.case.attended,
+            undo: false,
         };
         let decision = last.filter(|end| !self.case.attended && end.outcome == Outcome::Unknown);
         let decision = decision.and_then(|_| self.decide(&open.state));
@@ -558,6 +569,7 @@ impl Program<'_> {
             signals: None,
             secrets: IndexMap::new(),
             decisions: decision.into_iter().collect(),
+            undo: false,
             draw: Rc::new(|source, diagnostic| draw(source, diagnostic, DrawStyle::default()).trim_end().to_owned()),
         };
         let end = Engine::new(plan, world, operator, &journal, publisher, options).run().await;

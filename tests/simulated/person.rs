@@ -70,6 +70,12 @@ impl Person {
             QuestionKind::Confirm { .. } => Answer::word("yes"),
             QuestionKind::BeforeStep { .. } => Answer::word("run"),
             QuestionKind::Choose => Answer::word(question.choices[0].name.as_ref()),
+            QuestionKind::Undo => match question.choices[0].name.as_ref() {
+                // Nobody leaves half of something behind.
+                "undo-it" => Answer::word(if settle(&self.world, &step) { "undo-it" } else { "leave" }),
+                "passed" => Answer::word(if settle(&self.world, &step) { "passed" } else { "not-passed" }),
+                _ => Answer::word("go"),
+            },
             QuestionKind::Interrupt => Answer::word("finish"),
             QuestionKind::Run => Answer::word(self.manner.still_running),
             QuestionKind::Failure if self.manner.after_failure == "retry" => Answer::word("retry"),

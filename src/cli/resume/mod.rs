@@ -4,12 +4,14 @@ mod basis;
 mod beside;
 mod changed;
 mod desk;
+mod undo;
 mod version;
 
 use basis::Basis;
 use changed::After;
 use desk::Desk;
 use indexmap::IndexMap;
+pub use undo::undo;
 
 use super::{
     CliError, Context, answers,
@@ -30,10 +32,11 @@ use crate::{
 };
 
 pub fn resume(context: &Context, flags: &Resume) -> Result<u8, CliError> {
-    session::block_on(go_on(context, flags))?
+    session::block_on(go_on(context, flags, false))?
 }
 
-async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
+/// `back`: what ran is taken back, of a run that is over as well.
+async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliError> {
     let store = context.store()?;
     let id = store.resolve(&flags.run)?;
     let who = session::who();
@@ -43,8 +46,10 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         .header
         .clone()
         .ok_or_else(|| CliError::new(code::NOT_VERIFIED, format!("run {id} has no beginning on record")))?;
+    let closed = open.state.finished.is_some_and(|(outcome, _)| outcome.closes());
     if let Some((outcome, code)) = open.state.finished
-        && outcome.closes()
+        && closed
+        && !back
     {
         let world = RealWorld::new(RealWorld::own_program());
         if let Some(signing) = Signing::choose(&world, flags.sign.as_ref()).await? {
@@ -64,6 +69,9 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
     }
     let mut frozen = store.frozen(&id)?;
     let person = Person::find(context, flags.yes, flags.answers.as_deref())?;
+    if back {
+        undo::refused(&open.state, id.as_str(), flags.yes || person.attended())?;
+    }
     let world = RealWorld::new(RealWorld::own_program()).adopting();
     let cwd = std::path::PathBuf::from(&header.cwd);
     let mut basis = Basis::frozen(context, &header, &open.state, &frozen, person.attended())?;
@@ -89,7 +97,8 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         path => Origin::File(path.into()),
     };
     if left.is_none() {
-        let used = still_used(&basis.plan, &open.state);
+        let goes_back = back || open.state.undo.is_some() || open.state.reopened.is_some();
+        let used = if goes_back { used_by_undo(&basis.plan) } else { still_used(&basis.plan, &open.state) };
         let missing = inputs::requirements(&basis.plan, &world, &|name| used.contains(name));
         if !missing.is_empty() {
             return Err(CliError::new(code::REQUIREMENT, missing.join("\nrunsheet: ")).hint("nothing was run"));
@@ -124,6 +133,11 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
             Err(end) => left = Some(end),
         }
     }
+    if let (Some(end), true) = (&left, closed) {
+        // It is over, and stays so.
+        say(context, &format!("runsheet: nothing was undone: {}\n", end.reason.clone().unwrap_or_default()));
+        return Ok(end.code);
+    }
     let signing = match left {
         None => Signing::choose(&world, flags.sign.as_ref()).await?,
         Some(_) => None,
@@ -144,8 +158,12 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         host: who.host.clone(),
         tool_version: env!("CARGO_PKG_VERSION").into(),
         attended: person.attended(),
+        undo: back,
     }];
     resumed.append(&mut desk.events);
+    if closed {
+        open.reopen()?;
+    }
     if left.is_none() {
         if let Some((cause, files, reason)) = replaced {
             let number = open.state.plan_number() + 1;
@@ -193,6 +211,7 @@ async fn go_on(context: &Context, flags: &Resume) -> Result<u8, CliError> {
         anchor: flags.anchor,
         secrets,
         decisions,
+        undo: back,
     };
     let end = match left {
         None => session.go(&[], resumed).await,
@@ -212,6 +231,13 @@ fn still_used(plan: &Plan, state: &RunState) -> std::collections::BTreeSet<Strin
             })
     };
     let steps = plan.runbook.all_steps().filter(left);
+    steps.flat_map(|step| step_references(step, &plan.names)).map(|reference| reference.name).collect()
+}
+
+/// The names that what takes steps back uses, and what runs last.
+fn used_by_undo(plan: &Plan) -> std::collections::BTreeSet<String> {
+    let undos = plan.runbook.all_steps().filter_map(|step| step.undo.as_deref());
+    let steps = undos.chain(plan.runbook.final_steps());
     steps.flat_map(|step| step_references(step, &plan.names)).map(|reference| reference.name).collect()
 }
 

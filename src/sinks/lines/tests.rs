@@ -292,7 +292,14 @@ fn nothing_raw_reaches_a_terminal() {
     let plain = shown(
         LineOptions::default(),
         vec![
-            Event::RunResumed { by: evil.into(), host: evil.into(), tool_version: evil.into(), attended: true }.into(),
+            Event::RunResumed {
+                by: evil.into(),
+                host: evil.into(),
+                tool_version: evil.into(),
+                attended: true,
+                undo: false,
+            }
+            .into(),
             started(evil, Effect::Read).into(),
             output(evil, evil),
             poll(evil, 1, evil),
