@@ -289,7 +289,9 @@ impl<'a> Engine<'a> {
         if status == StepStatus::Succeeded {
             return Ok(Standing::Satisfied);
         }
-        if status == StepStatus::Failed && step.step.on_failure == Some(OnFailure::Continue) && !self.stops_the_run(step)
+        if status == StepStatus::Failed
+            && step.step.on_failure == Some(OnFailure::Continue)
+            && !self.stops_the_run(step)
         {
             for child in self.children(step) {
                 self.forget_unrun(&child);

@@ -263,7 +263,9 @@ impl<'a> Engine<'a> {
             return false;
         }
         let inside = if step.is_container() { self.children(step) } else { Vec::new() };
-        if inside.iter().any(|child| self.state().steps.get(&child.path).and_then(|of| of.status()) == Some(StepStatus::Failed))
+        if inside
+            .iter()
+            .any(|child| self.state().steps.get(&child.path).and_then(|of| of.status()) == Some(StepStatus::Failed))
         {
             return inside.iter().any(|child| self.stops_the_run(child));
         }

@@ -596,12 +596,15 @@ fn step_reference(reference: &Reference, step: &str, place: &Place<'_>, problems
         let ids = names.step_ids().filter(|_| few).filter(|id| id.split('/').all(Names::is_id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
     }
-    let around = means.as_deref().filter(|_| !step.contains('[')).and_then(|of| names.loops_between(place.above, of).next());
+    let around =
+        means.as_deref().filter(|_| !step.contains('[')).and_then(|of| names.loops_between(place.above, of).next());
     if let Some(around) = around {
         problems.push(
             Diagnostic::error("unknown-step", at, format!("`{step}` runs once for each item of the loop `{around}`"))
                 .label("which of them?")
-                .hint(format!("name the item, as in steps[\"{around}[web]\"]; what it captures is a map after the loop")),
+                .hint(format!(
+                    "name the item, as in steps[\"{around}[web]\"]; what it captures is a map after the loop"
+                )),
         );
     }
     let outputs = means.as_deref().and_then(|path| names.outputs_of(path));

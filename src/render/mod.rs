@@ -4,6 +4,7 @@
 mod drift;
 mod failure;
 mod foreign;
+mod in_order;
 mod index;
 mod links;
 mod markdown;

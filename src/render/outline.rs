@@ -9,7 +9,8 @@ use super::{
 use crate::{
     event::Effect,
     model::{
-        Block as Shown, Body, DefaultExpect, DurationSpec, ForEach, Inside, Names, Need, Param, Retry, Runbook, Step, body_references,
+        Block as Shown, Body, DefaultExpect, DurationSpec, ForEach, Inside, Names, Need, Param, Retry, Runbook, Step,
+        body_references,
     },
     value::{Shape, Type, show_duration},
 };
@@ -342,7 +343,9 @@ impl<'a> List<'a> {
                     Some(question) => {
                         page.push(Line::label("You choose one of these ways").text(":").paragraph());
                         page.push(Block::Quote(foreign::plain_template(question.source().trim())));
-                        page.push(Line::of("With nobody at the keyboard the run pauses here (exit code 11).").paragraph());
+                        page.push(
+                            Line::of("With nobody at the keyboard the run pauses here (exit code 11).").paragraph(),
+                        );
                     }
                     None => page
                         .push(Line::label("One of these ways").text(", the first whose condition holds:").paragraph()),
@@ -377,12 +380,17 @@ impl<'a> List<'a> {
                 page.lines(lines);
                 if let Some(callee) = &call.callee {
                     let of = &callee.runbook;
-                    let mut lines = vec![Line::label("It is:").text(format!(" {}, ", of.title.value)).text(effects(of.effects()))];
+                    let mut lines =
+                        vec![Line::label("It is:").text(format!(" {}, ", of.title.value)).text(effects(of.effects()))];
                     if !of.outputs.is_empty() {
                         lines.push(Line::label("It gives:").text(" ").codes(of.outputs.keys()));
                     }
                     if !of.finally.is_empty() {
-                        lines.push(Line::label("At its end, always:").text(" ").codes(of.finally.iter().map(|last| &last.id.value)));
+                        lines.push(
+                            Line::label("At its end, always:")
+                                .text(" ")
+                                .codes(of.finally.iter().map(|last| &last.id.value)),
+                        );
                     }
                     lines.push(Line::label("Its steps:").text(" ").code(format!("runsheet show {}", quoted(&of.name))));
                     page.lines(lines);

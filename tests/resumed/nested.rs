@@ -78,9 +78,12 @@ fn a_call_goes_on_with_the_runbook_that_is_frozen() {
 
 #[test]
 fn a_call_that_ended_badly_tidies_up_once() {
-    let bed = Bed::with(CALLER).file("runbooks/lib/work.yaml", &WORK.replace("echo more >> ran", "exit 3")).file("go", "");
+    let bed =
+        Bed::with(CALLER).file("runbooks/lib/work.yaml", &WORK.replace("echo more >> ran", "exit 3")).file("go", "");
     let tidy = "until test -e tidied; do sleep 0.02; done";
-    let held = WORK.replace("echo more >> ran", "exit 3").replace("echo \"tidy $made\" >> ran", &format!("echo tidy >> ran; {tidy}"));
+    let held = WORK
+        .replace("echo more >> ran", "exit 3")
+        .replace("echo \"tidy $made\" >> ran", &format!("echo tidy >> ran; {tidy}"));
     bed.write("runbooks/lib/work.yaml", &held);
     let going = bed.run(&["run", "./x.yaml", "--yes"]).start();
     until("its finally", || has(&bed, "tidy"));
@@ -118,7 +121,8 @@ steps:
     bed.write("go", "");
     bed.run(&["resume", "last", "--answers", "right.yaml"]).end().code(0);
     assert_eq!(bed.read("ran"), "left\nleft-y\nafter\n");
-    let asked = bed.journal().iter().filter(|record| record["event"] == "question_asked" && record["step"] == "route").count();
+    let asked =
+        bed.journal().iter().filter(|record| record["event"] == "question_asked" && record["step"] == "route").count();
     assert_eq!(asked, 1);
 }
 
