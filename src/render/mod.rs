@@ -9,6 +9,7 @@ mod index;
 mod links;
 mod markdown;
 mod mermaid;
+mod nested;
 mod outline;
 mod page;
 mod report;
