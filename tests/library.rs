@@ -1,9 +1,11 @@
 //! The built-in runbooks as a whole: well made, and their committed documents up to date.
 
+use std::rc::Rc;
+
 use runsheet::{
     kinds::registry,
     library::Library,
-    model::load,
+    model::{Linker, load_from},
     render::{IndexEntry, drift, index, markdown},
     text::{DrawStyle, Source, draw_all},
 };
@@ -14,11 +16,13 @@ fn committed(name: &str) -> Option<String> {
 
 #[test]
 fn every_built_in_is_well_made_and_its_document_is_up_to_date() {
+    let library = Library::new(&[], &|_| None);
+    let linker = Linker::new(registry(), Rc::new(library));
     let mut entries = Vec::new();
     let mut wrong = String::new();
     for found in Library::built_in() {
         let source = Source::new(found.shown_as(), String::from_utf8(found.bytes).expect("runbooks are text"));
-        let loaded = load(&found.name, &source, registry());
+        let loaded = load_from(&found.name, &source, &linker);
         wrong.push_str(&draw_all(&source, &loaded.problems, DrawStyle::default()));
         let Some(runbook) = loaded.runbook else { continue };
         let document = format!("{}.md", found.name);

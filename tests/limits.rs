@@ -58,9 +58,9 @@ steps:
 "#;
     for (answer, code) in [
         ("{share: 0.5, numbers: '17,18'}", 0),
-        ("{share: 1.5, numbers: '17'}", 11),
-        ("{share: 0.5, numbers: '17,0'}", 11),
-        ("{share: 0.5, numbers: '17,18,19'}", 11),
+        ("{share: 1.5, numbers: '17'}", 2),
+        ("{share: 0.5, numbers: '17,0'}", 2),
+        ("{share: 0.5, numbers: '17,18,19'}", 2),
     ] {
         let bed = Bed::with(runbook).file("answers.yaml", &format!("build: {answer}\n"));
         let ended = bed.run(&["run", "./x.yaml", "--answers", "answers.yaml"]).end();

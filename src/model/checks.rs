@@ -118,7 +118,7 @@ pub(super) fn check_plain(values: &[(String, Text)], names: &Names, problems: &P
             }
             let end = (start + 2 + inner.len() + 2).min(text.text.len());
             problems.push(
-                Diagnostic::error("template-in-value", text.map.span(start..end), format!("{what} is no template"))
+                Diagnostic::warning("template-in-value", text.map.span(start..end), format!("{what} is no template"))
                     .label("it would be taken as it stands, with its braces")
                     .hint("write a value, and put it together with others where it is used, or in a `set` step"),
             );

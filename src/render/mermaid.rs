@@ -77,7 +77,7 @@ impl Drawing<'_> {
             Some(Inside::Choose(choose)) => {
                 let _ = writeln!(self.text, "{indent}subgraph {}[\"{number} {title}\"]", id(step));
                 for (at, case) in choose.cases.iter().enumerate() {
-                    let way = super::outline::way(at);
+                    let way = super::nested::way(at);
                     let name = case.title.as_ref().map_or(case.id.value.as_str(), |title| title.source());
                     let name = match (&case.when, case.otherwise) {
                         (Some(when), _) => format!("{name}, if {}", when.on_one_line()),

@@ -4,10 +4,12 @@
 mod drift;
 mod failure;
 mod foreign;
+mod in_order;
 mod index;
 mod links;
 mod markdown;
 mod mermaid;
+mod nested;
 mod outline;
 mod page;
 mod report;

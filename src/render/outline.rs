@@ -4,13 +4,13 @@
 use super::{
     failure, foreign, links, mermaid,
     mermaid::{Edge, Why, effect_words},
+    nested,
     page::{Block, Inline, Line, Page},
 };
 use crate::{
     event::Effect,
     model::{
-        Block as Shown, Body, DefaultExpect, DurationSpec, ForEach, Inside, Names, Need, Param, Retry, Runbook, Step,
-        body_references,
+        Block as Shown, Body, DefaultExpect, DurationSpec, Names, Need, Param, Retry, Runbook, Step, body_references,
     },
     value::{Shape, Type, show_duration},
 };
@@ -240,7 +240,7 @@ fn stand_in(param: &Param) -> String {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -255,8 +255,8 @@ fn legend() -> Block {
 }
 
 /// Steps that stand together.
-struct List<'a> {
-    steps: &'a [Step],
+pub(super) struct List<'a> {
+    pub steps: &'a [Step],
     names: &'a Names,
     edges: Vec<Edge>,
     /// How many steps of the document come before it.
@@ -270,7 +270,7 @@ impl<'a> List<'a> {
         List { steps, names, edges: mermaid::edges(steps, names, false), before, within: String::new() }
     }
 
-    fn inside(&self, steps: &'a [Step], within: String, parallel: bool) -> List<'a> {
+    pub fn inside(&self, steps: &'a [Step], within: String, parallel: bool) -> List<'a> {
         List { steps, names: self.names, edges: mermaid::edges(steps, self.names, parallel), before: 0, within }
     }
 
@@ -279,11 +279,11 @@ impl<'a> List<'a> {
     }
 
     /// How deep its headings stand.
-    fn level(&self) -> usize {
+    pub fn level(&self) -> usize {
         3 + self.within.matches('.').count()
     }
 
-    fn step(&self, index: usize, page: &mut Page) {
+    pub fn step(&self, index: usize, page: &mut Page) {
         let step = &self.steps[index];
         let title = match &step.title {
             Some(title) => foreign::line_template(title.source()),
@@ -305,7 +305,7 @@ impl<'a> List<'a> {
             page.blocks.extend(foreign::markdown_template(text.source()));
         }
         if let Some(foreach) = &step.foreach {
-            page.push(once_for_each(foreach));
+            page.push(nested::once_for_each(foreach));
         }
         if let Some(inside) = step.body.action.inside() {
             return self.container(step, inside, &self.number(index), page);
@@ -322,82 +322,6 @@ impl<'a> List<'a> {
             page.lines(lines);
         }
         failure::describe(step, page);
-    }
-
-    /// What a step holds, each with a number below its own.
-    fn container(&self, step: &Step, inside: Inside<'a>, number: &str, page: &mut Page) {
-        let all = |list: &List<'a>, page: &mut Page| (0..list.steps.len()).for_each(|index| list.step(index, page));
-        match inside {
-            Inside::Group(group) => {
-                let count = group.steps.len();
-                let steps = if count == 1 { "This step".to_owned() } else { format!("These {count} steps") };
-                page.push(match group.parallel {
-                    Some(most) => Line::label(steps).text(format!(", up to {most} side by side:")).paragraph(),
-                    None => Line::label(steps).text(if count == 1 { ":" } else { ", in order:" }).paragraph(),
-                });
-                failure::describe_container(step, page);
-                all(&self.inside(&group.steps, format!("{number}."), group.parallel.is_some()), page);
-            }
-            Inside::Choose(choose) => {
-                match &choose.question {
-                    Some(question) => {
-                        page.push(Line::label("You choose one of these ways").text(":").paragraph());
-                        page.push(Block::Quote(foreign::plain_template(question.source().trim())));
-                        page.push(
-                            Line::of("With nobody at the keyboard the run pauses here (exit code 11).").paragraph(),
-                        );
-                    }
-                    None => page
-                        .push(Line::label("One of these ways").text(", the first whose condition holds:").paragraph()),
-                }
-                if choose.question.is_none() && !choose.cases.iter().any(|case| case.otherwise) {
-                    page.push(Line::of("Where no condition holds the step fails.").paragraph());
-                }
-                failure::describe_container(step, page);
-                for (at, case) in choose.cases.iter().enumerate() {
-                    // Letters keep the ways apart from the numbers of steps.
-                    let letter = way(at);
-                    let mut heading = Line::of(format!("{number}.{letter}. Way ")).code(&case.id.value);
-                    if let Some(title) = &case.title {
-                        heading = heading.text(": ").and(foreign::line_template(title.source()));
-                    }
-                    page.push(heading.heading(self.level() + 1));
-                    match (&case.when, case.otherwise) {
-                        (Some(when), _) => {
-                            let label = if choose.question.is_some() { "Offered if" } else { "Taken if" };
-                            page.lines(vec![Line::label(label).text(" ").code(when.source().trim())]);
-                        }
-                        (None, true) if choose.question.is_none() => {
-                            page.lines(vec![Line::label("Taken").text(" where no other way is")]);
-                        }
-                        _ => {}
-                    }
-                    all(&self.inside(&case.steps, format!("{number}.{letter}."), false), page);
-                }
-            }
-            Inside::Call(call) => {
-                let lines = body(&step.body, page);
-                page.lines(lines);
-                if let Some(callee) = &call.callee {
-                    let of = &callee.runbook;
-                    let mut lines =
-                        vec![Line::label("It is:").text(format!(" {}, ", of.title.value)).text(effects(of.effects()))];
-                    if !of.outputs.is_empty() {
-                        lines.push(Line::label("It gives:").text(" ").codes(of.outputs.keys()));
-                    }
-                    if !of.finally.is_empty() {
-                        lines.push(
-                            Line::label("At its end, always:")
-                                .text(" ")
-                                .codes(of.finally.iter().map(|last| &last.id.value)),
-                        );
-                    }
-                    lines.push(Line::label("Its steps:").text(" ").code(format!("runsheet show {}", quoted(&of.name))));
-                    page.lines(lines);
-                }
-                failure::describe_container(step, page);
-            }
-        }
     }
 
     /// When a step runs, and after what.
@@ -426,22 +350,6 @@ impl<'a> List<'a> {
     }
 }
 
-/// `a`, `b`, …; after the last letter it begins again with two.
-pub(super) fn way(at: usize) -> String {
-    let letter = char::from(b'a' + u8::try_from(at % 26).unwrap_or(0));
-    letter.to_string().repeat(at / 26 + 1)
-}
-
-/// What a loop goes over.
-fn once_for_each(foreach: &ForEach) -> Block {
-    let line = Line::label("Once for each").text(" ").code(&foreach.name.value).text(" in ").code(foreach.source());
-    match foreach.parallel {
-        Some(most) => line.text(format!(", up to {most} at a time")),
-        None => line.text(", one after the other"),
-    }
-    .paragraph()
-}
-
 fn needs_line(needs: &[Need], before: Option<&Step>) -> Line {
     let mut line = Line::label("After").text(" ");
     for (index, need) in needs.iter().enumerate() {
@@ -462,7 +370,7 @@ fn needs_line(needs: &[Need], before: Option<&Step>) -> Line {
 }
 
 /// What is done; what is said beside it comes back.
-fn body(body: &Body, page: &mut Page) -> Vec<Line> {
+pub(super) fn body(body: &Body, page: &mut Page) -> Vec<Line> {
     let outline = body.action.outline();
     let mut verb = foreign::line_template(&outline.verb);
     if !outline.blocks.is_empty() {

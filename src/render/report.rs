@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::{
     foreign,
+    in_order::{depth, ordered},
     page::{Block, Inline, Line, Page},
     timeline, undone,
 };
@@ -248,18 +249,6 @@ fn told(records: &[Record]) -> IndexMap<&StepId, Told<'_>> {
     told
 }
 
-/// Steps in the order of the runbook, then whatever else is on record; with titles.
-fn ordered<'a>(state: &'a RunState, runbook: Option<&'a Runbook>) -> Vec<(&'a StepId, Option<&'a str>)> {
-    let mut all: IndexMap<&StepId, Option<&str>> = IndexMap::new();
-    for step in runbook.iter().flat_map(|runbook| runbook.all_steps()) {
-        all.insert(&step.path, step.title.as_ref().map(|title| title.source()));
-    }
-    for id in state.steps.keys() {
-        all.entry(id).or_insert(None);
-    }
-    all.into_iter().collect()
-}
-
 fn steps(state: &RunState, runbook: Option<&Runbook>, told: &IndexMap<&StepId, Told<'_>>, page: &mut Page) {
     let all = ordered(state, runbook);
     if all.is_empty() {
@@ -271,10 +260,10 @@ fn steps(state: &RunState, runbook: Option<&Runbook>, told: &IndexMap<&StepId, T
     let rows = all
         .iter()
         .map(|(id, _)| {
-            let of = state.steps.get(*id);
+            let of = state.steps.get(id);
             let told = told.get(id).unwrap_or(&none);
             vec![
-                Line::new().code(id.as_str()).done(),
+                Line::of("· ".repeat(depth(id))).code(id.as_str()).done(),
                 Line::of(phase_word(of)).done(),
                 Line::of(of.map_or(String::new(), |of| of.attempts.to_string())).done(),
                 Line::of(took(told)).done(),
@@ -283,8 +272,8 @@ fn steps(state: &RunState, runbook: Option<&Runbook>, told: &IndexMap<&StepId, T
         .collect();
     page.push(Block::Table { header, rows });
     for (id, title) in all {
-        if let Some(of) = state.steps.get(id) {
-            step(id, title, of, told.get(id).unwrap_or(&none), page);
+        if let Some(of) = state.steps.get(&id) {
+            step(&id, title, of, told.get(&id).unwrap_or(&none), page);
         }
     }
 }
@@ -315,7 +304,7 @@ fn step(id: &StepId, title: Option<&str>, of: &StepState, told: &Told<'_>, page:
         Some(title) => Line::new().and(foreign::line_template(title)),
         None => Line::new().code(id.as_str()),
     };
-    page.push(heading.heading(3));
+    page.push(heading.heading(3 + depth(id)));
     let mut line = Line::new().code(id.as_str()).text(" · ").strong(phase_word(Some(of)));
     if !of.kind.is_empty() {
         line = line.text(" · ").code(&of.kind).text(format!(" · {}", of.effect.name()));
