@@ -69,7 +69,11 @@ pub const ALL: &[ExitCode] = &[
         "[what a record proves](../trust.md)",
     ),
     exit(PAUSED, "paused: a question that nobody answered, or somebody paused it", "`runsheet resume RUN`"),
-    exit(12, "undoing it failed, or was not finished", "`runsheet report RUN` says what is left; `runsheet undo RUN` takes it up again"),
+    exit(
+        12,
+        "undoing it failed, or was not finished",
+        "`runsheet report RUN` says what is left; `runsheet undo RUN` takes it up again",
+    ),
     exit(13, "no runbook fits a mail (not used yet)", ""),
     exit(FAULT, "our own fault", "please report the line it printed"),
     exit(

@@ -244,13 +244,7 @@ fn pattern_of(given: &Given<'_>) -> Option<(String, regex::Regex)> {
 }
 
 /// A default or an example, read as its parameter would be; `field` and `what` are they as messages say it.
-pub(super) fn read_as(
-    lowering: &Lowering,
-    param: &Param,
-    given: &Given<'_>,
-    field: &str,
-    what: &str,
-) -> Option<Value> {
+pub(super) fn read_as(lowering: &Lowering, param: &Param, given: &Given<'_>, field: &str, what: &str) -> Option<Value> {
     let what = format!("{field} of {what}");
     let (written, texts) = if param.shape.ty == Type::List {
         let items = given.clone().like("[one, other]").list()?;

@@ -184,6 +184,40 @@ steps:
   - {id: end, shell: do end}
 "#;
 
+/// Undo of each kind: with a captured value, of a container, of each item.
+const UNDONE: &str = r#"
+title: A failure that takes back what ran
+steps:
+  - id: make
+    shell: do make print 17
+    capture: {number: result.stdout}
+    verify: {shell: look make; print 17, capture: {number: result.stdout}}
+    undo: {shell: do unmake-$number for 3s}
+  - {id: see, effect: read, shell: print c0ffee}
+  - id: pair
+    undo: {shell: do unpair first for 2s}
+    group: {steps: [{id: left, shell: do left}, {id: right, shell: do right}]}
+  - id: each
+    foreach: {as: role, in: [web, worker]}
+    shell: do up-$role
+    undo: {shell: do down-$role}
+  - {id: plain, shell: do plain}
+  - {id: bad, on_failure: undo, shell: print it does not work; exit 2}
+finally:
+  - {id: tidy, idempotent: true, shell: do tidy}
+"#;
+
+/// A point of no return, an end that nobody knows before the undo, and one in it.
+const NO_RETURN: &str = r#"
+title: Not all the way back
+steps:
+  - {id: before, shell: do before, undo: {shell: do never}}
+  - {id: point, irreversible: true, shell: do point}
+  - {id: after, shell: do after, undo: {shell: do unafter die 9}}
+  - {id: slow, timeout: 20s, shell: do slow for 5s; hang, undo: {shell: do unslow}}
+  - {id: bad, on_failure: undo, shell: exit 2}
+"#;
+
 /// A gate that opens later.
 const WINDOW: &str = r#"
 title: A gate with a window
@@ -223,6 +257,10 @@ pub fn all() -> Vec<Case> {
         case("asked", ASKED).unattended(),
         case("watched", WATCHED).manner(give_up("accept")),
         case("window", WINDOW),
+        case("undone", UNDONE),
+        case("undone", UNDONE).unattended(),
+        case("no-return", NO_RETURN),
+        case("no-return", NO_RETURN).unattended(),
         case("waits", WAITS),
         case("last", LAST),
         case("last", LAST).unattended(),

@@ -585,7 +585,8 @@ impl Program<'_> {
         let open = |phase: &StepPhase| {
             matches!(phase, StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. })
         };
-        let (step, _) = state.steps.iter().find(|(_, of)| open(&of.phase))?;
+        // A container has no end of its own that somebody could know.
+        let (step, _) = state.steps.iter().find(|(_, of)| open(&of.phase) && of.entered.is_none())?;
         let done = settle(self.world, step.as_str());
         Some((step.to_string(), Decision { done, reason: "the ledger says so".into() }))
     }
