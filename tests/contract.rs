@@ -120,6 +120,7 @@ fn run(case: &Case, server: &str) -> Result<(), String> {
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("HOME", folder.path().join("home"))
+            .env("RUNSHEET", env!("CARGO_BIN_EXE_runsheet"))
             .env("USER", "tester")
             .env("LANG", "C.UTF-8")
             .envs(command.env.iter().map(|(name, value)| (name.clone(), at(value))))
@@ -183,4 +184,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { asks derived ends expressions files inputs kinds limits masking odd origins profiles programs references requests secrets_and_slips shown steps taken undo values via waits watches windows }
+contract! { asks calls choices derived ends expressions files groups inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps taken undo values via waits watches windows }

@@ -1,10 +1,10 @@
 //! One slip in a word of the language or in a name: it must be found, at its place, and the right word be named.
 
-use std::{collections::BTreeSet, fs, ops::Range, path::Path};
+use std::{collections::BTreeSet, fs, ops::Range, path::Path, rc::Rc};
 
 use runsheet::{
     kinds,
-    model::{Loaded, load},
+    model::{Linker, Loaded, Runbooks, load_from},
     syntax::{Expr, Node, NodeKind, Reference, Template, Text, yaml},
     text::{Source, Span},
 };
@@ -15,7 +15,18 @@ use super::bad::{files, name_of};
 const WORDS_OF_A_FILE: usize = 70;
 
 fn loaded(name: &str, text: &str) -> Loaded {
-    load(name, &Source::new(name, text), kinds::registry())
+    load_from(name, &Source::new(name, text), &Linker::new(kinds::registry(), Rc::new(BuiltIn)))
+}
+
+/// What the runbooks of the house call.
+struct BuiltIn;
+
+impl Runbooks for BuiltIn {
+    fn find(&self, name: &str) -> Result<Source, (String, Option<String>)> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.yaml"));
+        let text = fs::read_to_string(path).map_err(|_| (format!("there is no runbook `{name}`"), None))?;
+        Ok(Source::new(name, text))
+    }
 }
 
 fn good() -> Vec<(String, String)> {
@@ -103,6 +114,22 @@ impl<'s> Words<'s> {
                 ("runbook", "steps" | "finally") => self.each(value, "step"),
                 ("runbook", "lock" | "cwd") => self.template(value),
                 ("secret", _) => self.templates(value),
+                ("step", "group") => self.mapping(value, "group"),
+                ("step", "choose") => self.mapping(value, "choose"),
+                ("choose", "cases") => self.each(value, "case"),
+                ("group" | "case", "steps") => self.each(value, "step"),
+                ("choose", "question") | ("case", "title") => self.template(value),
+                ("foreach", "in") if matches!(value.kind, NodeKind::List(_)) => self.templates(value),
+                ("case", "when") | ("foreach", "in") => self.expressions(value),
+                ("step", "foreach") => {
+                    self.mapping(value, "foreach");
+                    if let NodeKind::Map(entries) = &value.kind
+                        && let Some(name) = entries.iter().find(|entry| entry.key.text == "as")
+                        && let NodeKind::Text(text) = &name.value.kind
+                    {
+                        self.declare(text);
+                    }
+                }
                 ("step", "id") => {
                     if let NodeKind::Text(text) = &value.kind {
                         self.declared.push((id(&text.text), text.span));

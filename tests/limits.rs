@@ -288,3 +288,31 @@ fn a_variable_that_is_no_text_is_refused() {
     ended.code(4).stderr_has("the variable TOKEN is empty");
     assert!(bed.runs().is_empty());
 }
+
+/// What a person takes back is no part of a value, least of all where it is not shown.
+#[test]
+fn keys_that_erase_are_no_letters_of_a_value() {
+    let bed = Bed::with(
+        "title: X\nparams:\n  host: {type: string, help: The machine}\n  mode: {type: enum, choices: [fast, slow]}\nsecrets: {token: {prompt: true}}\nsteps:\n  - {id: a, shell: 'printf \"%s %s %s\" \"$host\" \"$mode\" \"${token#not-a-}\" > ran'}\n",
+    );
+    let mut seat = Seat::take(&bed, &["run", "./x.yaml", "--mode", "auto"]);
+    seat.sees("host").sees("The machine").answers("> ", "wrong one\x17\x15web\x01\x0b-1x\x7f\r");
+    seat.sees("fast").answers("slow", "\x1b[B\r");
+    seat.sees("token").sees("not shown").answers("> ", "short\r").sees("shorter than 8 bytes");
+    seat.answers("> ", "oh no\x15not-a-real-token\r").sees("succeeded");
+    let said = seat.ends(0);
+    assert_eq!(bed.read("ran"), "web-1 slow real-token");
+    assert!(!said.contains("real-token"), "{said}");
+}
+
+/// No answer is no run; the terminal is as it was.
+#[test]
+fn who_gives_no_value_begins_no_run() {
+    for (keys, why) in [("\x1b", "nothing was typed"), ("\x03", "interrupted"), ("\x04", "input ended")] {
+        let bed = Bed::with("title: X\nparams: {host: {type: string}}\nsteps:\n  - {id: a, shell: 'touch ran'}\n");
+        let mut seat = Seat::take(&bed, &["run", "./x.yaml"]);
+        seat.sees("host").answers("> ", keys).sees(why);
+        seat.ends(5);
+        assert!(bed.runs().is_empty() && !bed.exists("ran"));
+    }
+}

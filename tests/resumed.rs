@@ -4,6 +4,7 @@ mod beside;
 mod changed;
 mod forged;
 mod frozen;
+mod nested;
 mod requests;
 mod table;
 mod version;

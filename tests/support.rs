@@ -163,7 +163,7 @@ fn rules() -> &'static [(regex::Regex, &'static str)] {
             (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "[TIME]"),
             (r"\b[0-9a-f]{64}\b", "[SHA]"),
             (r"\bon \S+  in ", "on [HOST]  in "),
-            (r"\b(\d+h)?(\d+m)?\d+(\.\d+)?(ms|s)\b", "[TOOK]"),
+            (r"\b(\d+h)?(\d+m)?(\d+s)?\d+(\.\d+)?(ms|s)\b", "[TOOK]"),
         ]
         .map(|(pattern, instead)| (regex::Regex::new(pattern).unwrap(), instead))
         .into()

@@ -9,7 +9,7 @@ use super::{
     session::{mistakes, read_map_of},
 };
 use crate::{
-    model::{Param, Step},
+    model::{Param, without_items},
     operators::{Given, check_values},
     plan::Plan,
     port::Evidence,
@@ -70,11 +70,15 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
     let (source, placed) = read_placed(path)?;
     let mut problems = Vec::new();
     for (id, placed) in &placed {
-        let Some(step) = step_of(plan, id) else {
+        let Some(step) = plan.runbook.step_at(id) else {
             let near = crate::text::nearest(id, plan.names.step_ids());
             let error =
                 CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));
             return Err(match near {
+                Some(near) if near == without_items(id) => error.hint(match near == *id {
+                    true => "a step in a loop is named with its item, such as scale[web]/proceed",
+                    false => "only a loop has items, and each loop around a step is named with its item",
+                }),
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error,
             });
@@ -112,27 +116,6 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(mistakes(&source, &problems, "answers").hint("nothing was run")) }
-}
-
-/// The step that a full name leads to: `publish[web-1]/sure` is `sure` of what `publish` calls for one of its items.
-fn step_of<'p>(plan: &'p Plan, id: &str) -> Option<&'p Step> {
-    let mut depth = 0_usize;
-    let without_items: String = id
-        .chars()
-        .filter(|c| {
-            depth += usize::from(*c == '[');
-            let inside = depth > 0;
-            depth -= usize::from(*c == ']' && inside);
-            !inside
-        })
-        .collect();
-    plan.books().into_iter().find_map(|book| {
-        let inner = match book.at.is_empty() {
-            true => without_items.as_str(),
-            false => without_items.strip_prefix(&book.at)?.strip_prefix('/')?,
-        };
-        book.runbook.all_steps().find(|step| step.path.as_str() == inner)
-    })
 }
 
 /// For a look at the values alone; nobody is asked here.

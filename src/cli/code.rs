@@ -42,7 +42,8 @@ pub const ALL: &[ExitCode] = &[
     exit(
         REQUIREMENT,
         "something that is required is missing: a tool, a secret, a parameter, a folder, a key that can sign, a version of \
-         runsheet that knows the journal; for `plan`: it could not be run here",
+         runsheet that knows the journal; for `plan`: it could not be run here; for `doctor`: this machine is \
+         not ready",
         "give it; nothing was run",
     ),
     exit(DECLINED, "a person declined or stopped it; for `prune`: nothing was removed", ""),

@@ -65,6 +65,8 @@ impl<'a> Engine<'a> {
         }
         if let Some(run) = &self.options.run {
             scope.know("run", run.clone());
+            // What is made of the secrets of a runbook that is called is as secret as its caller's.
+            scope.tell(std::sync::Arc::new(super::derived::Derived::new(self.publisher.redactor().clone())));
         }
         for name in book.secrets.keys() {
             if let Some(secret) = self.options.secrets.get(&format!("{}:{name}", book.name)) {

@@ -1,13 +1,18 @@
 //! Which of several ways is taken: by condition, or by a person. Runs none of them.
 
-use super::{Engine, Standing, containers::Enter, menu, unit::Unit};
+use super::{
+    Engine, Standing,
+    containers::Enter,
+    menu,
+    unit::{Unit, ended_slot},
+};
 use crate::{
     event::StepStatus,
     model::{Choose, Step},
     port::{Failure, Reply, StepError},
     syntax::Truth,
     text::Diagnostic,
-    value::{Slot, Value},
+    value::Slot,
 };
 
 impl<'a> Engine<'a> {
@@ -94,7 +99,7 @@ impl<'a> Engine<'a> {
         let mut scope = step.frame.scope.borrow_mut();
         for case in choose.cases.iter().filter(|case| case.id.value != taken) {
             for of in given(&case.steps) {
-                scope.set_step(of.path.as_str(), Slot::Known(Value::text(StepStatus::Skipped.name())));
+                scope.set_step(of.path.as_str(), ended_slot(of, StepStatus::Skipped.name()));
                 for name in of.gives() {
                     if !kept.contains(&name.value) {
                         scope.set(&name.value, Slot::Absent);

@@ -11,11 +11,11 @@ use super::{
     decide::Next,
     publish::millis,
     schedule::ListEnd,
-    unit::{Frame, Unit},
+    unit::{Frame, Unit, ended_slot},
 };
 use crate::{
     event::{self, Event, StepPhase, StepStatus},
-    model::{EdgeRule, Graph, Inside, OnFailure, Step},
+    model::{EdgeRule, Graph, Inside, Names, OnFailure, Step, item_path},
     plan::{self},
     port::{Failure, Local, StepError},
     syntax::{Expr, Truth},
@@ -220,7 +220,9 @@ impl<'a> Engine<'a> {
                 };
                 let graph = self.graph(&frame, &frame.book.steps, false);
                 let mut end = self.list(&self.list_of(&frame, &frame.book.steps), &graph, jobs, last).await?;
-                let goes_on = step.step.on_failure == Some(OnFailure::Continue) && end.unknown.is_empty();
+                let goes_on = step.policy() == OnFailure::Continue
+                    && end.unknown.is_empty()
+                    && !self.children(step).iter().any(|child| self.stops_the_run(child));
                 let mut outputs = Ok(IndexMap::new());
                 if end.is_clean() || goes_on {
                     if end.is_clean() {
@@ -287,7 +289,10 @@ impl<'a> Engine<'a> {
         if status == StepStatus::Succeeded {
             return Ok(Standing::Satisfied);
         }
-        if status == StepStatus::Failed && step.step.on_failure == Some(OnFailure::Continue) {
+        if status == StepStatus::Failed
+            && step.step.on_failure == Some(OnFailure::Continue)
+            && !self.stops_the_run(step)
+        {
             for child in self.children(step) {
                 self.forget_unrun(&child);
             }
@@ -388,6 +393,31 @@ impl<'a> Engine<'a> {
         for of in inside.into_iter().skip(1) {
             scope.set_step(of.path.as_str(), Slot::Absent);
         }
+        drop(scope);
+        self.name_items(step, &items);
+    }
+
+    /// After a loop what became of each item has a name of its own: `scale[web]`, `scale[web]/up`.
+    fn name_items(&self, step: &Unit<'a>, items: &[(String, Unit<'a>)]) {
+        let of_loop = step.step.path.as_str();
+        for (item, unit) in items {
+            let named = item_path(of_loop, &Value::text(item.clone()));
+            let own = self.state().steps.get(&unit.path).and_then(|of| of.status());
+            let ended = |slot: &Slot| !matches!(slot, Slot::Unknown { .. });
+            let inner: Vec<(String, Slot)> = {
+                let scope = unit.frame.scope.borrow();
+                let held = scope.steps().filter(|(id, slot)| Names::is_inside(id, of_loop) && ended(slot));
+                held.map(|(id, slot)| (id[of_loop.len()..].to_owned(), slot.clone())).collect()
+            };
+            let mut scope = step.frame.scope.borrow_mut();
+            let name = |rest: &str| format!("{named}{rest}");
+            if let Some(status) = own {
+                scope.set_step(&name(""), ended_slot(step.step, status.name()));
+            }
+            for (rest, slot) in inner {
+                scope.set_step(&name(&rest), slot);
+            }
+        }
     }
 
     /// The steps that a container holds directly, as far as it was entered.
@@ -429,7 +459,7 @@ impl<'a> Engine<'a> {
     pub(super) fn leave_out(&self, step: &Unit<'a>, status: StepStatus) {
         let mut scope = step.frame.scope.borrow_mut();
         for of in step.step.with_inside().into_iter().skip(1) {
-            scope.set_step(of.path.as_str(), Slot::Known(Value::text(status.name())));
+            scope.set_step(of.path.as_str(), ended_slot(of, status.name()));
             for name in of.gives() {
                 scope.set(&name.value, Slot::Absent);
             }

@@ -121,7 +121,7 @@ impl<'a> Engine<'a> {
         };
         let goes_on = step.step.on_failure == Some(OnFailure::Continue);
         match status {
-            Some(StepStatus::Failed) if goes_on => {}
+            Some(StepStatus::Failed) if goes_on && !self.stops_the_run(step) => {}
             // Why a container failed is told by what is inside of it.
             Some(StepStatus::Failed | StepStatus::Unknown) | None if entered => {
                 let mut inside = ListEnd::default();
@@ -254,6 +254,24 @@ impl<'a> Engine<'a> {
         step.is_contained() && status == Some(StepStatus::Failed)
     }
 
+    /// Whether a step failed in a way after which nothing new begins, whatever the containers around it say: its own word
+    /// wins.
+    pub(super) fn stops_the_run(&self, step: &Unit<'a>) -> bool {
+        let of = self.state().steps.get(&step.path).map(|of| (of.status(), of.entered.is_some()));
+        let failed = |of| of == Some((Some(StepStatus::Failed), true)) || of == Some((Some(StepStatus::Failed), false));
+        if !failed(of) && !of.is_some_and(|(status, entered)| status.is_none() && entered) {
+            return false;
+        }
+        let inside = if step.is_container() { self.children(step) } else { Vec::new() };
+        if inside
+            .iter()
+            .any(|child| self.state().steps.get(&child.path).and_then(|of| of.status()) == Some(StepStatus::Failed))
+        {
+            return inside.iter().any(|child| self.stops_the_run(child));
+        }
+        failed(of) && step.policy() != OnFailure::Continue
+    }
+
     /// Whether a value that is not on record has to be made again by a step inside.
     fn makes_again(&self, step: &Unit<'a>) -> bool {
         self.children(step).iter().any(|child| {
@@ -282,7 +300,9 @@ impl<'a> Engine<'a> {
                 None
             }
             StepPhase::Finished { status: StepStatus::Failed, .. }
-                if step.step.on_failure == Some(OnFailure::Continue) && !was_cut_short(step, state) =>
+                if step.step.on_failure == Some(OnFailure::Continue)
+                    && !was_cut_short(step, state)
+                    && !self.stops_the_run(step) =>
             {
                 Some(Standing::Satisfied)
             }

@@ -215,9 +215,23 @@ impl<'a> Unit<'a> {
     pub fn set_status(&self, slot: Slot) {
         // One item of a loop is not the loop.
         if !self.is_item || self.is_container() {
+            let slot = match slot {
+                Slot::Known(Value::Text(status)) => ended_slot(self.step, &status),
+                other => other,
+            };
             self.frame.scope.borrow_mut().set_step(self.step.path.as_str(), slot);
         }
     }
+}
+
+/// How a step ended, as expressions see it: a call that never gave anything has outputs, and none is in there.
+pub fn ended_slot(step: &Step, status: &str) -> Slot {
+    let status = Value::text(status);
+    if !matches!(step.body.action.inside(), Some(Inside::Call(_))) {
+        return Slot::Known(status);
+    }
+    let held = [("status".to_owned(), status), ("outputs".to_owned(), Value::map(std::iter::empty().collect()))];
+    Slot::Known(Value::map(held.into_iter().collect()))
 }
 
 impl<'a> Engine<'a> {

@@ -123,8 +123,8 @@ pub fn refusal(phase: Phase, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Longest sleep before the clock on the wall is looked at again: somebody may have set it.
-const LOOK: Duration = Duration::from_secs(15);
+/// Longest sleep before the clock on the wall is looked at again: somebody may have set it, and the live line moves.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Resolves once the clock on the wall is past a moment, or the step is told to end.
 pub async fn comes(cx: &dyn StepContext, at: Timestamp, shown: impl Fn()) {
@@ -135,8 +135,8 @@ pub async fn comes(cx: &dyn StepContext, at: Timestamp, shown: impl Fn()) {
         }
         // A moment later, so that it is past and not now.
         let left = Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1);
-        cx.sleep(left.min(LOOK)).await;
         shown();
+        cx.sleep(left.min(LOOK)).await;
     }
 }
 

@@ -67,7 +67,21 @@ fn check_list(
                 .hint("put it before the group, or leave `parallel` out"),
             );
         }
+        if let Some(span) = step.foreach.as_ref().filter(|of| of.parallel.is_some()).map(|of| of.span)
+            && step.body.action.is_gate()
+        {
+            problems.push(
+                Diagnostic::error("gate-in-parallel", span, "a confirm cannot be asked for several items at a time")
+                    .label("this loop is parallel")
+                    .hint("leave `parallel` out, or put the confirm into a group with the steps it guards"),
+            );
+        }
         let Some(inside) = step.body.action.inside() else { continue };
+        if let Inside::Choose(choose) = inside {
+            for when in choose.cases.iter().filter_map(|case| case.when.as_ref()) {
+                no_secrets(when, names, problems);
+            }
+        }
         let beside = matches!(inside, Inside::Group(group) if group.parallel.is_some());
         for list in inside.lists() {
             check_list(runbook, list, beside, names, variables, problems);
@@ -311,6 +325,12 @@ fn check_step(step: &Step, names: &Names, variables: &[&str], problems: &Problem
 /// What is gone over is known before the first item is.
 fn check_foreach(step: &Step, foreach: &ForEach, names: &Names, problems: &Problems) {
     let used = foreach.references();
+    // What is written out is the same in every run.
+    if used.is_empty()
+        && let Err(wrong) = foreach.eval(&Scope::new())
+    {
+        problems.push(wrong);
+    }
     references(&used, &Place::of(step, names), &[], problems);
     for reference in &used {
         if reference.name == foreach.name.value {
@@ -575,6 +595,17 @@ fn step_reference(reference: &Reference, step: &str, place: &Place<'_>, problems
         let few = !problems.are_many();
         let ids = names.step_ids().filter(|_| few).filter(|id| id.split('/').all(Names::is_id));
         problems.push(problem.hint_opt(did_you_mean(step, ids)));
+    }
+    let around =
+        means.as_deref().filter(|_| !step.contains('[')).and_then(|of| names.loops_between(place.above, of).next());
+    if let Some(around) = around {
+        problems.push(
+            Diagnostic::error("unknown-step", at, format!("`{step}` runs once for each item of the loop `{around}`"))
+                .label("which of them?")
+                .hint(format!(
+                    "name the item, as in steps[\"{around}[web]\"]; what it captures is a map after the loop"
+                )),
+        );
     }
     let outputs = means.as_deref().and_then(|path| names.outputs_of(path));
     match (reference.path.first(), outputs) {

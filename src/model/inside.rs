@@ -243,7 +243,7 @@ impl ForEach {
         for item in items.iter() {
             if matches!(item, Value::List(_) | Value::Map(_) | Value::None) {
                 return Err(wrong(format!(
-                    "an item of a loop is a text, a number or a boolean, this is {}",
+                    "an item of a loop is a text, a number or a boolean, and this is a {}",
                     item.kind()
                 ))
                 .hint("its text names the item in the record; loop over names and look the rest up"));

@@ -35,7 +35,7 @@ pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
 pub use link::{Linker, Runbooks};
 pub use lower::{Loaded, Lowering, Part, load, load_from, number};
-pub use names::{Declared, Names};
+pub use names::{Declared, Names, without_items};
 pub use parts::{Parts, Script, ScriptWord};
 pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};

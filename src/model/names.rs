@@ -173,7 +173,22 @@ impl Names {
     }
 
     /// The path of the step that an id means in the list at `within`: a sibling, then a step of the lists around it.
+    /// An item of a loop that is over is named with it: `scale[web]` means what the loop `scale` came to there.
     pub fn step_from(&self, within: &str, id: &str) -> Option<String> {
+        let whole = self.whole_step_from(within, &without_items(id))?;
+        // Only a loop has items.
+        let given = id.matches('[').count();
+        let own = usize::from(self.loops.contains_key(&whole));
+        let around = self.loops_between(within, &whole).count();
+        (given == 0 || given == around || given == around + own).then_some(whole)
+    }
+
+    /// The loops around a step, as seen from a list; what stands in a loop runs once for each of its items.
+    pub fn loops_between<'n>(&'n self, within: &'n str, step: &'n str) -> impl Iterator<Item = &'n str> {
+        self.loops_around(step).filter(move |of| *of != step && !Names::is_inside(within, of))
+    }
+
+    fn whole_step_from(&self, within: &str, id: &str) -> Option<String> {
         let mut within = within;
         while !within.is_empty() {
             let path = format!("{within}/{id}");
@@ -223,5 +238,29 @@ impl Names {
 
     pub fn step_ids(&self) -> impl Iterator<Item = &str> {
         self.steps.keys().map(String::as_str)
+    }
+}
+
+/// A path in a run as it stands in its file: `scale[web]/up` is `scale/up`. What ends a bracket is never part of an item.
+pub fn without_items(path: &str) -> String {
+    let mut inside = false;
+    path.chars()
+        .filter(|c| {
+            let shown = !inside && *c != '[';
+            inside = (inside || *c == '[') && *c != ']';
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_without_its_items() {
+        for (path, file) in [("a/b", "a/b"), ("scale[web]", "scale"), ("r[a/b]/n[1]/x", "r/n/x"), ("a[", "a")] {
+            assert_eq!(without_items(path), file);
+        }
     }
 }

@@ -54,6 +54,33 @@ impl Runbook {
         self.steps.iter().chain(&self.finally).flat_map(Step::with_inside)
     }
 
+    /// The step that a path of a run means, such as `admin/scale[web]/proceed`: through loops, which items they have only
+    /// a run can say, choices, and runbooks that are called.
+    pub fn step_at(&self, path: &str) -> Option<&Step> {
+        let (mut book, mut file) = (self, String::new());
+        let mut rest = path;
+        loop {
+            let part = next_part(rest);
+            file.push_str(&super::without_items(part));
+            let step = book.all_steps().find(|step| step.path.as_str() == file);
+            let looped = step.is_some_and(|step| step.foreach.is_some());
+            if part.contains('[') && !looped {
+                return None;
+            }
+            rest = &rest[part.len()..];
+            let Some(below) = rest.strip_prefix('/') else { return step };
+            rest = below;
+            if looped && !part.contains('[') {
+                return None;
+            }
+            file.push('/');
+            if let Some(super::Inside::Call(call)) = step.and_then(|step| step.body.action.inside()) {
+                book = &call.callee.as_ref()?.runbook;
+                file.clear();
+            }
+        }
+    }
+
     /// The steps of `finally` alone, with those inside.
     pub fn final_steps(&self) -> impl Iterator<Item = &Step> {
         self.finally.iter().flat_map(Step::with_inside)
@@ -84,4 +111,14 @@ impl Runbook {
             (effect, self.all_steps().filter(|step| step.is_leaf() && step.body.effect == effect).count())
         })
     }
+}
+
+/// Up to the next `/` that is not part of an item.
+fn next_part(path: &str) -> &str {
+    let mut inside = false;
+    let end = path.find(|c| {
+        inside = (inside || c == '[') && c != ']';
+        !inside && c == '/'
+    });
+    path.get(..end.unwrap_or(path.len())).unwrap_or_default()
 }

@@ -1,6 +1,8 @@
 //! The type of a parameter with its limits, from nodes to what is declared, and values of the file that must keep to them.
 //! Knows nothing of parameters beyond their name.
 
+use std::collections::HashMap;
+
 use super::{Lowering, Param, fields::ITEM_KEYS};
 use crate::{
     syntax::{Fields, Given, NodeKind, Text},
@@ -184,14 +186,15 @@ impl Lowering {
         let mut right = items.as_ref().is_some_and(|items| !items.is_empty());
         // Each keeps to the other limits; the choices themselves are none for them.
         let limits = shape.clone();
+        let mut seen: HashMap<String, &String> = HashMap::new();
         for item in items.unwrap_or_default() {
             let Some(choice) = item.text_or_number() else {
                 right = false;
                 continue;
             };
-            if let Some(same) = shape.same_choice(&choice.text) {
+            if let Some(same) = seen.insert(shape.choice_key(&choice.text), &choice.text) {
                 let message = match same {
-                    same if same == choice.text => format!("`{same}` is among the choices already"),
+                    same if *same == choice.text => format!("`{same}` is among the choices already"),
                     same => format!("`{}` is among the choices already, as `{same}`", choice.text),
                 };
                 let _: Option<()> = item.report("wrong-value", message, Some("remove one of them".into()));

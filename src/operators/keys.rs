@@ -1,7 +1,7 @@
 //! Keys of a terminal, one by one, without waiting in a thread. Knows nothing of questions.
 //!
 //! Written by hand because the usual crates cannot do what a question must: crossterm's reader (and inquire over it) spins
-//! for ever once the terminal is gone, keeps typed-ahead keys where no flush reaches them, and cannot be called off.
+//! for ever once the terminal is gone, writes the letter of Ctrl-U into what is typed, keeps typed-ahead keys where no flush reaches them, and cannot be called off.
 
 use std::{
     collections::VecDeque,

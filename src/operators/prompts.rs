@@ -1,10 +1,12 @@
 //! Questions before the first step, when nothing else writes: parameters and typed secrets. Knows nothing of runs.
 //!
-//! These use inquire, whose editing, choosing and paging a person expects at a form. Questions *during* a run are put by
-//! `terminal`, which must be able to be called off, to throw typed-ahead keys away and to end with its terminal.
+//! A choice is inquire's list to move in, which people know. What is typed is a line, and its keys are those of every other
+//! question: what was typed before it was shown is thrown away, Esc, Ctrl-C and the end of input are no answer, Ctrl-U and
+//! Ctrl-W erase and are never part of a value, least of all of one that is not shown.
 
-use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
+use inquire::{InquireError, Select};
 
+use super::Terminal;
 use crate::{text::one_line, value::Secret};
 
 /// A parameter that a person is asked for.
@@ -23,7 +25,7 @@ pub struct PromptError(pub String);
 impl From<InquireError> for PromptError {
     fn from(error: InquireError) -> PromptError {
         PromptError(match error {
-            InquireError::OperationCanceled => "nothing was typed".into(),
+            InquireError::OperationCanceled => "nothing was chosen".into(),
             InquireError::OperationInterrupted => "interrupted".into(),
             InquireError::NotTTY => "there is no terminal".into(),
             other => other.to_string(),
@@ -31,55 +33,68 @@ impl From<InquireError> for PromptError {
     }
 }
 
-/// Asks until `check` takes what was typed; its error is shown.
+/// Asks until `check` takes what was typed or chosen; its error is shown.
 pub fn ask_param(prompt: &ParamPrompt<'_>, check: &dyn Fn(&str) -> Result<(), String>) -> Result<String, PromptError> {
-    let label = one_line(prompt.label).into_owned();
-    let help = prompt.help.map(|help| one_line(help).into_owned());
+    let label = row("", prompt.label);
+    let mut head = label.clone();
+    if let Some(help) = prompt.help {
+        head.push_str(&row("  ", help));
+    }
+    if !prompt.choices.is_empty() {
+        let help = prompt.help.map(|help| one_line(help).into_owned());
+        let label = one_line(prompt.label);
+        let mut select = Select::new(&label, prompt.choices.to_vec());
+        if let Some(help) = &help {
+            select = select.with_help_message(help);
+        }
+        let chosen = select.prompt()?;
+        return check(&chosen).map(|()| chosen).map_err(PromptError);
+    }
     loop {
-        let typed = if prompt.choices.is_empty() {
-            let mut text = Text::new(&label);
-            if let Some(help) = &help {
-                text = text.with_help_message(help);
-            }
-            text.prompt()?
-        } else {
-            let mut select = Select::new(&label, prompt.choices.to_vec());
-            if let Some(help) = &help {
-                select = select.with_help_message(help);
-            }
-            select.prompt()?
-        };
+        let typed = line(&head, "  > ", true)?;
         match check(&typed) {
             Ok(()) => return Ok(typed),
-            Err(why) => complain(&why),
+            Err(why) => head = row("  ", &why) + &label,
         }
     }
 }
 
 /// Asks without echo until `check` takes it.
 pub fn ask_secret(label: &str, check: &dyn Fn(&Secret) -> Result<(), String>) -> Result<Secret, PromptError> {
-    let label = one_line(label).into_owned();
+    let label = row("", &format!("{label} (a secret: it is not shown and not recorded)"));
+    let mut head = label.clone();
     loop {
-        let typed = Password::new(&label)
-            .with_display_mode(PasswordDisplayMode::Hidden)
-            .without_confirmation()
-            .with_help_message("it is not shown and not recorded")
-            .prompt()?;
-        let secret = Secret::new(typed);
+        let secret = Secret::new(line(&head, "  > ", false)?);
         match check(&secret) {
             Ok(()) => return Ok(secret),
-            Err(why) => complain(&why),
+            Err(why) => head = row("  ", &why) + &label,
         }
     }
 }
 
 /// Asks for a yes; whatever else is typed is none.
 pub fn ask_yes(label: &str) -> Result<bool, PromptError> {
-    Ok(Confirm::new(&one_line(label)).with_default(false).prompt()?)
+    let typed = line("", &format!("{} (y/N) ", one_line(label)), true)?;
+    Ok(matches!(typed.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn complain(why: &str) {
-    use std::io::Write;
-    // A terminal that is gone shows nothing; the next prompt says so.
-    let _ = writeln!(std::io::stderr(), "  {}", one_line(why));
+fn row(indent: &str, text: &str) -> String {
+    format!("{indent}{}\n", one_line(text))
+}
+
+/// A line of the person. Whoever asks here is often in the middle of a runtime, which has nothing else to do until the
+/// answer is there: the keys are read by a runtime of their own, on a thread of its own.
+fn line(head: &str, prompt: &str, echo: bool) -> Result<String, PromptError> {
+    let read = || -> Result<String, String> {
+        let gone = |why: std::io::Error| format!("there is no terminal: {why}");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(gone)?;
+        // Opening it registers nothing; the keys do, inside the runtime.
+        let terminal = Terminal::open("", false).map_err(gone)?;
+        runtime.block_on(terminal.typed(head, prompt, echo))
+    };
+    let read = std::thread::scope(|scope| scope.spawn(read).join());
+    match read {
+        Ok(typed) => typed.map_err(PromptError),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }

@@ -68,6 +68,19 @@ impl Terminal {
         Ok(Screen { keys, out: &self.out, width: if width == 0 { 80 } else { width }, color: self.color })
     }
 
+    /// One line, for a question that is put before there is anything to choose from; Esc is no answer.
+    ///
+    /// `head` stands above it, and is shown when the keys of before have been thrown away.
+    pub(super) async fn typed(&self, head: &str, prompt: &str, echo: bool) -> Result<String, String> {
+        let mut screen = self.screen().map_err(|gave_up| gave_up.why)?;
+        screen.say(head).map_err(|gave_up| gave_up.why)?;
+        match screen.line(prompt, echo).await {
+            Ok(Typed::Line(line)) => Ok(line),
+            Ok(Typed::Escape) => Err("nothing was typed".into()),
+            Err(gave_up) => Err(gave_up.why),
+        }
+    }
+
     async fn put(&self, question: &Question) -> Result<Answer, GaveUp> {
         let mut screen = self.screen()?;
         screen.say(&draw_question(question, screen.width, screen.color))?;

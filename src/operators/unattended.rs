@@ -407,7 +407,10 @@ mod tests {
             (map(&[ticket]), "it lacks pin"),
             (map(&[("tickets", "x"), ticket, pin]), "`tickets` is not asked for; did you mean `ticket`?"),
             (map(&[ticket, ("pin", "hunter2")]), "pin: it is shorter than 8 bytes, which could not be masked"),
-            (map(&[("ticket", "x"), pin]), "ticket: `x` is not an absolute URL; it begins with https:// or http://"),
+            (
+                map(&[("ticket", "x"), pin]),
+                "ticket: `x` is not an absolute http or https URL; it begins with https:// or http://",
+            ),
             (map(&[ticket, pin, ("count", "")]), ""),
         ] {
             let reply = ask(true, given, fields());

@@ -300,6 +300,10 @@ pub fn origins_of(runbook: &Runbook, inputs: &Inputs) -> Vec<String> {
 /// Parameters known, secrets hidden, captures and statuses unknown.
 pub fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
     let mut scope = Scope::new();
+    // A runbook that is called is looked at before anybody knows what it will be given.
+    for name in runbook.params.keys().filter(|name| !inputs.values.contains_key(*name)) {
+        scope.set(name, Slot::Unknown { origin: name.as_str().into() });
+    }
     for (name, given) in &inputs.values {
         match (&given.value, given.source) {
             (Some(value), _) => scope.know(name, value.clone()),

@@ -77,6 +77,20 @@ pub(super) fn describe(step: &Step, page: &mut Page) {
     page.push(Block::List { start: None, items: lines.into_iter().map(|line| vec![line.paragraph()]).collect() });
 }
 
+/// What holds others fails with them; it has a word of its own where it says so.
+pub(super) fn describe_container(step: &Step, page: &mut Page) {
+    let says = match step.on_failure {
+        None => return,
+        Some(OnFailure::Ask) => Line::of("the run stops there and asks."),
+        Some(OnFailure::Stop) => Line::of("nothing new starts, and the run closes as failed."),
+        Some(OnFailure::Continue) => Line::of("the rest of it is left out, and the run goes on after it."),
+        Some(OnFailure::Undo) => Line::of("what ran is taken back, latest first, and the run closes."),
+    };
+    page.push(
+        Line::label("When a step in it fails").text(" that says nothing of its own: ").and(says.done()).paragraph(),
+    );
+}
+
 fn gate(step: &Step, page: &mut Page) {
     let unattended = match step.body.effect {
         Effect::Destroy => " A yes to all questions does not answer this one.",

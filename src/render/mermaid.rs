@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::page::flat;
 use crate::{
     event::Effect,
-    model::{EdgeRule, Graph, Names, Runbook, Step},
+    model::{EdgeRule, Graph, Inside, Names, Runbook, Step},
 };
 
 /// Readers refuse to draw more.
@@ -20,49 +20,93 @@ pub(super) fn drawable(runbook: &Runbook, names: &Names) -> Option<String> {
 
 /// A flow chart, ending in a line feed, and how many edges it has.
 pub(super) fn graph(runbook: &Runbook, names: &Names) -> (String, usize) {
-    let mut text = String::from("flowchart TD\n");
-    let mut number = 0;
-    for step in &runbook.steps {
-        number += 1;
-        node(step, number, "  ", &mut text);
-    }
+    let mut drawing = Drawing { text: String::from("flowchart TD\n"), links: String::new(), count: 0, names };
+    drawing.list(&runbook.steps, "", 0, false, "  ");
     if !runbook.finally.is_empty() {
-        text.push_str("  subgraph at_the_end[\"At the end, always\"]\n");
-        for step in &runbook.finally {
-            number += 1;
-            node(step, number, "    ", &mut text);
-        }
-        text.push_str("  end\n");
+        drawing.text.push_str("  subgraph at_the_end[\"At the end, always\"]\n");
+        drawing.list(&runbook.finally, "", runbook.steps.len(), false, "    ");
+        drawing.text.push_str("  end\n");
     }
-    let mut count = 0;
-    for steps in [&runbook.steps, &runbook.finally] {
-        for edge in edges(steps, names) {
-            count += 1;
-            let (from, to) = (id(&steps[edge.from]), id(&steps[edge.to]));
-            let _ = match edge.why {
-                Why::Always => writeln!(text, "  {from} --> {to}"),
-                Why::Value => writeln!(text, "  {from} -.-> {to}"),
-                Why::If(condition) => writeln!(text, "  {from} -->|\"if {}\"| {to}", label(&condition)),
-                Why::Otherwise => writeln!(text, "  {from} -->|\"otherwise\"| {to}"),
-            };
-        }
-    }
+    let Drawing { mut text, links, count, .. } = drawing;
+    text.push_str(&links);
     text.push_str("  classDef read fill:#e8f1fb,stroke:#4a7fb5,color:#10243a\n");
     text.push_str("  classDef change fill:#fdf1d6,stroke:#c08a1e,color:#3a2a05\n");
     text.push_str("  classDef destroy fill:#fbdedd,stroke:#b5322c,stroke-width:3px,color:#3d0c0a\n");
     (text, count)
 }
 
-fn node(step: &Step, number: usize, indent: &str, text: &mut String) {
-    let title = step.title.as_ref().map_or(step.id.value.as_str(), |title| title.source());
-    let (open, close) = if step.body.action.is_gate() { ("{", "}") } else { ("[", "]") };
-    let _ =
-        writeln!(text, "{indent}{}{open}\"{number}. {}\"{close}:::{}", id(step), label(title), step.body.effect.name());
+struct Drawing<'a> {
+    text: String,
+    links: String,
+    count: usize,
+    names: &'a Names,
 }
 
-/// Ids hold no `_`, so different ones stay different; the prefix keeps them apart from words of Mermaid such as `end`.
+impl Drawing<'_> {
+    /// `within` goes before its numbers.
+    fn list(&mut self, steps: &[Step], within: &str, before: usize, parallel: bool, indent: &str) {
+        for (index, step) in steps.iter().enumerate() {
+            self.step(step, &format!("{within}{}.", before + index + 1), indent);
+        }
+        for edge in edges(steps, self.names, parallel) {
+            self.count += 1;
+            let (from, to) = (id(&steps[edge.from]), id(&steps[edge.to]));
+            let _ = match edge.why {
+                Why::Always => writeln!(self.links, "  {from} --> {to}"),
+                Why::Value => writeln!(self.links, "  {from} -.-> {to}"),
+                Why::If(condition) => writeln!(self.links, "  {from} -->|\"if {}\"| {to}", label(&condition)),
+                Why::Otherwise => writeln!(self.links, "  {from} -->|\"otherwise\"| {to}"),
+            };
+        }
+    }
+
+    /// What holds others is drawn around them.
+    fn step(&mut self, step: &Step, number: &str, indent: &str) {
+        let mut title = step.title.as_ref().map_or(step.id.value.as_str(), |title| title.source()).trim().to_owned();
+        if let Some(foreach) = &step.foreach {
+            title.push_str(&format!(", for each {}", foreach.name.value));
+        }
+        let title = label(&title);
+        let deeper = format!("{indent}  ");
+        match step.body.action.inside() {
+            Some(Inside::Group(group)) => {
+                let _ = writeln!(self.text, "{indent}subgraph {}[\"{number} {title}\"]", id(step));
+                self.list(&group.steps, number, 0, group.parallel.is_some(), &deeper);
+                let _ = writeln!(self.text, "{indent}end");
+            }
+            Some(Inside::Choose(choose)) => {
+                let _ = writeln!(self.text, "{indent}subgraph {}[\"{number} {title}\"]", id(step));
+                for (at, case) in choose.cases.iter().enumerate() {
+                    let way = super::outline::way(at);
+                    let name = case.title.as_ref().map_or(case.id.value.as_str(), |title| title.source());
+                    let name = match (&case.when, case.otherwise) {
+                        (Some(when), _) => format!("{name}, if {}", when.on_one_line()),
+                        (None, true) if choose.question.is_none() => format!("{name}, otherwise"),
+                        _ => name.to_owned(),
+                    };
+                    let of = format!("{}_S_{}", id(step), case.id.value.replace('-', "_"));
+                    let _ = writeln!(self.text, "{deeper}subgraph {of}[\"{number}{way}. {}\"]", label(&name));
+                    self.list(&case.steps, &format!("{number}{way}."), 0, false, &format!("{deeper}  "));
+                    let _ = writeln!(self.text, "{deeper}end");
+                }
+                let _ = writeln!(self.text, "{indent}end");
+            }
+            Some(Inside::Call(_)) => self.node(step, ("[[", "]]"), number, &title, indent),
+            None if step.body.action.is_gate() => self.node(step, ("{", "}"), number, &title, indent),
+            None => self.node(step, ("[", "]"), number, &title, indent),
+        }
+    }
+
+    fn node(&mut self, step: &Step, (open, close): (&str, &str), number: &str, title: &str, indent: &str) {
+        let effect = step.body.effect.name();
+        let _ = writeln!(self.text, "{indent}{}{open}\"{number} {title}\"{close}:::{effect}", id(step));
+    }
+}
+
+/// Ids hold neither `_` nor capitals, so different paths stay different; the prefix keeps them apart from words of Mermaid
+/// such as `end`.
 fn id(step: &Step) -> String {
-    format!("s_{}", step.id.value.replace('-', "_"))
+    format!("s_{}", step.path.as_str().replace('-', "_").replace('/', "_S_"))
 }
 
 /// Text between quotes: whatever is not plain is a character reference, as Mermaid writes them.
@@ -107,9 +151,9 @@ pub(super) enum Why {
 }
 
 /// The edges of a list of steps, whatever the parameters are.
-pub(super) fn edges(steps: &[Step], names: &Names) -> Vec<Edge> {
-    let all = Graph::of(steps, names, &|_| true);
-    let least = Graph::of(steps, names, &|_| false);
+pub(super) fn edges(steps: &[Step], names: &Names, parallel: bool) -> Vec<Edge> {
+    let all = Graph::of_list(steps, names, &|_| true, parallel);
+    let least = Graph::of_list(steps, names, &|_| false, parallel);
     let certain: Vec<Vec<usize>> = (0..steps.len())
         .map(|to| all.edges[to].keys().copied().filter(|from| least.edges[to].contains_key(from)).collect())
         .collect();

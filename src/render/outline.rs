@@ -9,7 +9,8 @@ use super::{
 use crate::{
     event::Effect,
     model::{
-        Block as Shown, Body, DefaultExpect, DurationSpec, Names, Need, Param, Retry, Runbook, Step, body_references,
+        Block as Shown, Body, DefaultExpect, DurationSpec, ForEach, Inside, Names, Need, Param, Retry, Runbook, Step,
+        body_references,
     },
     value::{Shape, Type, show_duration},
 };
@@ -260,11 +261,26 @@ struct List<'a> {
     edges: Vec<Edge>,
     /// How many steps of the document come before it.
     before: usize,
+    /// What goes before its numbers: `3.` in the third step; empty at the top.
+    within: String,
 }
 
 impl<'a> List<'a> {
     fn of(steps: &'a [Step], names: &'a Names, before: usize) -> List<'a> {
-        List { steps, names, edges: mermaid::edges(steps, names), before }
+        List { steps, names, edges: mermaid::edges(steps, names, false), before, within: String::new() }
+    }
+
+    fn inside(&self, steps: &'a [Step], within: String, parallel: bool) -> List<'a> {
+        List { steps, names: self.names, edges: mermaid::edges(steps, self.names, parallel), before: 0, within }
+    }
+
+    fn number(&self, index: usize) -> String {
+        format!("{}{}", self.within, self.before + index + 1)
+    }
+
+    /// How deep its headings stand.
+    fn level(&self) -> usize {
+        3 + self.within.matches('.').count()
     }
 
     fn step(&self, index: usize, page: &mut Page) {
@@ -273,7 +289,7 @@ impl<'a> List<'a> {
             Some(title) => foreign::line_template(title.source()),
             None => Line::of(&step.id.value).done(),
         };
-        page.push(Line::of(format!("{}. ", self.before + index + 1)).and(title).heading(3));
+        page.push(Line::of(format!("{}. ", self.number(index))).and(title).heading(self.level()));
         let mut facts = Line::new().code(&step.id.value).text(" · ");
         facts = match step.body.effect {
             Effect::Read => facts.text(effect_words(step.body.effect)),
@@ -288,6 +304,12 @@ impl<'a> List<'a> {
         if let Some(text) = &step.text {
             page.blocks.extend(foreign::markdown_template(text.source()));
         }
+        if let Some(foreach) = &step.foreach {
+            page.push(once_for_each(foreach));
+        }
+        if let Some(inside) = step.body.action.inside() {
+            return self.container(step, inside, &self.number(index), page);
+        }
         let mut lines = body(&step.body, page);
         lines.extend(judgement(step, self.names));
         page.lines(lines);
@@ -300,6 +322,82 @@ impl<'a> List<'a> {
             page.lines(lines);
         }
         failure::describe(step, page);
+    }
+
+    /// What a step holds, each with a number below its own.
+    fn container(&self, step: &Step, inside: Inside<'a>, number: &str, page: &mut Page) {
+        let all = |list: &List<'a>, page: &mut Page| (0..list.steps.len()).for_each(|index| list.step(index, page));
+        match inside {
+            Inside::Group(group) => {
+                let count = group.steps.len();
+                let steps = if count == 1 { "This step".to_owned() } else { format!("These {count} steps") };
+                page.push(match group.parallel {
+                    Some(most) => Line::label(steps).text(format!(", up to {most} side by side:")).paragraph(),
+                    None => Line::label(steps).text(if count == 1 { ":" } else { ", in order:" }).paragraph(),
+                });
+                failure::describe_container(step, page);
+                all(&self.inside(&group.steps, format!("{number}."), group.parallel.is_some()), page);
+            }
+            Inside::Choose(choose) => {
+                match &choose.question {
+                    Some(question) => {
+                        page.push(Line::label("You choose one of these ways").text(":").paragraph());
+                        page.push(Block::Quote(foreign::plain_template(question.source().trim())));
+                        page.push(
+                            Line::of("With nobody at the keyboard the run pauses here (exit code 11).").paragraph(),
+                        );
+                    }
+                    None => page
+                        .push(Line::label("One of these ways").text(", the first whose condition holds:").paragraph()),
+                }
+                if choose.question.is_none() && !choose.cases.iter().any(|case| case.otherwise) {
+                    page.push(Line::of("Where no condition holds the step fails.").paragraph());
+                }
+                failure::describe_container(step, page);
+                for (at, case) in choose.cases.iter().enumerate() {
+                    // Letters keep the ways apart from the numbers of steps.
+                    let letter = way(at);
+                    let mut heading = Line::of(format!("{number}.{letter}. Way ")).code(&case.id.value);
+                    if let Some(title) = &case.title {
+                        heading = heading.text(": ").and(foreign::line_template(title.source()));
+                    }
+                    page.push(heading.heading(self.level() + 1));
+                    match (&case.when, case.otherwise) {
+                        (Some(when), _) => {
+                            let label = if choose.question.is_some() { "Offered if" } else { "Taken if" };
+                            page.lines(vec![Line::label(label).text(" ").code(when.source().trim())]);
+                        }
+                        (None, true) if choose.question.is_none() => {
+                            page.lines(vec![Line::label("Taken").text(" where no other way is")]);
+                        }
+                        _ => {}
+                    }
+                    all(&self.inside(&case.steps, format!("{number}.{letter}."), false), page);
+                }
+            }
+            Inside::Call(call) => {
+                let lines = body(&step.body, page);
+                page.lines(lines);
+                if let Some(callee) = &call.callee {
+                    let of = &callee.runbook;
+                    let mut lines =
+                        vec![Line::label("It is:").text(format!(" {}, ", of.title.value)).text(effects(of.effects()))];
+                    if !of.outputs.is_empty() {
+                        lines.push(Line::label("It gives:").text(" ").codes(of.outputs.keys()));
+                    }
+                    if !of.finally.is_empty() {
+                        lines.push(
+                            Line::label("At its end, always:")
+                                .text(" ")
+                                .codes(of.finally.iter().map(|last| &last.id.value)),
+                        );
+                    }
+                    lines.push(Line::label("Its steps:").text(" ").code(format!("runsheet show {}", quoted(&of.name))));
+                    page.lines(lines);
+                }
+                failure::describe_container(step, page);
+            }
+        }
     }
 
     /// When a step runs, and after what.
@@ -326,6 +424,22 @@ impl<'a> List<'a> {
         }
         lines
     }
+}
+
+/// `a`, `b`, …; after the last letter it begins again with two.
+pub(super) fn way(at: usize) -> String {
+    let letter = char::from(b'a' + u8::try_from(at % 26).unwrap_or(0));
+    letter.to_string().repeat(at / 26 + 1)
+}
+
+/// What a loop goes over.
+fn once_for_each(foreach: &ForEach) -> Block {
+    let line = Line::label("Once for each").text(" ").code(&foreach.name.value).text(" in ").code(foreach.source());
+    match foreach.parallel {
+        Some(most) => line.text(format!(", up to {most} at a time")),
+        None => line.text(", one after the other"),
+    }
+    .paragraph()
 }
 
 fn needs_line(needs: &[Need], before: Option<&Step>) -> Line {

@@ -11,13 +11,13 @@ use crate::text::printable;
 pub fn write(page: &Page, width: usize, color: bool) -> String {
     let mut writer = Writer { out: String::new(), width: width.max(20), color };
     // What stands below the heading of a step is set in.
-    let mut prefix = "";
+    let mut prefix = String::new();
     for block in &page.blocks {
         if let Block::Heading { level, text } = block {
-            prefix = if *level >= 3 { "   " } else { "" };
+            prefix = "   ".repeat(level.saturating_sub(2));
             writer.heading(*level, text);
         } else {
-            writer.block(block, prefix);
+            writer.block(block, &prefix);
         }
     }
     writer.out
@@ -49,8 +49,9 @@ impl Writer {
         let text = flat(&words(text));
         let style = if level <= 2 { Style::new().bold().underline() } else { Style::new().bold() };
         let start = self.out.len();
-        let (first, rest) = if level >= 3 { ("", "   ") } else { ("", "") };
-        self.text(&[Inline::Text(text)], first, rest, style);
+        let rest = "   ".repeat(level.saturating_sub(2));
+        let first = rest.strip_prefix("   ").unwrap_or_default();
+        self.text(&[Inline::Text(text)], first, &rest, style);
         // Without colours a line below says what it is.
         if !self.color && level <= 2 {
             let longest = self.out[start..].lines().map(UnicodeWidthStr::width).max().unwrap_or(0);

@@ -13,6 +13,7 @@ mod given;
 mod node;
 mod parse;
 mod patterns;
+mod places;
 mod scalar;
 mod sequences;
 mod slips;

@@ -5,7 +5,7 @@
 mod calls;
 mod statements;
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, collections::HashSet};
 
 use minijinja::{
     machinery::{Token, Tokenizer},
@@ -429,19 +429,24 @@ impl<'t> Parser<'t> {
         self.make(at, kind)
     }
 
-    /// Texts that stand side by side are one text.
+    /// Two side by side are not one, as they would be in Jinja: `['a' 'b']` lacks a comma, and `'it''s'` has a quote too many.
     fn string(&mut self) -> Caught<Node> {
-        let start = self.at().start;
-        let mut text = String::new();
-        loop {
-            match self.peek() {
-                Some(Token::Str(part)) => text.push_str(part),
-                Some(Token::String(part)) => text.push_str(part),
-                _ => break,
-            }
-            self.next += 1;
+        let at = self.at();
+        let text = match self.peek() {
+            Some(Token::Str(text)) => (*text).to_owned(),
+            Some(Token::String(text)) => text.to_string(),
+            _ => return Err(self.unexpected("a text")),
+        };
+        self.next += 1;
+        if let Some(Token::Str(_) | Token::String(_)) = self.peek() {
+            let second = self.at();
+            let hint = match second.start == at.end {
+                true => "a quote inside a text has a backslash before it, or the text is in quotes of the other kind",
+                false => "write `~` between parts of one text, or a comma between items",
+            };
+            return Err(self.fault(second, "a text follows a text").hint(hint));
         }
-        self.make(start..self.end(), Kind::Const(Value::text(text)))
+        self.make(at, Kind::Const(Value::text(text)))
     }
 
     fn parenthesised(&mut self) -> Caught<Node> {
@@ -486,6 +491,7 @@ impl<'t> Parser<'t> {
         let start = self.at().start;
         self.next += 1;
         let mut entries = Vec::new();
+        let mut seen = HashSet::new();
         while !self.skip(|token| matches!(token, Token::BraceClose)) {
             if !entries.is_empty() {
                 self.expect("`,` or `}`", |token| matches!(token, Token::Comma))?;
@@ -494,6 +500,11 @@ impl<'t> Parser<'t> {
                 }
             }
             let key = self.expr()?;
+            if let Kind::Const(value) = &key.kind
+                && !seen.insert(value.to_string())
+            {
+                return Err(self.fault(key.at, "this key is given twice").hint("remove one of the two"));
+            }
             self.expect("`:`", |token| matches!(token, Token::Colon))?;
             entries.push((key, self.expr()?));
         }

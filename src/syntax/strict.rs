@@ -495,6 +495,9 @@ fn no_math(op: MathOp, a: &Value, b: &Value, left: &Operand<'_>, right: &Operand
         (MathOp::Add, Value::Text(_), _) | (MathOp::Add, _, Value::Text(_)) => {
             Some(format!("join texts with `~`: `{} ~ {}`", brief(left.written), brief(right.written)))
         }
+        (MathOp::Rem, Value::Text(text), _) if text.contains('%') => {
+            Some(format!("fill a format with `{}|format(…)`", brief(left.written)))
+        }
         (_, a, Value::Int(_) | Value::Float(_)) if !number(a) => conversion(left, b),
         (_, Value::Int(_) | Value::Float(_), b) if !number(b) => conversion(right, a),
         _ => conversion(left, &Value::Int(0)).or_else(|| conversion(right, &Value::Int(0))),

@@ -98,7 +98,14 @@ impl Scope {
             }
             within = within.rsplit_once('/').map_or("", |(above, _)| above);
         }
-        self.names.get(&Scope::step_key(id))
+        if let Some(slot) = self.names.get(&Scope::step_key(id)) {
+            return Some(slot);
+        }
+        // An item is there once its loop is over; what is not there then is no item.
+        match self.step(id.split_once('[')?.0)? {
+            unknown @ Slot::Unknown { .. } => Some(unknown),
+            _ => Some(&Slot::Absent),
+        }
     }
 
     /// As seen from the list of steps at this path.

@@ -225,10 +225,14 @@ impl Shape {
         self.pattern.is_none() && self.choices.is_empty() && self.limits().is_empty()
     }
 
-    /// The choice that a text means as well, as it is written.
-    pub fn same_choice(&self, text: &str) -> Option<&str> {
-        let value = self.ty.read(text).ok()?;
-        self.choices.iter().find(|choice| self.is_choice(choice, &value)).map(String::as_str)
+    /// What two texts have in common that are one choice.
+    pub fn choice_key(&self, text: &str) -> String {
+        match self.ty.read(text) {
+            // A float holds whole numbers of this size exactly.
+            Ok(Value::Float(number)) if number.fract() == 0.0 && number.abs() < 9e15 => format!("{number:.0}"),
+            Ok(value) => value.to_string(),
+            Err(_) => text.to_owned(),
+        }
     }
 
     fn is_choice(&self, choice: &str, value: &Value) -> bool {

@@ -2,6 +2,7 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 mod front;
+mod push;
 mod retag;
 mod retag_killed;
 mod rollback;
@@ -187,8 +188,10 @@ impl Ran {
     }
 
     fn ended_at(&self, code: i32, step: &str, status: &str, why: &str) -> &Ran {
-        let found = self.events.iter().rev().find(|event| event["event"] == "step_finished");
-        let found = found.unwrap_or_else(|| panic!("no step has ended: {}", self.told));
+        // What ran beside it, and what it stands in, may have ended after it.
+        let ends = |event: &&Value| event["event"] == "step_finished" && event["step"] == step;
+        let found = self.events.iter().rev().find(ends);
+        let found = found.unwrap_or_else(|| panic!("{step} has not ended: {}", self.told));
         let error = found["error"].as_str().unwrap_or_default();
         assert_eq!(
             (self.code, found["step"].as_str(), found["status"].as_str()),

@@ -362,6 +362,7 @@ secrets:
 profiles:
   test: {params: {count: 3}}
 lock: deploy {{ version }}
+files: [page.html]
 steps:
   - {id: look, title: "Look at {{ version }}", shell: 'echo "$version"; cat "$HOME/x"', effect: read, capture: {seen: result.stdout}}
   - {id: sure, confirm: "Deploy {{ version }}?"}

@@ -2,4 +2,5 @@
 
 mod expressions;
 mod functions;
+mod strict;
 mod templates;

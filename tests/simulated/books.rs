@@ -150,6 +150,136 @@ steps:
   - {id: all, needs: [one, two, four, five], shell: do all}
 "#;
 
+/// Steps in steps: side by side, one after the other, and one list beside another.
+const GROUPS: &str = r#"
+title: Groups
+steps:
+  - id: pair
+    group:
+      parallel: 2
+      steps:
+        - {id: one, shell: do one for 4s print 1, capture: {one: result.stdout|int}}
+        - id: two
+          group: {steps: [{id: a, shell: do two-a for 3s}, {id: b, shell: do two-b first for 2s, verify: {shell: look two-b}}]}
+        - {id: three, idempotent: true, shell: do three for 1s}
+  - {id: left, when: one == 2, group: {steps: [{id: out, shell: do out}]}}
+  - {id: gated, group: {steps: [{id: sure, confirm: Go on?}, {id: go, shell: do go-$one}]}}
+  - id: may-fail
+    on_failure: continue
+    group: {steps: [{id: bad, shell: exit 3}, {id: never, shell: do never}]}
+  - {id: end, when: "steps['may-fail'].status == 'failed'", shell: do end}
+"#;
+
+/// A list that is on record, names that are local, and a map of them afterwards.
+const LOOPS: &str = r#"
+title: Loops
+steps:
+  - {id: find, shell: do find print web db, capture: {found: "result.stdout|split(' ')"}}
+  - id: node
+    foreach: {as: host, in: found}
+    group:
+      steps:
+        - {id: drain, shell: do drain-$host first for 5s print $host, capture: {was: result.stdout}}
+        - {id: only, when: host == 'db', shell: do only-$host-$was}
+        - {id: back, shell: do back-$host, verify: {shell: look back-$host}}
+  - {id: wide, foreach: {as: n, in: [1, 2, 3], parallel: 2}, shell: do wide-$n for 3s}
+  - {id: end, shell: do end-$both, env: {both: "{{ was.web }}{{ was['db'] }}"}}
+"#;
+
+/// What another runbook gives, and what it runs last.
+const CALLS: &str = r#"
+title: Calls
+steps:
+  - {id: before, shell: do before print x7, capture: {key: result.stdout}}
+  - {id: first, call: {runbook: lib/work, params: {job: "{{ key }}"}}}
+  - {id: each, foreach: {as: job, in: [a, b], parallel: 2}, call: {runbook: lib/work, params: {job: "{{ job }}"}}}
+  - {id: nice, on_failure: continue, call: {runbook: lib/nice}}
+  - {id: end, shell: do end-$made, env: {made: "{{ steps['first'].outputs.made }}"}}
+finally:
+  - {id: tidy, shell: do tidy}
+"#;
+
+/// A call that fails, and what is left of it to run.
+const CALL_FAILS: &str = r#"
+title: A call that fails
+steps:
+  - {id: outer, group: {steps: [{id: bad, call: {runbook: lib/bad}}]}}
+  - {id: never, shell: do never}
+finally:
+  - {id: tidy, group: {steps: [{id: one, shell: do tidy-one}, {id: two, idempotent: true, shell: do tidy-two}]}}
+"#;
+
+/// Ways that a value or a person chooses.
+const CHOICES: &str = r#"
+title: Choices
+steps:
+  - {id: look, effect: read, shell: print 3, capture: {n: result.stdout|int}}
+  - id: way
+    choose:
+      cases:
+        - {id: low, when: n < 3, steps: [{id: x, shell: do low, capture: {said: result.stdout}}]}
+        - {id: high, when: n >= 3, steps: [{id: x, shell: do high print up, capture: {said: result.stdout}}]}
+        - {id: rest, else: true, steps: [{id: x, shell: do rest}]}
+  - id: asked
+    choose:
+      question: Which way after {{ said }}?
+      cases:
+        - {id: left, title: Left, steps: [{id: x, shell: do left first for 3s}, {id: y, shell: do left-y}]}
+        - {id: right, steps: [{id: x, shell: do right}]}
+  - {id: end, shell: do end-$said}
+"#;
+
+/// What the others call.
+pub fn called(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "lib/work" => {
+            r#"
+title: Work
+params: {job: {type: string}}
+steps:
+  - {id: begin, shell: do begin-$job first for 2s print made-$job, capture: {text: result.stdout}}
+  - {id: finish, shell: do finish-$job, verify: {shell: look finish-$job}}
+finally:
+  - {id: tidy, shell: do tidy-$job}
+outputs: {made: text}
+"#
+        }
+        "lib/made" => {
+            r#"
+title: Made
+params: {job: {type: string}}
+steps:
+  - {id: begin, shell: do begin-$job, undo: {shell: do unbegin-$job first for 2s}}
+  - {id: finish, shell: do finish-$job, undo: {shell: do unfinish-$job}}
+finally:
+  - {id: tidy, idempotent: true, shell: do tidy-$job}
+"#
+        }
+        "lib/bad" => {
+            r#"
+title: Bad
+steps:
+  - {id: half, shell: do half-bad}
+  - {id: bad, on_failure: stop, shell: exit 4}
+finally:
+  - {id: tidy, shell: do tidy-bad}
+  - {id: sweep, idempotent: true, shell: do sweep-bad}
+"#
+        }
+        "lib/nice" => {
+            r#"
+title: Nice
+steps:
+  - {id: half, shell: do half-nice}
+  - {id: bad, shell: exit 4}
+finally:
+  - {id: tidy, shell: do tidy-nice}
+"#
+        }
+        _ => return None,
+    })
+}
+
 /// What a person types, secrets included.
 const ASKED: &str = r#"
 title: Values that only a person knows
@@ -218,6 +348,15 @@ steps:
   - {id: bad, on_failure: undo, shell: exit 2}
 "#;
 
+/// What is called is undone where it was called, and an undo may call something itself.
+const UNDONE_CALLS: &str = r#"
+title: Calls that are taken back
+steps:
+  - {id: made, call: {runbook: lib/made, params: {job: x}}}
+  - {id: mine, shell: do mine, undo: {call: {runbook: lib/work, params: {job: back}}}}
+  - {id: bad, on_failure: undo, shell: exit 2}
+"#;
+
 /// A gate that opens later.
 const WINDOW: &str = r#"
 title: A gate with a window
@@ -259,6 +398,8 @@ pub fn all() -> Vec<Case> {
         case("window", WINDOW),
         case("undone", UNDONE),
         case("undone", UNDONE).unattended(),
+        case("undone-calls", UNDONE_CALLS),
+        case("undone-calls", UNDONE_CALLS).unattended(),
         case("no-return", NO_RETURN),
         case("no-return", NO_RETURN).unattended(),
         case("waits", WAITS),
@@ -271,6 +412,15 @@ pub fn all() -> Vec<Case> {
         case("wide", WIDE).jobs(2),
         case("wide", WIDE).jobs(4),
         case("wide", WIDE).jobs(4).unattended(),
+        case("groups", GROUPS),
+        case("groups", GROUPS).jobs(1).unattended(),
+        case("loops", LOOPS),
+        case("loops", LOOPS).unattended(),
+        case("calls", CALLS),
+        case("calls", CALLS).jobs(1).unattended(),
+        case("call-fails", CALL_FAILS).unattended(),
+        case("call-fails", CALL_FAILS),
+        case("choices", CHOICES),
     ]
 }
 

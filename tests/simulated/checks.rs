@@ -163,14 +163,14 @@ fn announced(machine: &Machine, records: &[Record]) -> Result<(), Broken> {
 
 /// Between two attempts that meant to change something stands a reason.
 fn once(case: &Case, records: &[Record]) -> Result<(), Broken> {
-    let changes = case.runbook.all_steps().filter(|step| !step.idempotent && step.body.effect != Effect::Read);
-    let mut paths: BTreeSet<&str> = changes.map(|step| step.path.as_str()).collect();
-    let all = records.iter().filter_map(|record| record.event.step());
-    paths.extend(all.filter(|step| step.undoes().is_some()).map(StepId::as_str));
-    for path in paths {
+    let begun: BTreeSet<&StepId> = records.iter().filter_map(|record| record.event.step()).collect();
+    for path in begun {
+        if may_repeat(case, path.as_str()) {
+            continue;
+        }
         let mut latest: Option<u32> = None;
         let (mut reason, mut looked) = (false, false);
-        for record in records.iter().filter(|record| record.event.step().is_some_and(|step| step.as_str() == path)) {
+        for record in records.iter().filter(|record| record.event.step() == Some(path)) {
             match &record.event {
                 Event::EffectIntended { effect: Effect::Read, .. } => looked = true,
                 Event::EffectIntended { attempt, .. } if latest == Some(*attempt) => {}
@@ -275,6 +275,16 @@ pub fn secrets(machine: &Machine) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Whether a step, by its path in the run, may take effect twice.
+fn may_repeat(case: &Case, path: &str) -> bool {
+    case.runbook.step_at(path).is_some_and(|step| step.idempotent || step.body.effect == Effect::Read)
+}
+
+/// Whether a step is another one, an item of it, or stands in it.
+fn is_in(path: &str, step: &str) -> bool {
+    path.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '[']))
+}
+
 /// What came of it all.
 fn end_of(case: &Case, machine: &Machine, state: &RunState) -> Result<End, Broken> {
     let Some((outcome, code)) = state.finished else { return broken(Rule::Ends, "it has no end") };
@@ -289,15 +299,21 @@ fn end_of(case: &Case, machine: &Machine, state: &RunState) -> Result<End, Broke
         };
         statuses.insert(step.path.to_string(), shown);
     }
-    let again = |step: &str| {
-        let step = case.runbook.all_steps().find(|of| of.path == StepId::new(step));
-        step.is_some_and(|step| step.idempotent || step.body.effect == Effect::Read)
-    };
+    // Those of loops and of runbooks that are called.
+    for (path, of) in &state.steps {
+        let status = of.status().filter(|_| !statuses.contains_key(path.as_str()));
+        let shown = match status {
+            Some(StepStatus::Succeeded | StepStatus::DoneByHand) => "done",
+            Some(status) => status.name(),
+            None => continue,
+        };
+        statuses.insert(path.to_string(), shown);
+    }
     let mut effects = BTreeMap::new();
     for done in &machine.facts.ledger {
         let times = effects.entry((done.step.clone(), done.name.clone())).or_insert(0);
         // What may happen twice is there or not.
-        *times = if again(&done.step) { 1 } else { *times + 1 };
+        *times = if may_repeat(case, &done.step) { 1 } else { *times + 1 };
     }
     Ok(End { outcome, code, statuses, effects })
 }
@@ -341,18 +357,19 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
     }
     let (mut end, mut whole) = (end.clone(), whole.clone());
     let last: Vec<String> = case.runbook.finally.iter().map(|step| step.path.to_string()).collect();
-    let is_open = |of: &End| last.iter().any(|step| of.statuses.get(step).is_some_and(|status| *status == "unknown"));
+    let in_last = |path: &str| last.iter().any(|step| is_in(path, step));
+    let is_open = |of: &End| of.statuses.iter().any(|(path, status)| in_last(path) && *status == "unknown");
     // What comes after it there may ask how it ended.
-    let open = if is_open(&end) || is_open(&whole) { last } else { Vec::new() };
-    for step in &open {
+    let open = is_open(&end) || is_open(&whole);
+    if open {
         for end in [&mut end, &mut whole] {
-            end.statuses.remove(step);
-            end.effects.retain(|(of, _), _| of != step);
+            end.statuses.retain(|path, _| !in_last(path));
+            end.effects.retain(|(of, _), _| !in_last(of));
         }
     }
     // What is open there makes a failure of a success; decided by a later session, it does not.
     let either = |of: &End| matches!(of.outcome, Outcome::Succeeded | Outcome::Failed);
-    if !open.is_empty() && either(&end) && either(&whole) {
+    if open && either(&end) && either(&whole) {
         (end.outcome, end.code) = (whole.outcome, whole.code);
     }
     end == whole
@@ -362,21 +379,24 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
 fn order(case: &Case, machine: &Machine) -> Result<(), Broken> {
     let steps = &case.runbook.steps;
     let places = |step: &runsheet::model::Step| -> Vec<usize> {
-        let of = |done: &super::facts::Done| done.step == step.path.as_str();
+        // What takes a step back comes after all of them.
+        let runs = |done: &super::facts::Done| StepId::new(&done.step).undoes().is_none();
+        let of = |done: &super::facts::Done| runs(done) && is_in(&done.step, step.path.as_str());
         let ledger = machine.facts.ledger.iter().enumerate();
         ledger.filter(|(_, done)| of(done)).map(|(place, _)| place).collect()
     };
     for (index, needs) in case.needs.iter().enumerate() {
         let Some(first) = places(&steps[index]).first().copied() else { continue };
         for need in needs.iter().map(|need| &steps[*need]).filter(|need| !need.idempotent) {
-            if places(need).last().is_some_and(|last| *last > first) {
+            let last = |place: &usize| !may_repeat(case, &machine.facts.ledger[*place].step);
+            if places(need).into_iter().rfind(last).is_some_and(|last| last > first) {
                 return broken(Rule::Order, format!("{} took effect before {}", steps[index].path, need.path));
             }
         }
     }
     let first_of_finally = case.runbook.finally.iter().filter_map(|step| places(step).first().copied()).min();
     let last_of_main =
-        steps.iter().filter(|step| !step.idempotent).filter_map(|step| places(step).last().copied()).max();
+        steps.iter().flat_map(places).filter(|place| !may_repeat(case, &machine.facts.ledger[*place].step)).max();
     match (first_of_finally, last_of_main) {
         (Some(first), Some(last)) if first < last => broken(Rule::Order, "what runs last ran before the last step"),
         _ => Ok(()),

@@ -14,7 +14,7 @@ use runsheet::{
     event::{Event, Outcome, Progress, Record, Redactor, RunId, RunStarted, RunState, StepPhase, StepStatus},
     journal::{Cut, JOURNAL_VERSION, LANGUAGE_VERSION, MemoryStorage, Op, OpenRun, Replay, RunStore, StoreError, Who},
     kinds::registry,
-    model::{Names, Runbook, Step, load},
+    model::{Linker, Names, Runbook, Runbooks, Step, load_from},
     plan::{Inputs, Plan, Sources, ValueSource, resolve},
     port::{Journal, JournalError, Local, Operator, OutputLog, SecretSource, Sink, Storage, World},
     syntax::decode,
@@ -49,11 +49,21 @@ pub struct Case {
     pub needs: Vec<Vec<usize>>,
 }
 
+/// The runbooks that others call.
+struct Shelf;
+
+impl Runbooks for Shelf {
+    fn find(&self, name: &str) -> Result<Source, (String, Option<String>)> {
+        let text = super::books::called(name).ok_or_else(|| (format!("there is no runbook `{name}`"), None))?;
+        Ok(Source::new(format!("{name}.yaml"), text))
+    }
+}
+
 impl Case {
     /// Panics with the drawn problems of a runbook that is none.
     pub fn new(name: &str, text: &str) -> Case {
         let Ok(source) = decode(format!("{name}.yaml"), text.as_bytes().to_vec()) else { panic!("{name}: no text") };
-        let loaded = load(name, &source, registry());
+        let loaded = load_from(name, &source, &Linker::new(registry(), Rc::new(Shelf)));
         let Some(runbook) = loaded.runbook else {
             panic!("{}", draw_all(&source, &loaded.problems, DrawStyle::default()));
         };
@@ -585,7 +595,6 @@ impl Program<'_> {
         let open = |phase: &StepPhase| {
             matches!(phase, StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. })
         };
-        // A container has no end of its own that somebody could know.
         let (step, _) = state.steps.iter().find(|(_, of)| open(&of.phase) && of.entered.is_none())?;
         let done = settle(self.world, step.as_str());
         Some((step.to_string(), Decision { done, reason: "the ledger says so".into() }))

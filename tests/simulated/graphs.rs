@@ -42,8 +42,21 @@ enum Kind {
     Pause,
 }
 
+/// What other steps stand in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Held {
+    Group,
+    Parallel,
+    Loop,
+    ParallelLoop,
+    /// The second of two ways.
+    Choice,
+}
+
 #[derive(Clone, Debug)]
 struct Node {
+    /// It holds these, and does nothing itself.
+    inside: Option<(Held, Vec<Node>)>,
     kind: Kind,
     works: Works,
     /// Of the steps before it; none for the one right before it.
@@ -95,7 +108,16 @@ impl Node {
         }
     }
 
-    fn write(&self, id: &str, before: &[String], text: &mut String) {
+    /// `at` is where it stands: how deep, the path of its list, and what ends the names of its effects in a loop.
+    fn write(&self, id: &str, at: &At, before: &[String], text: &mut String) {
+        let (deep, short) = (&at.deep, id);
+        if let Some((held, inside)) = &self.inside {
+            self.write_held(*held, inside, id, at, text);
+            self.write_order(deep, before, text);
+            return;
+        }
+        let path = format!("{}{short}", at.path);
+        let id = &format!("{}{short}{}", at.name, at.item);
         let script = match (self.works, self.kind) {
             (Works::AfterAll(times), Kind::Read) => format!("fails {times}; sleep {}s", self.takes),
             (Works::Never, Kind::Read) => "exit 4".into(),
@@ -107,48 +129,99 @@ impl Node {
             (Works::Well, _) => self.effect(id),
         };
         let script = if self.prints { format!("print {id} begins; {script}") } else { script };
-        text.push_str(&format!("  - id: {id}\n"));
+        text.push_str(&format!("{deep}  - id: {short}\n"));
         match self.kind {
-            Kind::Gate => text.push_str("    confirm: Go on?\n"),
-            Kind::Pause => text.push_str(&format!("    wait: {}s\n", self.takes)),
+            Kind::Gate => text.push_str(&format!("{deep}    confirm: Go on?\n")),
+            Kind::Pause => text.push_str(&format!("{deep}    wait: {}s\n", self.takes)),
             Kind::Request => {
                 // Over there it takes effect at once, or never.
-                let path = match self.works {
+                let id = &id.replace("$item", "{{ item }}");
+                let sent = match self.works {
                     Works::Never => "exit/503".to_owned(),
                     Works::Unseen | Works::Killed => format!("do/{id}/first/for/{}s/lost", self.takes),
                     _ => format!("do/{id}/first/for/{}s", self.takes),
                 };
                 text.push_str(&format!(
-                    "    http: {{method: POST, url: \"https://sim.example/{path}\", headers: {{x-step: {id}}}}}\n"
+                    "{deep}    http: {{method: POST, url: \"https://sim.example/{sent}\", headers: {{x-step: \"{path}\"}}}}\n"
                 ));
             }
-            Kind::Change => text.push_str(&format!("    shell: {script}\n")),
-            Kind::Repeatable => text.push_str(&format!("    idempotent: true\n    shell: {script}\n")),
-            Kind::Read => text.push_str(&format!("    effect: read\n    shell: {script}\n")),
+            Kind::Change => text.push_str(&format!("{deep}    shell: {script}\n")),
+            Kind::Repeatable => text.push_str(&format!("{deep}    idempotent: true\n{deep}    shell: {script}\n")),
+            Kind::Read => text.push_str(&format!("{deep}    effect: read\n{deep}    shell: {script}\n")),
         }
         if self.verify && matches!(self.kind, Kind::Change | Kind::Repeatable) {
-            text.push_str(&format!("    verify: {{shell: look {id}}}\n"));
+            text.push_str(&format!("{deep}    verify: {{shell: look {id}}}\n"));
         }
         if let (Works::AfterAll(times), Kind::Change | Kind::Repeatable | Kind::Read) = (self.works, self.kind) {
             // More than faults can use up.
-            text.push_str(&format!("    retry: {{attempts: {}, interval: 5s}}\n", times + 8));
+            text.push_str(&format!("{deep}    retry: {{attempts: {}, interval: 5s}}\n", times + 8));
         }
-        if !matches!(self.kind, Kind::Gate) {
-            text.push_str(&format!("    on_failure: {}\n", self.on_failure));
+        if !matches!(self.kind, Kind::Gate) && !self.on_failure.is_empty() {
+            text.push_str(&format!("{deep}    on_failure: {}\n", self.on_failure));
         }
+        self.write_order(deep, before, text);
+    }
+
+    fn write_held(&self, held: Held, inside: &[Node], id: &str, at: &At, text: &mut String) {
+        let deep = &at.deep;
+        text.push_str(&format!("{deep}  - id: {id}\n"));
+        if !self.on_failure.is_empty() {
+            text.push_str(&format!("{deep}    on_failure: {}\n", self.on_failure));
+        }
+        let (mut below, mut item) = (format!("{}{id}", at.path), at.item.clone());
+        match held {
+            Held::Group => text.push_str(&format!("{deep}    group:\n")),
+            Held::Parallel => text.push_str(&format!("{deep}    group:\n{deep}      parallel: 2\n")),
+            Held::Loop | Held::ParallelLoop => {
+                let parallel = if held == Held::ParallelLoop { ", parallel: 2" } else { "" };
+                text.push_str(&format!("{deep}    foreach: {{as: item, in: [p, q]{parallel}}}\n{deep}    group:\n"));
+                below.push_str("[{{ item }}]");
+                item = "-$item".to_owned();
+            }
+            Held::Choice => {
+                text.push_str(&format!(
+                    "{deep}    choose:\n{deep}      cases:\n{deep}        - {{id: no, when: false, steps: [{{id: x, shell: do never}}]}}\n{deep}        - id: way\n{deep}          else: true\n"
+                ));
+                below.push_str("/way");
+            }
+        }
+        let deeper = if held == Held::Choice { "        " } else { "    " };
+        text.push_str(&format!("{deep}{deeper}  steps:\n"));
+        let at = At {
+            deep: format!("{deep}{deeper}  "),
+            path: format!("{below}/"),
+            name: format!("{}{id}-", at.name),
+            item,
+        };
+        let ids: Vec<String> = (0..inside.len()).map(|number| format!("c{number}")).collect();
+        for (number, node) in inside.iter().enumerate() {
+            node.write(&ids[number], &at, &ids[..number], text);
+        }
+    }
+
+    fn write_order(&self, deep: &str, before: &[String], text: &mut String) {
         if before.is_empty() {
             return;
         }
         if let Some(needs) = &self.needs {
             let needs: std::collections::BTreeSet<&str> = needs.iter().map(|need| need.get(before).as_str()).collect();
             let needs: Vec<&str> = needs.into_iter().collect();
-            text.push_str(&format!("    needs: [{}]\n", needs.join(", ")));
+            text.push_str(&format!("{deep}    needs: [{}]\n", needs.join(", ")));
         }
         if let Some(when) = &self.when {
             let step = when.get(before);
-            text.push_str(&format!("    when: steps['{step}'].status in ['succeeded', 'done_by_hand']\n"));
+            text.push_str(&format!("{deep}    when: steps['{step}'].status in ['succeeded', 'done_by_hand']\n"));
         }
     }
+}
+
+/// Where a step is written.
+#[derive(Default)]
+struct At {
+    deep: String,
+    path: String,
+    name: String,
+    item: String,
 }
 
 impl Chance {
@@ -160,7 +233,7 @@ impl Chance {
             }
             let ids: Vec<String> = (0..nodes.len()).map(|number| format!("{part}{number}")).collect();
             for (number, node) in nodes.iter().enumerate() {
-                node.write(&ids[number], &ids[..number], &mut text);
+                node.write(&ids[number], &At::default(), &ids[..number], &mut text);
             }
         }
         text
@@ -224,7 +297,8 @@ impl Chance {
     }
 }
 
-fn nodes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Node>> {
+/// Steps that do something themselves; inside of others some say nothing of their failures.
+fn leaf(inside: bool) -> impl Strategy<Value = Node> {
     let kind = prop_oneof![
         4 => Just(Kind::Change),
         2 => Just(Kind::Repeatable),
@@ -240,12 +314,15 @@ fn nodes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Node>> {
         1 => Just(Works::Unseen),
         1 => Just(Works::Killed),
     ];
-    let on_failure = prop::sample::select(vec!["ask", "stop", "continue"]);
+    let mut policies = vec!["ask", "stop", "continue"];
+    policies.extend(inside.then_some(""));
+    let on_failure = prop::sample::select(policies);
     let index = any::<prop::sample::Index>;
     let needs = prop::option::weighted(0.6, prop::collection::vec(index(), 0..3));
     let when = prop::option::weighted(0.2, index());
     let node = (kind, works, needs, when, any::<bool>(), on_failure, 1..20_u64, any::<bool>(), any::<bool>());
-    let node = node.prop_map(|(kind, works, needs, when, verify, on_failure, takes, first, prints)| Node {
+    node.prop_map(move |(kind, works, needs, when, verify, on_failure, takes, first, prints)| Node {
+        inside: None,
         kind,
         works,
         needs,
@@ -255,8 +332,32 @@ fn nodes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Node>> {
         takes,
         first,
         prints,
-    });
-    prop::collection::vec(node, count)
+    })
+}
+
+/// No gate stands where several steps run side by side.
+fn held(held: Held, mut inside: Vec<Node>) -> Option<(Held, Vec<Node>)> {
+    if held == Held::Parallel {
+        inside.retain(|node| node.kind != Kind::Gate || node.inside.is_some());
+    }
+    (!inside.is_empty()).then_some((held, inside))
+}
+
+fn nodes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Node>> {
+    let shapes = vec![Held::Group, Held::Parallel, Held::Loop, Held::ParallelLoop, Held::Choice];
+    // Loops within loops would have two items of one name.
+    let inner = vec![Held::Group, Held::Parallel, Held::Choice];
+    let inner = (leaf(true), prop::sample::select(inner), prop::collection::vec(leaf(true), 1..3));
+    let inner = inner.prop_map(|(node, shape, inside)| Node { inside: held(shape, inside), ..node });
+    let child = prop_oneof![4 => leaf(true), 1 => inner];
+    let outer = (leaf(false), prop::sample::select(shapes), prop::collection::vec(child, 1..4));
+    let outer = outer.prop_map(|(node, shape, inside)| Node { inside: held(shape, inside), ..node });
+    prop::collection::vec(prop_oneof![5 => leaf(false), 2 => outer], count)
+}
+
+fn holds_gate(node: &Node) -> bool {
+    let gate = |node: &Node| node.kind == Kind::Gate && node.inside.is_none();
+    node.inside.iter().any(|(_, inside)| inside.iter().any(|node| gate(node) || holds_gate(node)))
 }
 
 fn chance() -> impl Strategy<Value = Chance> {
@@ -268,7 +369,7 @@ fn chance() -> impl Strategy<Value = Chance> {
     let jobs = prop::sample::select(vec![1_usize, 2, 4]);
     (nodes(1..7), nodes(0..3), jobs, any::<bool>(), any::<bool>(), any::<bool>(), troubles).prop_map(
         |(nodes, mut last, jobs, attended, step_mode, end_it, troubles)| {
-            last.retain(|node| node.kind != Kind::Gate);
+            last.retain(|node| node.kind != Kind::Gate && !holds_gate(node));
             Chance { nodes, last, jobs, attended, step_mode: step_mode && attended, end_it, troubles }
         },
     )

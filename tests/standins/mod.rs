@@ -13,5 +13,6 @@ pub mod client;
 pub mod git;
 pub mod github;
 pub mod jenkins;
+pub mod prometheus;
 pub mod remote_shell;
 pub mod server;

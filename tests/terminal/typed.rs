@@ -20,7 +20,9 @@ fn values_are_asked_for_until_they_will_do() {
     let bed = Bed::with(ASKS);
     let mut seat = Seat::take(&bed, &["run", "./x.yaml"]);
     seat.sees("── asked details").sees("ticket: an absolute http or https URL").sees("Esc for other ways");
-    seat.sees("Where it was agreed to.").answers("The ticket: ", "nowhere\r").sees("`nowhere` is not an absolute URL");
+    seat.sees("Where it was agreed to.")
+        .answers("The ticket: ", "nowhere\r")
+        .sees("`nowhere` is not an absolute http or https URL");
     seat.answers("The ticket: ", "https://t.example/1\r");
     seat.answers("count [3]: ", "10\r").sees("`10` is too large").answers("count [3]: ", "\r");
     seat.answers("pin (not shown): ", "short\r").sees("shorter than 8 bytes");

@@ -31,7 +31,7 @@ pub async fn ask(
     basis: &Basis,
     desk: &mut Desk<'_>,
 ) -> Result<After, CliError> {
-    let origin = if header.origin == "built-in" {
+    let mut origin = if header.origin == "built-in" {
         format!("the built-in runbook {}", header.runbook)
     } else {
         header.origin.clone()
@@ -43,10 +43,18 @@ pub async fn ask(
         path => context.library().beside(std::path::Path::new(path)),
     };
     let bytes = match read(context, header) {
-        Ok(bytes) if bytes == basis.source.text().as_bytes() && !callees_changed(&library, basis) => {
-            return Ok(After::GoOn);
+        Ok(bytes) => {
+            let called = callees_changed(&library, basis);
+            let same = bytes == basis.source.text().as_bytes();
+            if same && called.is_empty() {
+                return Ok(After::GoOn);
+            }
+            if same {
+                let plural = if called.len() == 1 { "the runbook" } else { "the runbooks" };
+                origin = format!("{plural} {}, called by {origin},", called.join(", "));
+            }
+            bytes
         }
-        Ok(bytes) => bytes,
         Err(why) => {
             say(context, &format!("runsheet: {origin} {why}; {goes_on}\n"));
             return Ok(After::GoOn);
@@ -120,11 +128,12 @@ pub async fn ask(
 }
 
 /// Whether a runbook that is called is not as it was. One that cannot be read any more is as it was: the run has it.
-fn callees_changed(library: &Library, basis: &Basis) -> bool {
-    basis.runbook.callees().into_iter().any(|callee| {
+fn callees_changed(library: &Library, basis: &Basis) -> Vec<String> {
+    let changed = basis.runbook.callees().into_iter().filter(|callee| {
         let now = library.find(&callee.runbook.name);
         now.is_ok_and(|found| found.bytes != callee.runbook.source.text().as_bytes())
-    })
+    });
+    changed.map(|callee| callee.runbook.name.clone()).collect()
 }
 
 /// The bytes as they are now; `Err` says how they are not.

@@ -250,7 +250,8 @@ fn decisions(flags: &Resume, state: &crate::event::RunState) -> Result<IndexMap<
         use StepStatus::{Failed, Unknown};
         matches!(phase, StepPhase::Running | StepPhase::Finished { status: Unknown | Failed, .. })
     };
-    let waiting = state.steps.iter().filter(|(_, of)| waits(&of.phase));
+    // What holds others is decided by what it holds.
+    let waiting = state.steps.iter().filter(|(_, of)| waits(&of.phase) && of.entered.is_none());
     let waiting: Vec<&str> = waiting.map(|(path, _)| path.as_str()).collect();
     if !waiting.contains(&step.as_str()) {
         let error = CliError::usage(format!("step `{step}` is not waiting for a decision"));

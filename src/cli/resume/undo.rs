@@ -44,7 +44,7 @@ pub(super) fn refused(state: &RunState, run: &str, agreed: bool) -> Result<(), C
     if state.finished.is_some_and(|(outcome, _)| outcome == Outcome::Undone) {
         return Err(CliError::usage(format!("run {run} is undone; there is nothing to undo")));
     }
-    if !agreed && state.undo.is_none() || !agreed && state.finished.is_some_and(|(outcome, _)| outcome.closes()) {
+    if !agreed && (state.undo.is_none() || state.finished.is_some_and(|(outcome, _)| outcome.closes())) {
         return Err(CliError::new(code::PAUSED, "nobody is at the keyboard to agree to the undo")
             .hint(format!("nothing was undone; runsheet undo {run} --dry-run shows what would be"))
             .hint("--yes agrees to it"));

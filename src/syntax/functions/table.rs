@@ -1,7 +1,7 @@
 //! The one table of filters, tests and functions: it drives the checks at compile time, the calls and the reference
 //! page. Knows nothing of what each of them does.
 
-use crate::syntax::{checks, filters, format, patterns, sequences, times, versions};
+use crate::syntax::{checks, filters, format, patterns, places, sequences, times, versions};
 
 use super::{FunctionDoc, FunctionKind};
 
@@ -27,12 +27,14 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Filter "attr": "attr(name, default=none)", "the entry of a map under a name that is worked out, or the default where it has none", "{'a': 1}|attr('b', 0)" => "0", "{'host': 1}|attr('hots')" => "this has no `hots` (did you mean `host`?)", sequences::attr;
     Filter "b64decode": "b64decode(urlsafe=false)", "the text that a base64 text stands for, blanks and line ends left out; with `urlsafe` the alphabet of URLs and tokens, padded or not; fails on anything else, and on what is not UTF-8", "'aGk='|b64decode" => "hi", "'aGk?'|b64decode" => "`aGk?` is no base64: `?` is not one of its characters", filters::b64decode;
     Filter "b64encode": "b64encode(urlsafe=false)", "the text in base64, on one line; with `urlsafe` in the alphabet of URLs and tokens, without padding", "'hi'|b64encode" => "aGk=", "7|b64encode" => "the filter `b64encode` needs a string, this is a number (convert with `|string`: `7|string`)", filters::b64encode;
+    Filter "basename": "basename", "the last part of a path or an address", "'/var/log/app.log'|basename" => "app.log", "'/'|basename" => "`/` has no last part", places::basename;
     Filter "batch": "batch(count, fill=none)", "the list in lists of so many items", "[1, 2, 3]|batch(2)" => "[[1,2],[3]]", "[1, 2]|batch(0)" => "the count must be at least 1", sequences::batch;
     Filter "bool": "bool", "the texts `true` and `false` as a boolean; fails on any other", "'true'|bool" => "true", "'yes'|bool" => "`yes` is not `true` or `false`", filters::bool;
     Filter "capitalize": "capitalize", "the first letter large, the others small", "'hELLO'|capitalize" => "Hello", "7|capitalize" => "the filter `capitalize` needs a string, this is a number (convert with `|string`: `7|string`)", filters::capitalize;
     Filter "chain": "chain(*lists)", "the lists one after the other", "[1]|chain([2], [3])" => "[1,2,3]", "[1]|chain('ab')" => "every argument must be a list, one is a string", sequences::chain;
     Filter "default" or "d": "default(value=\"\", lax=false)", "the value, or another where there is none; with `true` also for none, false, 0 and what is empty", "{}.a|default('x')" => "x", "nope|default('x')" => "there is no `nope` here", filters::default;
     Filter "dictsort": "dictsort(case_sensitive=false, by=\"key\", reverse=false)", "the pairs of a map, sorted", "{'b': 1, 'a': 2}|dictsort" => "[[\"a\",2],[\"b\",1]]", "{'a': 1}|dictsort(by='size')" => "`by` of the filter `dictsort` is `key` or `value`, not `size`", sequences::dictsort;
+    Filter "dirname": "dirname", "a path without its last part; `.` where it has only one", "'/var/log/app.log'|dirname" => "/var/log", "['a/b']|dirname" => "the filter `dirname` needs a string, this is a list (put it over each item: `|map(\"dirname\")`, or make one text first: `|join(\" \")`)", places::dirname;
     Filter "duration": "duration", "the duration that a text such as `1h30m` says", "'90m'|duration" => "1h30m", "'90'|duration" => "90 has no unit; write 90s for seconds or 90m for minutes", filters::duration;
     Filter "earlier": "earlier(duration)", "the moment so long before, in UTC", "'2024-05-01T12:00:00Z'|earlier('7d')" => "2024-04-24T12:00:00Z", "'2024-05-01T12:00:00Z'|earlier(90)" => "a duration is needed here, this is a number (write one such as \"30s\" or \"1h30m\")", times::earlier;
     Filter "epoch": "epoch", "the seconds since 1970 of a moment", "'2024-05-01T12:00:00Z'|epoch" => "1714564800", "'yesterday'|epoch" => "`yesterday` is no moment (write one such as 2024-05-01T12:00:00Z, or read other forms with `|to_datetime(format)`)", times::epoch;
@@ -57,6 +59,7 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Filter "min": "min(attribute=none)", "the smallest item", "[1, 3, 2]|min" => "1", "[]|min" => "the filter `min` has nothing to give, this is empty (say what to take then: `[]|min|default(…)`)", sequences::min;
     Filter "path": "path", "a path for a URL: `/` stays, the rest is encoded; refuses `..` and empty segments", "'job/a b'|path" => "job/a%20b", "'a/../b'|path" => "the path `a/../b` holds `..`, which would leave its place", filters::path;
     Filter "pprint": "pprint", "the value as indented JSON", "[1]|pprint" => "[\n  1\n]", "nope|pprint" => "there is no `nope` here", filters::pprint;
+    Filter "regex_escape": "regex_escape", "the text as a regular expression that matches it and nothing else", "'v1.2'|regex_escape" => "v1\\.2", "5|regex_escape" => "the filter `regex_escape` needs a string, this is a number (convert with `|string`: `5|string`)", places::regex_escape;
     Filter "regex_find": "regex_find(re)", "the first group, or the whole, of the first match anywhere; none without a match", "'host db3'|regex_find('host (\\\\S+)')" => "db3", "'a'|regex_find('(a')" => "this is no regular expression: unclosed group", patterns::regex_find;
     Filter "regex_findall": "regex_findall(re)", "the first group, or the whole, of every match", "'a1b2'|regex_findall('[0-9]')" => "[\"1\",\"2\"]", "['a']|regex_findall('a')" => "the filter `regex_findall` needs a string, this is a list (put it over each item: `|map(\"regex_findall\", …)`, or make one text first: `|join(\" \")`)", patterns::regex_findall;
     Filter "regex_replace": "regex_replace(re, new)", "every match replaced; `$1` or `${1}` is the first group, `$name` one with a name, `$$` a dollar", "'v1.2'|regex_replace('^v', '')" => "1.2", "'v1'|regex_replace('v([0-9])', '$1st')" => "the regular expression has no group `1st` (the group and the text behind it: `${1}st`)", patterns::regex_replace;
@@ -84,6 +87,7 @@ pub(super) static TABLE: &[FunctionDoc] = table! {
     Filter "truncate": "truncate(length=255, end=\"…\")", "at most so many characters", "'abcdef'|truncate(4)" => "abc…", "'abc'|truncate(-1)" => "`length` of the filter `truncate` must lie between 0 and 16777216, this is -1", filters::truncate;
     Filter "unique": "unique(case_sensitive=false, attribute=none)", "every item once", "[1, 2, 1]|unique" => "[1,2]", "[{'a': 1}]|unique(attribute='b')" => "an item has no `b` (it has a)", sequences::unique;
     Filter "upper": "upper", "the text in large letters", "'ab'|upper" => "AB", "{'a': 1}.b|upper" => "`{'a': 1}` has no `b` (it has a)", filters::upper;
+    Filter "urldecode": "urldecode", "a percent-encoded text as it was; `+` stays", "'a%20b%26c'|urldecode" => "a b&c", "'50%'|urldecode" => "`50%` holds a `%` without two hex digits behind it (a percent sign itself is written `%25` there)", places::urldecode;
     Filter "urlencode": "urlencode", "percent-encoded, `/` kept; a map becomes `a=1&b=2`", "'a b&c'|urlencode" => "a%20b%26c", "['a']|urlencode" => "the filter `urlencode` needs a string, this is a list (put it over each item: `|map(\"urlencode\")`, or make one text first: `|join(\" \")`)", filters::urlencode;
     Filter "values": "values", "the values of a map", "{'a': 1}|values" => "[1]", "['a']|values" => "the filter `values` needs a map, this is a list", sequences::values;
     Filter "version_sort": "version_sort(reverse=false)", "the versions in their order, as `version_compare` has it", "['v1.10', 'v1.9', 'v1.10-rc1']|version_sort" => "[\"v1.9\",\"v1.10-rc1\",\"v1.10\"]", "['1.0', 'latest']|version_sort" => "`latest` is no version: part 1 of it is no number (write one such as 1.2.3, v2 or 1.0-rc.1)", versions::version_sort;
