@@ -5,6 +5,7 @@ mod relay;
 pub mod seat;
 mod stops;
 mod typed;
+mod undo;
 
 pub(crate) use seat::Seat;
 

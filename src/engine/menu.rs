@@ -60,7 +60,7 @@ pub(super) fn undo(cause: &Cause, any: bool, closed: bool) -> Question {
     }
     Question {
         step: None,
-        title: "undo".into(),
+        title: String::new(),
         message: "This would be undone, latest first:".into(),
         context: Vec::new(),
         kind: QuestionKind::Undo,

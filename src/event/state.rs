@@ -364,7 +364,10 @@ impl RunState {
             }
             Event::RunPaused { reason } => self.paused = Some(reason.clone()),
             Event::RunFinished { outcome, code, .. } => {
-                if matches!(outcome, Outcome::Undone | Outcome::UndoFailed) && self.undo.is_none() {
+                // One that was taken up again, and of which nothing was undone, is as it was.
+                let as_before = self.reopened.is_some_and(|(before, _)| before == *outcome);
+                let of_undo = matches!(outcome, Outcome::Undone | Outcome::UndoFailed);
+                if of_undo && self.undo.is_none() && !as_before {
                     return Err(illegal("nothing was to be taken back".into()));
                 }
                 self.finished = Some((*outcome, *code));

@@ -244,6 +244,17 @@ finally:
 outputs: {made: text}
 "#
         }
+        "lib/made" => {
+            r#"
+title: Made
+params: {job: {type: string}}
+steps:
+  - {id: begin, shell: do begin-$job, undo: {shell: do unbegin-$job first for 2s}}
+  - {id: finish, shell: do finish-$job, undo: {shell: do unfinish-$job}}
+finally:
+  - {id: tidy, idempotent: true, shell: do tidy-$job}
+"#
+        }
         "lib/bad" => {
             r#"
 title: Bad
@@ -303,6 +314,49 @@ steps:
   - {id: end, shell: do end}
 "#;
 
+/// Undo of each kind: with a captured value, of a container, of each item.
+const UNDONE: &str = r#"
+title: A failure that takes back what ran
+steps:
+  - id: make
+    shell: do make print 17
+    capture: {number: result.stdout}
+    verify: {shell: look make; print 17, capture: {number: result.stdout}}
+    undo: {shell: do unmake-$number for 3s}
+  - {id: see, effect: read, shell: print c0ffee}
+  - id: pair
+    undo: {shell: do unpair first for 2s}
+    group: {steps: [{id: left, shell: do left}, {id: right, shell: do right}]}
+  - id: each
+    foreach: {as: role, in: [web, worker]}
+    shell: do up-$role
+    undo: {shell: do down-$role}
+  - {id: plain, shell: do plain}
+  - {id: bad, on_failure: undo, shell: print it does not work; exit 2}
+finally:
+  - {id: tidy, idempotent: true, shell: do tidy}
+"#;
+
+/// A point of no return, an end that nobody knows before the undo, and one in it.
+const NO_RETURN: &str = r#"
+title: Not all the way back
+steps:
+  - {id: before, shell: do before, undo: {shell: do never}}
+  - {id: point, irreversible: true, shell: do point}
+  - {id: after, shell: do after, undo: {shell: do unafter die 9}}
+  - {id: slow, timeout: 20s, shell: do slow for 5s; hang, undo: {shell: do unslow}}
+  - {id: bad, on_failure: undo, shell: exit 2}
+"#;
+
+/// What is called is undone where it was called, and an undo may call something itself.
+const UNDONE_CALLS: &str = r#"
+title: Calls that are taken back
+steps:
+  - {id: made, call: {runbook: lib/made, params: {job: x}}}
+  - {id: mine, shell: do mine, undo: {call: {runbook: lib/work, params: {job: back}}}}
+  - {id: bad, on_failure: undo, shell: exit 2}
+"#;
+
 /// A gate that opens later.
 const WINDOW: &str = r#"
 title: A gate with a window
@@ -342,6 +396,12 @@ pub fn all() -> Vec<Case> {
         case("asked", ASKED).unattended(),
         case("watched", WATCHED).manner(give_up("accept")),
         case("window", WINDOW),
+        case("undone", UNDONE),
+        case("undone", UNDONE).unattended(),
+        case("undone-calls", UNDONE_CALLS),
+        case("undone-calls", UNDONE_CALLS).unattended(),
+        case("no-return", NO_RETURN),
+        case("no-return", NO_RETURN).unattended(),
         case("waits", WAITS),
         case("last", LAST),
         case("last", LAST).unattended(),

@@ -34,6 +34,8 @@ pub enum Rule {
     SameEnd,
     /// No secret is on the disk or on the screen.
     Secret,
+    /// What is taken back took effect before, is taken back once, the latest first, and not beyond a point of no return.
+    Undo,
     /// One program at a time has the run, its lock and each attempt.
     Alone,
 }
@@ -86,6 +88,7 @@ fn sound(case: &Case, machine: &Machine) -> Result<Option<Replay>, Broken> {
     kept(machine, &journal.records)?;
     announced(machine, &journal.records)?;
     once(case, &journal.records)?;
+    taken_back(case, machine, &journal.records)?;
     Ok(Some(journal))
 }
 
@@ -191,6 +194,49 @@ fn once(case: &Case, records: &[Record]) -> Result<(), Broken> {
                 _ => {}
             }
         }
+    }
+    Ok(())
+}
+
+/// Each undo is of something that took effect, in the reverse order of the records that say so.
+fn taken_back(case: &Case, machine: &Machine, records: &[Record]) -> Result<(), Broken> {
+    // When a step, or the last one inside of it, first took effect.
+    let took = |of: &StepId| {
+        let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+        for record in records {
+            if let Event::StepFinished { step, status: StepStatus::Succeeded | StepStatus::DoneByHand, .. } =
+                &record.event
+                && (step == of || step.is_inside(of))
+            {
+                first.entry(step.as_str()).or_insert(record.seq);
+            }
+        }
+        // That of a container itself comes when all is over.
+        let inside = first.iter().filter(|(step, _)| **step != of.as_str()).map(|(_, seq)| *seq).max();
+        inside.or(first.get(of.as_str()).copied())
+    };
+    let points = case.runbook.all_steps().filter(|step| step.irreversible).filter_map(|step| took(&step.path));
+    let point = points.max().unwrap_or(0);
+    let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut before: Option<(StepId, u64)> = None;
+    for done in &machine.facts.ledger {
+        let Some(of) = StepId::new(&done.step).undoes() else { continue };
+        if !seen.insert((&done.step, &done.name)) {
+            return broken(Rule::Undo, format!("{} was taken back twice", of));
+        }
+        let Some(seq) = took(&of) else {
+            return broken(Rule::Undo, format!("{of} was taken back, and had not taken effect"));
+        };
+        if seq < point {
+            return broken(Rule::Undo, format!("{of} was taken back beyond a point of no return"));
+        }
+        if let Some((later, at)) = &before
+            && *later != of
+            && *at < seq
+        {
+            return broken(Rule::Undo, format!("{later} was taken back before {of}, which had come after it"));
+        }
+        before = Some((of, seq));
     }
     Ok(())
 }
@@ -333,7 +379,9 @@ fn same(case: &Case, whole: &End, end: &End) -> bool {
 fn order(case: &Case, machine: &Machine) -> Result<(), Broken> {
     let steps = &case.runbook.steps;
     let places = |step: &runsheet::model::Step| -> Vec<usize> {
-        let of = |done: &super::facts::Done| is_in(&done.step, step.path.as_str());
+        // What takes a step back comes after all of them.
+        let runs = |done: &super::facts::Done| StepId::new(&done.step).undoes().is_none();
+        let of = |done: &super::facts::Done| runs(done) && is_in(&done.step, step.path.as_str());
         let ledger = machine.facts.ledger.iter().enumerate();
         ledger.filter(|(_, done)| of(done)).map(|(place, _)| place).collect()
     };

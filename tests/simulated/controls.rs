@@ -275,6 +275,20 @@ fn an_attempt_whose_lock_is_ignored_is_found_out() {
     finds(&book("mixed"), &rig, Rule::Alone, "while attempt 1 was still running");
 }
 
+/// A resume that works off the list of an undo from its other end.
+#[test]
+fn an_undo_in_the_order_of_the_file_is_found_out() {
+    let rig = Rig {
+        state: |state| {
+            if let Some(undo) = &mut state.undo {
+                undo.steps.reverse();
+            }
+        },
+        ..Rig::default()
+    };
+    finds(&book("undone"), &rig, Rule::Undo, "was taken back before");
+}
+
 /// What was begun and has no end is forgotten, so that it is run as if for the first time.
 #[test]
 fn a_resume_that_forgets_is_found_out() {
