@@ -413,13 +413,9 @@ pub fn all() -> Vec<Case> {
         case("wide", WIDE).jobs(4),
         case("wide", WIDE).jobs(4).unattended(),
         case("groups", GROUPS),
-        case("groups", GROUPS).jobs(1).unattended(),
         case("loops", LOOPS),
-        case("loops", LOOPS).unattended(),
-        case("calls", CALLS),
         case("calls", CALLS).jobs(1).unattended(),
         case("call-fails", CALL_FAILS).unattended(),
-        case("call-fails", CALL_FAILS),
         case("choices", CHOICES),
     ]
 }

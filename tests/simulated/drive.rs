@@ -596,6 +596,10 @@ impl Program<'_> {
             matches!(phase, StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. })
         };
         let (step, _) = state.steps.iter().find(|(_, of)| open(&of.phase) && of.entered.is_none())?;
+        // A look is worth something only when nothing is under way any more.
+        while self.world.facts().busy(step.as_str()) {
+            self.world.facts_mut().pass(Duration::from_secs(1));
+        }
         let done = settle(self.world, step.as_str());
         Some((step.to_string(), Decision { done, reason: "the ledger says so".into() }))
     }
