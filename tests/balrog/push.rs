@@ -196,7 +196,6 @@ fn it_notices() {
     let faults: Vec<(Fault, &str, &str)> = vec![
         (Fault::BuildFails { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
-        (Fault::Aborted { job: "admin", times: 1 }, "admin/ended/done", "ABORTED"),
         (Fault::Unauthorized { on: On::of("GET", "admin-production/api/json") }, "admin/find/find", "401"),
         (Fault::Unauthorized { on: On::of("POST", "input") }, "admin/proceed/proceed", "401"),
         (
