@@ -225,7 +225,8 @@ impl<'a> Engine<'a> {
                     && !self.children(step).iter().any(|child| self.stops_the_run(child));
                 let mut outputs = Ok(IndexMap::new());
                 if end.is_clean() || goes_on {
-                    if end.is_clean() {
+                    // Nobody can use what an undo gives, so that it cannot fail for it.
+                    if end.is_clean() && !step.undoes {
                         outputs = self.outputs(&frame);
                     }
                     end.add(self.last_of_call(&frame).await?);
