@@ -191,8 +191,8 @@ fn a_jvm_that_refuses_says_so() {
 fn values_reach_the_container_as_they_are() {
     let scene = Scene::new(None, &[]);
     let text = runbook();
-    let (_, rest) = text.split_once("<<'END'\n").unwrap();
-    let (function, _) = rest.split_once("\n      END\n").unwrap();
+    let (_, rest) = text.split_once("<<'SCRIPT'\n").unwrap();
+    let (function, _) = rest.split_once("\n      SCRIPT\n").unwrap();
     let script = format!(
         "{function}\nremote 'printf \"<%s>\" \"$@\"; echo; echo told >&2' \"it's\" 'a  b' '$(id) `id`' '' '\\n\"' '*'\n\
          remote 'exit 7' || echo \"ended with $?\"\nremote 'cat; echo no input'\n"

@@ -42,14 +42,28 @@ impl Bench {
     /// The runbook of that name, after some pieces of its text were replaced by others.
     pub fn new(name: &str, edits: &[(&str, &str)]) -> Bench {
         let folder = tempfile::tempdir().unwrap();
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(format!("{name}.yaml"));
-        let mut text = fs::read_to_string(path).unwrap();
-        for (old, new) in edits {
-            assert!(text.contains(old), "the runbook does not say:\n{old}");
-            text = text.replace(old, new);
-        }
+        let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks");
         let runbook = folder.path().join("runbook.yaml");
-        fs::write(&runbook, text).unwrap();
+        // What it calls lies beside it, so that its text can be replaced as well.
+        let mut files = vec![(house.join(format!("{name}.yaml")), runbook.clone())];
+        for group in ["http", "jenkins"] {
+            let below = Path::new("lib").join(group);
+            fs::create_dir_all(folder.path().join(&below)).unwrap();
+            for entry in fs::read_dir(house.join(&below)).unwrap() {
+                let path = entry.unwrap().path();
+                let copy = folder.path().join(&below).join(path.file_name().unwrap());
+                files.push((path, copy));
+            }
+        }
+        let mut texts: Vec<String> = files.iter().map(|(from, _)| fs::read_to_string(from).unwrap()).collect();
+        for (old, new) in edits {
+            let holds = texts.iter_mut().filter(|text| text.contains(old));
+            let count = holds.map(|text| *text = text.replace(old, new)).count();
+            assert!(count > 0, "no runbook says:\n{old}");
+        }
+        for ((_, to), text) in files.iter().zip(&texts) {
+            fs::write(to, text).unwrap();
+        }
         let mut env = BTreeMap::from([("PATH".to_owned(), std::env::var_os("PATH").unwrap())]);
         env.insert("HOME".into(), folder.path().into());
         env.insert("USER".into(), "tester".into());

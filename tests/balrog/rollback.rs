@@ -9,10 +9,10 @@ use crate::standins::{
 pub const YES: &[(&str, &str)] = &[
     ("quiet-time", "yes"),
     ("database", "v3.08"),
-    ("public-go", "yes"),
-    ("promote-go", "yes"),
-    ("admin-go", "yes"),
-    ("agent-go", "yes"),
+    ("public/proceed/go", "yes"),
+    ("public/promote/go", "yes"),
+    ("admin/proceed/go", "yes"),
+    ("agent/proceed/go", "yes"),
 ];
 pub const JOBS: [&str; 3] = ["balrog-production", "balrog-admin-production", "balrog-agent-production"];
 
@@ -155,33 +155,33 @@ fn it_copes() {
 #[test]
 fn it_notices() {
     let faults: Vec<(Fault, &str, &str)> = vec![
-        (Fault::WrongImageTag { job: "balrog-production", times: 1 }, "public-image", "[version]"),
-        (Fault::WrongImageTag { job: "agent", times: 1 }, "agent-image", "[version]"),
-        (Fault::BuildFails { job: "balrog-production", times: 1 }, "public-done", "FAILURE"),
-        (Fault::BuildFails { job: "admin", times: 1 }, "admin-done", "FAILURE"),
-        (Fault::ResultFlips { job: "admin", times: 1 }, "admin-done", "FAILURE"),
-        (Fault::Aborted { job: "admin", times: 1 }, "admin-done", "ABORTED"),
-        (Fault::Aborted { job: "balrog-production", times: 1 }, "public-canary", "ABORTED"),
+        (Fault::WrongImageTag { job: "balrog-production", times: 1 }, "public/build/image", "[image_tag]"),
+        (Fault::WrongImageTag { job: "agent", times: 1 }, "agent/build/image", "[image_tag]"),
+        (Fault::BuildFails { job: "balrog-production", times: 1 }, "public/ended/done", "FAILURE"),
+        (Fault::BuildFails { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
+        (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
+        (Fault::Aborted { job: "admin", times: 1 }, "admin/ended/done", "ABORTED"),
+        (Fault::Aborted { job: "balrog-production", times: 1 }, "public/canary", "ABORTED"),
         (
             Fault::ServerError { on: On::of("POST", "buildWithParameters"), times: 9, effect: false },
-            "public-number",
+            "public/build/number",
             "not yet",
         ),
         (
             Fault::ServerError { on: On::of("POST", "proceedEmpty"), times: 9, effect: false },
-            "public-answered",
+            "public/proceed/answered",
             "not yet",
         ),
-        (Fault::Unauthorized { on: On::of("POST", "buildWithParameters") }, "public-build", "401"),
-        (Fault::Unauthorized { on: On::of("POST", "input") }, "public-proceed", "401"),
-        (Fault::Unauthorized { on: On::of("GET", "queue/item") }, "public-queued", "401"),
-        (Fault::Unauthorized { on: On::of("GET", "wfapi/describe") }, "public-asks", "401"),
+        (Fault::Unauthorized { on: On::of("POST", "buildWithParameters") }, "public/build/build", "401"),
+        (Fault::Unauthorized { on: On::of("POST", "input") }, "public/proceed/proceed", "401"),
+        (Fault::Unauthorized { on: On::of("GET", "queue/item") }, "public/build/queued", "401"),
+        (Fault::Unauthorized { on: On::of("GET", "wfapi/describe") }, "public/proceed/asks", "401"),
     ];
     for (fault, at, why) in faults {
         eprintln!("{fault:?}");
         let jenkins = jenkins(vec![fault]);
         run(&jenkins, &[]).stopped_at(at, why);
-        let later = match at.split('-').next() {
+        let later = match at.split('/').next() {
             Some("public") => 2,
             Some("admin") => 1,
             _ => 0,
@@ -194,10 +194,10 @@ fn it_notices() {
 /// Each check, what goes wrong, and that the run would succeed without the check and be wrong.
 #[test]
 fn without_a_check_something_goes_wrong_unseen() {
-    let image = ("|selectattr('name', 'eq', 'ImageTag')|map(attribute='value')|list == [version]", "|length > 0");
+    let image = ("|selectattr('name', 'eq', 'ImageTag')|map(attribute='value')|list == [image_tag]", "|length > 0");
     let by_item = (
-        "(result.json.builds|selectattr('queueId', 'eq', public_item|int)|first).number if public_item is not none else",
-        "result.json.builds[0].number if public_item is not none else",
+        "(result.json.builds|selectattr('queueId', 'eq', item|int)|first).number if item is not none else",
+        "result.json.builds[0].number if item is not none else",
     );
     let ended = ("not result.json.building and result.json.result == 'SUCCESS'", "result.json.result == 'SUCCESS'");
     let well = ("not result.json.building and result.json.result == 'SUCCESS'", "not result.json.building");
@@ -210,10 +210,10 @@ fn without_a_check_something_goes_wrong_unseen() {
     let fails = Fault::BuildFails { job: "agent", times: 1 };
     let cases: [(&str, Edits<'_>, Edits<'_>, Vec<Fault>); 5] = [
         ("schema", vec![], vec![schema], vec![]),
-        ("public-image", vec![], vec![image], vec![wrong_image]),
-        ("public-image", vec![by_item], vec![image], vec![foreign]),
-        ("admin-done", vec![], vec![ended], vec![flips]),
-        ("agent-done", vec![], vec![or_fails, well], vec![fails]),
+        ("public/build/image", vec![], vec![image], vec![wrong_image]),
+        ("public/build/image", vec![by_item], vec![image], vec![foreign]),
+        ("admin/ended/done", vec![], vec![ended], vec![flips]),
+        ("agent/ended/done", vec![], vec![or_fails, well], vec![fails]),
     ];
     for (with_it, other, check, faults) in cases {
         eprintln!("{with_it}");
@@ -235,9 +235,11 @@ fn without_a_check_something_goes_wrong_unseen() {
 /// Without its `verify`, a lost answer leaves the step open, and nothing is sent twice.
 #[test]
 fn without_a_verify_a_lost_answer_is_left_open() {
-    for (at, request) in [("public-build", "buildWithParameters"), ("public-proceed", "proceedEmpty")] {
+    for (at, file, request) in
+        [("public/build/build", "build", "buildWithParameters"), ("public/proceed/proceed", "proceed", "proceedEmpty")]
+    {
         let jenkins = jenkins(vec![Fault::ReplyLost { on: On::of("POST", request), times: 1 }]);
-        let written = step(at);
+        let written = step(file, at.rsplit('/').next().unwrap());
         let from = written.find("    verify:\n").unwrap();
         let shorter = written[..from].to_owned();
         run(&jenkins, &[(&written, &shorter)]).open_at(at, "no whole answer");
@@ -251,20 +253,22 @@ fn a_request_that_was_lost_on_its_way_is_left_open_and_may_be_sent_again_by_deci
     let jenkins = jenkins(vec![]);
     let front = Front::losing(&jenkins.url(), "/buildWithParameters");
     let bench = bench_at(front.url(), &[]).param("patience", "300ms");
-    bench.run(YES).open_at("public-build", "no whole answer");
+    bench.run(YES).open_at("public/build/build", "no whole answer");
     assert!(jenkins.state().builds.is_empty() && jenkins.state().queue.is_empty());
     let told = bench.resume(YES);
     assert_eq!(told.code, 7, "{}", told.told);
     assert!(jenkins.requests_of("POST", "").is_empty());
-    bench.decide("public-build", "not-done", YES).succeeded();
+    bench.decide("public/build/build", "not-done", YES).succeeded();
     is_deployed(&jenkins, "v3.08");
 }
 
-/// A step of the runbook, from its id to the next one, as it is written.
-fn step(id: &str) -> String {
-    let path = format!("{}/runbooks/balrog/rollback.yaml", env!("CARGO_MANIFEST_DIR"));
+/// A step of one of the moves, from its id to the next one, as it is written.
+fn step(file: &str, id: &str) -> String {
+    let path = format!("{}/runbooks/lib/jenkins/{file}.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
     let from = text.find(&format!("  - id: {id}\n")).unwrap_or_else(|| panic!("there is no step {id}"));
-    let to = text[from + 1..].find("\n  - id: ").map_or(text.len(), |at| from + at + 2);
+    let to = text[from + 1..]
+        .find("\n  - id: ")
+        .map_or_else(|| text.find("\noutputs:").unwrap_or(text.len()), |at| from + at + 2);
     text[from..to].to_owned()
 }

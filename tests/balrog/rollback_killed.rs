@@ -8,7 +8,8 @@ use crate::standins::jenkins::Fault;
 
 #[test]
 fn while_it_waits() {
-    for step in ["public-queued", "public-asks", "public-canary", "public-done", "agent-done"] {
+    for step in ["public/build/queued", "public/proceed/asks", "public/canary", "public/ended/done", "agent/ended/done"]
+    {
         let jenkins = jenkins(vec![Fault::Late { looks: 3 }]);
         let bench = bench_at(&jenkins.url(), &[]);
         bench.start(YES).until_doing(step).kill();
@@ -20,10 +21,10 @@ fn while_it_waits() {
 #[test]
 fn after_a_change_whose_answer_was_on_its_way() {
     for (request, step) in [
-        ("POST /job/gcp-pipelines/job/balrog/job/balrog-production/buildWithParameters", "public-build"),
-        ("POST /job/gcp-pipelines/job/balrog/job/balrog-production/41/input/", "public-proceed"),
-        ("POST /job/gcp-pipelines/job/balrog/job/balrog-agent-production/buildWithParameters", "agent-build"),
-        ("POST /job/gcp-pipelines/job/balrog/job/balrog-admin-production/41/input/", "admin-proceed"),
+        ("POST /job/gcp-pipelines/job/balrog/job/balrog-production/buildWithParameters", "public/build/build"),
+        ("POST /job/gcp-pipelines/job/balrog/job/balrog-production/41/input/", "public/proceed/proceed"),
+        ("POST /job/gcp-pipelines/job/balrog/job/balrog-agent-production/buildWithParameters", "agent/build/build"),
+        ("POST /job/gcp-pipelines/job/balrog/job/balrog-admin-production/41/input/", "admin/proceed/proceed"),
     ] {
         let jenkins = jenkins(vec![]);
         let front = Front::keeping(&jenkins.url(), request);
@@ -45,12 +46,12 @@ fn after_a_change_whose_answer_was_on_its_way() {
 fn as_a_change_begins() {
     let jenkins = jenkins(vec![]);
     let bench = bench_at(&jenkins.url(), &[]).param("patience", "500ms");
-    bench.start(YES).until_doing("public-build").kill();
+    bench.start(YES).until_doing("public/build/build").kill();
     let resumed = bench.resume(YES);
     match jenkins.requests_of("POST", "/job/balrog-production/buildWithParameters").len() {
         0 => {
-            resumed.open_at("public-build", "not on record");
-            bench.decide("public-build", "not-done", YES).succeeded();
+            resumed.open_at("public/build/build", "not on record");
+            bench.decide("public/build/build", "not-done", YES).succeeded();
         }
         1 => {
             resumed.succeeded();

@@ -23,7 +23,7 @@ use super::{
 };
 
 fn found(case: &Case, rig: &Rig) -> Broken {
-    match explore(case, rig, Deep { second: 0, third: 0 }, &mut Tally::default()) {
+    match explore(case, rig, Deep { first: u64::MAX, second: 0, third: 0 }, &mut Tally::default()) {
         Err(found) => found,
         Ok(()) => panic!("{}: nothing was found", case.name),
     }
@@ -261,7 +261,7 @@ fn a_secret_that_is_put_back_is_found_out() {
 #[test]
 fn a_lock_that_is_given_twice_is_found_out() {
     let honest = Rig { rival: true, ..Rig::default() };
-    explore(&book("last"), &honest, Deep { second: 0, third: 0 }, &mut Tally::default())
+    explore(&book("last"), &honest, Deep { first: u64::MAX, second: 0, third: 0 }, &mut Tally::default())
         .map_err(|found| found.what)
         .unwrap();
     let rig = Rig { rival: true, ..Lax::rig(Lack::Locks) };

@@ -52,11 +52,14 @@ fn tried(deep: Deep) -> Tally {
     all.into_inner().unwrap()
 }
 
-/// How often what follows a crash is tried as well. `SIMULATED_STRIDE=1` tries all of it, which takes hours; the default
-/// is for every day.
+/// How many points of each run are tried, and how often what follows a crash is tried as well. `SIMULATED_POINTS=100000`
+/// tries every point, which takes some ten minutes; `SIMULATED_STRIDE=1` tries all that follows, which takes hours. The
+/// default is for every day.
 fn deep() -> Deep {
-    let stride = std::env::var("SIMULATED_STRIDE").ok().and_then(|text| text.parse().ok());
-    stride.map_or(Deep { second: 1009, third: 211 }, |stride| Deep { second: stride, third: stride })
+    let given = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = given("SIMULATED_POINTS").unwrap_or(80);
+    let stride = given("SIMULATED_STRIDE");
+    Deep { first, second: stride.unwrap_or(1009), third: stride.unwrap_or(211) }
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub fn crashes(changes: u64, moments: u64) -> impl Iterator<Item = Crash> {
 /// How much of what can be tried a second and a third time is tried: every so manieth; 0 for nothing.
 #[derive(Clone, Copy)]
 pub struct Deep {
+    /// At most so many points of each run, spread over all of it.
+    pub first: u64,
     pub second: u64,
     pub third: u64,
 }
@@ -178,7 +180,11 @@ impl Drop for Here<'_> {
 pub fn explore(case: &Case, rig: &Rig, deep: Deep, tally: &mut Tally) -> Result<(), Broken> {
     let whole = uninterrupted(case, rig)?;
     let mut counter = 0;
+    let every = (whole.changes + whole.moments).div_ceil(deep.first.max(1)).max(1);
     for (number, crash) in crashes(whole.changes, whole.moments).enumerate() {
+        if !(number as u64).is_multiple_of(every) {
+            continue;
+        }
         let mut dead = Machine::default();
         let session = dead.session(case, rig, Some(crash));
         let Came::Crashed = session.came else {
