@@ -155,7 +155,8 @@ fn declare(runbook: &Runbook, problems: &Problems) -> Names {
             );
         }
         if let Some(Inside::Call(call)) = step.body.action.inside() {
-            let outputs = call.callee.iter().flat_map(|callee| callee.runbook.outputs.keys().cloned()).collect();
+            // Of a runbook that could not be read nobody knows what it gives; that was told where it is called.
+            let outputs = call.callee.as_ref().map(|callee| callee.runbook.outputs.keys().cloned().collect());
             names.add_call(step.path.as_str(), outputs);
         }
         for (name, typed) in step.body.action.typed() {
@@ -609,7 +610,8 @@ fn step_reference(reference: &Reference, step: &str, place: &Place<'_>, problems
     }
     let outputs = means.as_deref().and_then(|path| names.outputs_of(path));
     match (reference.path.first(), outputs) {
-        (Some(field), Some(outputs)) if field == "outputs" => {
+        (Some(field), Some(None)) if field == "outputs" => {}
+        (Some(field), Some(Some(outputs))) if field == "outputs" => {
             if let Some(output) = reference.path.get(1)
                 && !outputs.contains(output)
             {

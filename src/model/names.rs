@@ -15,7 +15,7 @@ pub struct Names {
     /// By loop: the name of its item.
     loops: IndexMap<String, String>,
     /// By call: what the caller gets.
-    outputs: IndexMap<String, Vec<String>>,
+    outputs: IndexMap<String, Option<Vec<String>>>,
     /// By secret: where it may be sent although only a capture names the place.
     origins: IndexMap<String, Vec<String>>,
     /// Values that a person types and that must never be shown.
@@ -158,13 +158,14 @@ impl Names {
         self.loops.get(step).map(String::as_str)
     }
 
-    pub fn add_call(&mut self, step: &str, outputs: Vec<String>) {
+    /// `outputs` is none where what is called could not be read.
+    pub fn add_call(&mut self, step: &str, outputs: Option<Vec<String>>) {
         self.outputs.insert(step.to_owned(), outputs);
     }
 
-    /// What the caller of a call gets.
-    pub fn outputs_of(&self, step: &str) -> Option<&[String]> {
-        self.outputs.get(step).map(Vec::as_slice)
+    /// What the caller of a call gets; none within where nobody knows.
+    pub fn outputs_of(&self, step: &str) -> Option<Option<&[String]>> {
+        self.outputs.get(step).map(Option::as_deref)
     }
 
     /// Whether a step is another one, or stands in it.

@@ -158,7 +158,7 @@ steps:
     group:
       parallel: 2
       steps:
-        - {id: one, shell: do one for 4s print 1, capture: {one: result.stdout|int}}
+        - {id: one, idempotent: true, shell: do one for 4s print 1, capture: {one: result.stdout|int}}
         - id: two
           group: {steps: [{id: a, shell: do two-a for 3s}, {id: b, shell: do two-b first for 2s, verify: {shell: look two-b}}]}
         - {id: three, idempotent: true, shell: do three for 1s}
@@ -174,12 +174,12 @@ steps:
 const LOOPS: &str = r#"
 title: Loops
 steps:
-  - {id: find, shell: do find print web db, capture: {found: "result.stdout|split(' ')"}}
+  - {id: find, idempotent: true, shell: do find print web db, capture: {found: "result.stdout|split(' ')"}}
   - id: node
     foreach: {as: host, in: found}
     group:
       steps:
-        - {id: drain, shell: do drain-$host first for 5s print $host, capture: {was: result.stdout}}
+        - {id: drain, idempotent: true, shell: do drain-$host for 5s print $host, capture: {was: result.stdout}}
         - {id: only, when: host == 'db', shell: do only-$host-$was}
         - {id: back, shell: do back-$host, verify: {shell: look back-$host}}
   - {id: wide, foreach: {as: n, in: [1, 2, 3], parallel: 2}, shell: do wide-$n for 3s}
@@ -190,7 +190,7 @@ steps:
 const CALLS: &str = r#"
 title: Calls
 steps:
-  - {id: before, shell: do before print x7, capture: {key: result.stdout}}
+  - {id: before, idempotent: true, shell: do before print x7, capture: {key: result.stdout}}
   - {id: first, call: {runbook: lib/work, params: {job: "{{ key }}"}}}
   - {id: each, foreach: {as: job, in: [a, b], parallel: 2}, call: {runbook: lib/work, params: {job: "{{ job }}"}}}
   - {id: nice, on_failure: continue, call: {runbook: lib/nice}}
@@ -218,7 +218,7 @@ steps:
     choose:
       cases:
         - {id: low, when: n < 3, steps: [{id: x, shell: do low, capture: {said: result.stdout}}]}
-        - {id: high, when: n >= 3, steps: [{id: x, shell: do high print up, capture: {said: result.stdout}}]}
+        - {id: high, when: n >= 3, steps: [{id: x, idempotent: true, shell: do high print up, capture: {said: result.stdout}}]}
         - {id: rest, else: true, steps: [{id: x, shell: do rest}]}
   - id: asked
     choose:
@@ -237,7 +237,10 @@ pub fn called(name: &str) -> Option<&'static str> {
 title: Work
 params: {job: {type: string}}
 steps:
-  - {id: begin, shell: do begin-$job first for 2s print made-$job, capture: {text: result.stdout}}
+  - id: begin
+    shell: do begin-$job first for 2s print made-$job
+    capture: {text: result.stdout}
+    verify: {shell: look begin-$job; print made-$job, capture: {text: result.stdout}}
   - {id: finish, shell: do finish-$job, verify: {shell: look finish-$job}}
 finally:
   - {id: tidy, shell: do tidy-$job}
@@ -262,7 +265,7 @@ steps:
   - {id: half, shell: do half-bad}
   - {id: bad, on_failure: stop, shell: exit 4}
 finally:
-  - {id: tidy, shell: do tidy-bad}
+  - {id: tidy, shell: do tidy-bad, verify: {shell: look tidy-bad}}
   - {id: sweep, idempotent: true, shell: do sweep-bad}
 "#
         }

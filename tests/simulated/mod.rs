@@ -57,7 +57,7 @@ fn tried(deep: Deep) -> Tally {
 /// default is for every day.
 fn deep() -> Deep {
     let given = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let first = given("SIMULATED_POINTS").unwrap_or(80);
+    let first = given("SIMULATED_POINTS").unwrap_or(200);
     let stride = given("SIMULATED_STRIDE");
     Deep { first, second: stride.unwrap_or(1009), third: stride.unwrap_or(211) }
 }
