@@ -506,7 +506,8 @@ fn an_end_is_on_record_even_if_the_engine_dies_before_its_journal_has_it() {
 fn a_supervisor_that_is_killed_is_a_loss_and_not_an_end() {
     let world = world();
     let folder = tempfile::tempdir().unwrap();
-    let mut request = script("echo up $PPID; sleep 1000");
+    // A shell that stays: what it starts may not be there yet when the supervisor dies.
+    let mut request = script("sleep 1000 & echo up $PPID; wait");
     request.record_dir = Some(folder.path().into());
     let (heard, cancel) = (Heard::default(), Cancel::new());
     let kill = async {
@@ -520,7 +521,8 @@ fn a_supervisor_that_is_killed_is_a_loss_and_not_an_end() {
     let end = on_one_thread(async { futures_util::future::join(world.run(&request, &heard, &cancel), kill).await.0 });
     let Err(WorldError::Lost(why)) = end else { panic!("{end:?}") };
     // Nobody watches what it left, so that is ended.
-    assert!(why.contains("what was left of it was ended: ") && why.contains(" sleep"), "{why}");
+    assert!(why.contains("what was left of it was ended: ") && why.contains(" bash"), "{why}");
+    assert!(!why.contains("runsheet"), "the supervisor is not among what it left: {why}");
     assert_eq!(attempt_state(folder.path(), &request.step, 1).unwrap(), AttemptState::Gone);
 }
 

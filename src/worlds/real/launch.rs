@@ -511,10 +511,10 @@ fn not_started(why: &str) -> WorldError {
 async fn lost(world: &RealWorld, request: &ProcessRequest, helper: &Helper, pid: Option<i32>) -> WorldError {
     let program = request.argv.first().map_or("", String::as_str);
     // On a terminal the main process leads a session of its own; elsewhere there is no session of this number.
-    let sessions: Vec<i32> = numbers(&helper.handle).chain(pid).collect();
+    let own: Vec<i32> = numbers(&helper.handle).collect();
     let orphans = {
         let supervisors = world.adopts.get().then(|| world.supervisors.borrow().clone());
-        orphans::end(&sessions, supervisors.as_ref()).await
+        orphans::end(&own, pid, supervisors.as_ref()).await
     };
     let mut why = format!("the supervisor of {} ended without telling how it went", request.step);
     if !orphans.ended.is_empty() {

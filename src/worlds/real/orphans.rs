@@ -22,11 +22,13 @@ pub(super) struct Orphans {
 }
 
 /// Kills everything that is left of a step: the members of its sessions (the supervisor's, and on a terminal that of
-/// its main process), what descends from them, and, for a program that adopts orphans, every child it has that is no
+/// its `main` process), what descends from them, and, for a program that adopts orphans, every child it has that is no
 /// supervisor.
 ///
-/// The supervisor has not been collected, so that its number, and with it that of its session, is no one else's.
-pub(super) async fn end(sessions: &[i32], supervisors: Option<&HashSet<i32>>) -> Orphans {
+/// `own` is the supervisor itself, by its processes. It has not been collected, so that its number, and with it that of its
+/// session, is no one else's; it may still be on its way out, and then it is neither collected here nor something it left.
+pub(super) async fn end(own: &[i32], main: Option<i32>, supervisors: Option<&HashSet<i32>>) -> Orphans {
+    let sessions: Vec<i32> = own.iter().copied().chain(main).collect();
     let me = i32::try_from(std::process::id()).unwrap_or(0);
     let adopted = |pid: i32, parent: i32| supervisors.is_some_and(|known| parent == me && !known.contains(&pid));
     let look = || family::below(|seen| sessions.contains(&seen.session) || adopted(seen.pid, seen.parent));
@@ -38,7 +40,7 @@ pub(super) async fn end(sessions: &[i32], supervisors: Option<&HashSet<i32>>) ->
         in_vain = if left.is_empty() { in_vain + 1 } else { 0 };
         for process in &left {
             let _ = family::signal(process, Signal::KILL);
-            if !ended.contains(process) {
+            if !own.contains(&process.pid) && !ended.contains(process) {
                 ended.push(process.clone());
             }
         }
