@@ -26,6 +26,7 @@ mod lints_shown;
 mod locked;
 mod masking;
 mod plan;
+mod probed;
 mod processes;
 mod pruned;
 mod races;

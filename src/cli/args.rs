@@ -176,6 +176,9 @@ pub struct Plan {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+    /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
+    #[arg(long, conflicts_with = "explain_params")]
+    pub probe: bool,
     /// Show the parameters alone: what each takes, and what each source says of it
     #[arg(long)]
     pub explain_params: bool,

@@ -32,7 +32,12 @@ const fn exit(code: u8, meaning: &'static str, then: &'static str) -> ExitCode {
 /// for this and for nothing else.
 pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
-    exit(FAILED, "a step failed, or a document is not what would be rendered", "read the error; `runsheet report RUN`"),
+    exit(
+        FAILED,
+        "a step failed, or a document is not what would be rendered; for `plan --probe`: a run would fail now at a step that \
+         reads",
+        "read the error; `runsheet report RUN`",
+    ),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
     exit(
         INVALID,
@@ -46,7 +51,11 @@ pub const ALL: &[ExitCode] = &[
          not ready",
         "give it; nothing was run",
     ),
-    exit(DECLINED, "a person declined or stopped it; for `prune`: nothing was removed", ""),
+    exit(
+        DECLINED,
+        "a person declined or stopped it; for `prune`: nothing was removed; for `plan --probe`: not everything was looked at",
+        "",
+    ),
     exit(6, "it was undone", "what has no undo stays: `runsheet report RUN` names it"),
     exit(
         UNKNOWN,

@@ -20,6 +20,7 @@ mod new;
 mod outcome;
 mod place;
 mod plan;
+mod probe;
 mod prune;
 mod render;
 mod report;

@@ -55,9 +55,10 @@ impl<'a> Engine<'a> {
             }
             let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
-                    let names: Vec<String> = names.into_iter().filter(|name| !step.is_hidden(name)).collect();
+                    let (hidden, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| step.is_hidden(name));
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
                     if names.is_empty() {
+                        self.lacks(step, hidden);
                         return self.unperformed(step).await;
                     }
                     match self.unmet(names) {
@@ -87,6 +88,13 @@ impl<'a> Engine<'a> {
                 }
                 Err(failure) => self.fail_unstarted(step, failure).await?,
             };
+            if self.only_looks() {
+                // An end that was forced says nothing.
+                return match self.signals.stop_reason_now().await {
+                    Some(why) => Err(StepError::Paused(why)),
+                    None => Ok(self.saw(step, &ended)),
+                };
+            }
             turn += 1;
             match ended.status {
                 StepStatus::Failed | StepStatus::Unknown => {}
@@ -179,6 +187,7 @@ impl<'a> Engine<'a> {
             let output = Vec::new();
             return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false, seen: None });
         }
+        self.tried(step, &cx);
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
             match self.verify(step, &cx).await? {

@@ -272,6 +272,7 @@ impl StepContext for Attempt<'_, '_> {
         Box::pin(async move {
             let seat = self.seat_for(&request).await?;
             request.number = self.intend(effect, detail).await?;
+            request.effect = effect;
             request.step = self.step.clone();
             request.attempt = self.attempt;
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
@@ -290,11 +291,13 @@ impl StepContext for Attempt<'_, '_> {
     fn perform_http<'b>(
         &'b self,
         effect: Effect,
-        request: HttpRequest,
+        mut request: HttpRequest,
         detail: String,
     ) -> Local<'b, Result<Option<Result<HttpReply, SendError>>, StepError>> {
         Box::pin(async move {
             self.intend(effect, detail).await?;
+            request.step = self.step.clone();
+            request.effect = effect;
             let answered = self.engine.world.send(&request, &self.cancel).await;
             Ok(match answered {
                 Ok(None) => None,
@@ -306,6 +309,10 @@ impl StepContext for Attempt<'_, '_> {
                 Err(error) => Some(Err(error)),
             })
         })
+    }
+
+    fn looks_once(&self) -> bool {
+        self.engine.only_looks()
     }
 
     fn ask<'b>(&'b self, question: Question) -> Local<'b, Result<Reply, StepError>> {

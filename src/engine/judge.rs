@@ -49,6 +49,10 @@ impl<'a> Engine<'a> {
         if !matches!(status, StepStatus::Succeeded | StepStatus::NotRun) {
             return (report, status, gathered);
         }
+        if let Some(names) = self.cannot_be_judged(step, body, &report) {
+            report.notes.push(format!("what is expected of it waits for {}", names.join(", ")));
+            return (report, StepStatus::NotRun, gathered);
+        }
         match self.take(step, body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
@@ -133,6 +137,8 @@ impl<'a> Engine<'a> {
                     }
                     values.insert(capture.name.value.clone(), Value::from_json(&json));
                 }
+                // What it would be is not known as long as nothing but looks is done.
+                Ok(Eval::Deferred(_)) if self.only_looks() => {}
                 Ok(Eval::Deferred(names)) => {
                     return Err(Failure::plain(format!("`{}` waits for {}", capture.name.value, names.join(", "))));
                 }

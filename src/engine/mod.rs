@@ -11,6 +11,7 @@ mod daemons;
 mod decide;
 mod derived;
 mod judge;
+mod looks;
 mod menu;
 mod outlook;
 mod prepare;
@@ -33,6 +34,7 @@ use std::{
 
 use indexmap::IndexMap;
 
+pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
 pub use prepare::secret_sources;
 pub use publish::Publisher;
@@ -44,7 +46,7 @@ use unit::{Entered, Frame, Unit};
 use crate::{
     event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
     plan::Plan,
-    port::{Failure, Journal, JournalError, Operator, StepError, World},
+    port::{Deeds, Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
     text::{Diagnostic, Source},
     value::{Scope, Slot, Value},
@@ -113,6 +115,10 @@ pub struct Engine<'a> {
     signals: signals::Signals,
     /// How long the next attempt of a step goes on, where somebody gave it more time.
     extended: RefCell<IndexMap<StepId, std::time::Duration>>,
+    /// Where nothing is done but to look: what was seen, by step.
+    looks: RefCell<HashMap<StepId, Looked>>,
+    /// And the change that comes first, by the steps that wait for it themselves.
+    behind: RefCell<HashMap<StepId, StepId>>,
 }
 
 /// What came of a `when`.
@@ -146,8 +152,8 @@ impl<'a> Engine<'a> {
         if let Some(run) = &options.run {
             scope.know("run", run.clone());
         }
-        // Only a run has secrets; nothing else has to look for what is made of them.
-        if options.run.is_some() {
+        // Whoever reads no secrets does not have to look for what is made of them.
+        if world.deeds() != Deeds::Nothing {
             scope.tell(std::sync::Arc::new(derived::Derived::new(publisher.redactor().clone())));
         }
         let signals = signals::Signals::new(options.signals.take());
@@ -175,6 +181,8 @@ impl<'a> Engine<'a> {
             options,
             signals,
             extended: RefCell::default(),
+            looks: RefCell::default(),
+            behind: RefCell::default(),
         }
     }
 
@@ -490,7 +498,11 @@ impl<'a> Engine<'a> {
             return Ok(standing);
         }
         match self.condition(step).await? {
-            Condition::Holds => self.attempts(step, last).await,
+            Condition::Holds => {
+                let standing = self.attempts(step, last).await?;
+                self.look_whether_in_place(step).await?;
+                Ok(standing)
+            }
             Condition::Over => Ok(Standing::Satisfied),
             Condition::Broken(failure) => self.broken(step, failure, last).await,
         }

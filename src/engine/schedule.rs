@@ -210,6 +210,7 @@ impl<'a> Engine<'a> {
                         if begun.contains(&index) {
                             going_on.insert(index);
                         }
+                        self.come_to(steps, graph, index, last);
                         running.push(async move { (index, self.step(&steps[index], last).await) });
                     }
                     if running.is_empty() {

@@ -49,6 +49,10 @@ impl StepContext for Limited<'_> {
         Some(self.limit)
     }
 
+    fn looks_once(&self) -> bool {
+        self.cx.looks_once()
+    }
+
     fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>> {
         self.cx.ask(question)
     }

@@ -49,6 +49,11 @@ pub trait StepContext {
         None
     }
 
+    /// Whether one look is all there is: what would look again says what it saw first.
+    fn looks_once(&self) -> bool {
+        false
+    }
+
     /// A question to a person, on record before and after.
     fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>>;
 
