@@ -32,6 +32,7 @@ mod session;
 mod sign;
 mod source;
 mod suspend;
+mod triage;
 mod verify;
 
 use std::io::Write;
@@ -125,7 +126,7 @@ pub fn main() -> u8 {
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Triage(_) => later("triage"),
+        args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };
     match result {
         Ok(code) => code,
