@@ -15,5 +15,6 @@ pub mod render;
 pub mod sinks;
 pub mod syntax;
 pub mod text;
+pub mod triage;
 pub mod value;
 pub mod worlds;

@@ -43,6 +43,7 @@ mod tampered;
 mod terminal;
 mod thread_dump;
 mod tour;
+mod triage;
 mod unattended;
 mod values;
 mod via;

@@ -12,6 +12,7 @@ pub const LOCKED: u8 = 8;
 pub const JOURNAL: u8 = 9;
 pub const NOT_VERIFIED: u8 = 10;
 pub const PAUSED: u8 = 11;
+pub const NO_MATCH: u8 = 13;
 pub const FAULT: u8 = 70;
 /// What a shell says of a program that the closing of a pipe ended.
 pub const PIPE: u8 = 141;
@@ -75,7 +76,11 @@ pub const ALL: &[ExitCode] = &[
         "undoing it failed, or was not finished",
         "`runsheet report RUN` says what is left; `runsheet undo RUN` takes it up again",
     ),
-    exit(13, "no runbook fits a mail (not used yet)", ""),
+    exit(
+        NO_MATCH,
+        "`triage`: no runbook knows the mail; of several: one of them",
+        "read it, and give the runbook a trigger",
+    ),
     exit(FAULT, "our own fault", "please report the line it printed"),
     exit(
         PIPE,

@@ -31,6 +31,7 @@ mod session;
 mod sign;
 mod source;
 mod suspend;
+mod triage;
 mod verify;
 
 use std::io::Write;
@@ -124,7 +125,7 @@ pub fn main() -> u8 {
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Triage(_) => later("triage"),
+        args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };
     match result {
         Ok(code) => code,

@@ -252,6 +252,7 @@ impl Lowering {
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
+        let triggers = fields.get("triggers").map(|given| self.triggers(&given, &params)).unwrap_or_default();
         let steps =
             fields.need("steps").map(|given| self.steps(&given.like("[{id: build, shell: make}]"))).unwrap_or_default();
         let finally = fields.get("finally").map(|given| self.steps(&given)).unwrap_or_default();
@@ -284,6 +285,7 @@ impl Lowering {
             lock,
             cwd,
             files,
+            triggers,
             steps,
             finally,
             outputs,

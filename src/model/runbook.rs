@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Param, Profile, SecretSpec, Step};
+use super::{Param, Profile, SecretSpec, Step, Trigger};
 use crate::{
     event::Effect,
     syntax::{Expr, Template},
@@ -29,6 +29,8 @@ pub struct Runbook {
     pub cwd: Option<Template>,
     /// Files that a run takes along: relative paths.
     pub files: Vec<Template>,
+    /// Mails that lead here.
+    pub triggers: Vec<Trigger>,
     pub steps: Vec<Step>,
     pub finally: Vec<Step>,
     /// What a caller gets.
