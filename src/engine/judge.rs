@@ -66,6 +66,10 @@ impl<'a> Engine<'a> {
                 }
             },
             Err(failure) => {
+                // The failure quotes of it what it was held against.
+                if let Some(result) = &report.result {
+                    super::derived::spellings(self.publisher.redactor(), result);
+                }
                 status = StepStatus::Failed;
                 report.failure = Some(failure);
             }
@@ -174,8 +178,11 @@ impl<'a> Engine<'a> {
             }
         }
         for (name, value) in &values {
-            if !withheld.contains(name) && redactor.holds(&value.to_json().to_string()) {
-                withheld.push(name.clone());
+            if redactor.holds(&value.to_json().to_string()) {
+                super::derived::spellings(redactor, value);
+                if !withheld.contains(name) {
+                    withheld.push(name.clone());
+                }
             }
         }
         Ok(Gathered { values, withheld })
