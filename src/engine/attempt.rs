@@ -36,8 +36,9 @@ pub(super) struct Ended {
 impl<'a> Engine<'a> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
-        // Lists stand in lists, and all of them share what may run at once.
-        let _job = self.jobs.acquire().await;
+        // Lists stand in lists, and all of them share what may run at once. A helper is started for a step that has its
+        // place already.
+        let _job = if step.step.is_helper() { None } else { Some(self.jobs.acquire().await) };
         // What was repeated before an interruption counts.
         let mut turn = match self.state().steps.get(&step.path) {
             Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
@@ -52,6 +53,9 @@ impl<'a> Engine<'a> {
         loop {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
+            }
+            if !self.helpers_up(step).await? {
+                return Ok(Standing::NotBegun);
             }
             let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
@@ -203,6 +207,12 @@ impl<'a> Engine<'a> {
                     status = StepStatus::Failed;
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
+            }
+        }
+        if let Some(gone) = self.helpers_gone(step).await? {
+            match report.failure.as_mut().filter(|_| matches!(status, StepStatus::Failed | StepStatus::Unknown)) {
+                Some(failure) => failure.add_hint(&gone),
+                None => report.notes.push(gone),
             }
         }
         if status == StepStatus::Failed {

@@ -258,6 +258,9 @@ impl<'a> Engine<'a> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Unit<'a>, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
+        if !self.helpers_up(step).await? {
+            return Ok(Verified::Undecided("what has to live beside it could not be started".into()));
+        }
         // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
         if let Err(why) = self.read_secrets_of(step, body).await {
             return Ok(Verified::Undecided(why));

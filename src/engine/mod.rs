@@ -10,6 +10,7 @@ mod context;
 mod daemons;
 mod decide;
 mod derived;
+mod helpers;
 mod judge;
 mod looks;
 mod menu;
@@ -106,6 +107,10 @@ pub struct Engine<'a> {
     items: RefCell<HashMap<StepId, Vec<Unit<'a>>>>,
     /// By call: the runbook, once it is entered.
     callees: RefCell<HashMap<StepId, Rc<Frame<'a>>>>,
+    /// By file: the helpers in it.
+    helpers: RefCell<HashMap<*const crate::model::Runbook, Rc<[helpers::Beside<'a>]>>>,
+    /// By helper: held while it is started; true once that was given up.
+    starting: RefCell<HashMap<StepId, Rc<tokio::sync::Mutex<bool>>>>,
     /// How many steps may run at once, whatever list they stand in.
     jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
@@ -175,6 +180,8 @@ impl<'a> Engine<'a> {
             top,
             items: RefCell::default(),
             callees: RefCell::default(),
+            helpers: RefCell::default(),
+            starting: RefCell::default(),
             jobs,
             step_mode,
             over: Cell::new(false),
@@ -374,7 +381,7 @@ impl<'a> Engine<'a> {
 
     /// No step of the run is run any more: what it had begun is only decided.
     pub(crate) fn is_over_for_good(&self, step: &Unit<'_>) -> bool {
-        let of_run = !self.in_finally(&step.path) && step.path.undoes().is_none();
+        let of_run = !self.in_finally(&step.path) && step.path.undoes().is_none() && step.path.helps().is_none();
         of_run && (self.over.get() || self.was_declined().is_some())
     }
 
@@ -433,7 +440,10 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let mut settled = self.settle_daemons(end.outcome.closes()).await;
+        let mut settled = self.end_helpers().await;
+        if settled.is_ok() {
+            settled = self.settle_daemons(end.outcome.closes()).await;
+        }
         // A question beside which the run came to its end is asked by nobody any more.
         if settled.is_ok() && end.outcome.closes() {
             settled = self.give_up_open_question().await;
@@ -480,7 +490,10 @@ impl<'a> Engine<'a> {
     }
 
     async fn pause(&self, why: String) -> RunEnd {
-        let settled = self.settle_daemons(false).await;
+        let mut settled = self.end_helpers().await;
+        if settled.is_ok() {
+            settled = self.settle_daemons(false).await;
+        }
         match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => self.fault(why),

@@ -107,6 +107,9 @@ impl<'a> Engine<'a> {
         match unit.inside() {
             None => {}
             Some(Inside::Group(group)) => {
+                if let Some(helper) = self.helper_of(unit, group) {
+                    self.outlook_unit(&helper, Vec::new(), within, depth + 1, all);
+                }
                 self.outlook_of(&unit.frame, &group.steps, group.parallel.is_some(), within, depth + 1, all);
             }
             Some(Inside::Choose(choose)) => {

@@ -228,7 +228,8 @@ impl<'a> Engine<'a> {
 
     /// Whether another step has failed before this one has begun; what an earlier session began is seen through.
     pub(super) fn begins_not(&self, step: &Unit<'a>) -> bool {
-        self.signals.none_begins().is_some() && !self.has_begun(&step.path)
+        // A helper begins for a step that has.
+        !step.step.is_helper() && self.signals.none_begins().is_some() && !self.has_begun(&step.path)
     }
 
     /// Whether a step was started, by an earlier session perhaps, and not seen through.

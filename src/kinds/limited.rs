@@ -77,6 +77,14 @@ impl StepContext for Limited<'_> {
         self.cx.sample(sample)
     }
 
+    fn only_looks(&self) {
+        self.cx.only_looks();
+    }
+
+    fn left_runs(&self) -> bool {
+        self.cx.left_runs()
+    }
+
     fn cancel(&self) -> &Cancel {
         self.cx.cancel()
     }

@@ -298,6 +298,7 @@ impl Action for Wait {
         let default = poll.default_expect(setting.expect);
         Ok(Resolution::Task(Box::new(PollTask {
             look,
+            helped: false,
             default,
             expect: Expectations { default: None, entries },
             captures: poll.look.captures.iter().map(|c| (c.name.value.clone(), c.value.clone())).collect(),
@@ -350,8 +351,10 @@ impl Task for PauseTask {
     }
 }
 
-struct PollTask {
+pub(super) struct PollTask {
     look: Box<dyn Task>,
+    /// What it waits for comes from something that this attempt left running.
+    helped: bool,
     default: DefaultExpect,
     expect: Expectations,
     captures: Vec<(String, Expr)>,
@@ -362,6 +365,24 @@ struct PollTask {
     max_interval: Duration,
     held_for: Duration,
     timeout: Duration,
+}
+
+/// Looks until a body holds that tells whether something the attempt has started is ready.
+pub(super) fn until(look: Box<dyn Task>, expect: &Expectations, interval: Duration, timeout: Duration) -> PollTask {
+    PollTask {
+        look,
+        helped: true,
+        default: expect.default_in_force(),
+        expect: Expectations { default: None, entries: expect.entries.clone() },
+        captures: Vec::new(),
+        until: None,
+        fail_when: None,
+        interval,
+        backoff: 1.0,
+        max_interval: interval,
+        held_for: Duration::ZERO,
+        timeout,
+    }
 }
 
 /// What one look came to. Four different things, and shown as such.
@@ -449,6 +470,12 @@ impl Task for PollTask {
                 }
                 let elapsed = cx.now().saturating_sub(began);
                 let look = self.judge(cx.scope(), &report);
+                // Where it holds although it is gone, something else answers.
+                if self.helped && !cx.left_runs() {
+                    let answered =
+                        if matches!(look, Look::Holds) { ", and something else answers in its place" } else { "" };
+                    return Ok(StepReport::failed(Failure::plain(format!("it has ended{answered}"))));
+                }
                 let answer = match &look {
                     Look::Holds => "it holds".to_owned(),
                     Look::NotReachable(why) => why.clone(),

@@ -64,8 +64,11 @@ impl Runbook {
         loop {
             let part = next_part(rest);
             file.push_str(&super::without_items(part));
-            let step = book.all_steps().find(|step| step.path.as_str() == file);
-            let looped = step.is_some_and(|step| step.foreach.is_some());
+            let at = |path: &str| book.all_steps().find(|step| step.path.as_str() == path);
+            let step = at(&file);
+            // What lives beside the steps of a group has the items of that.
+            let group = step.and_then(|step| step.path.helps()).and_then(|group| at(group.as_str()));
+            let looped = group.or(step).is_some_and(|step| step.foreach.is_some());
             if part.contains('[') && !looped {
                 return None;
             }

@@ -498,7 +498,7 @@ fn captures(body: &Body) -> Vec<Line> {
         .collect()
 }
 
-fn settings(body: &Body) -> Vec<Line> {
+pub(super) fn settings(body: &Body) -> Vec<Line> {
     let mut lines: Vec<Line> = body
         .env
         .iter()
