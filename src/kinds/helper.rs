@@ -259,6 +259,7 @@ impl Action for Helper {
             detail: self.show(setting.scope).detail,
             ready,
             request: ProcessRequest {
+                effect: setting.effect,
                 step: StepId::new(""),
                 attempt: 0,
                 number: 0,
