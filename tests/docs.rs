@@ -12,7 +12,8 @@ use runsheet::{
     kinds::registry,
     lints::{LINTS, look},
     model::{FieldDoc, Rule, fields, load},
-    render::schema,
+    render::{schema, schema_of},
+    scenarios,
     syntax::{FunctionKind, RESERVED, decode, functions},
 };
 
@@ -272,6 +273,8 @@ fn pages_made_from_tables_are_up_to_date() {
         ("lints.md", lints_page()),
         ("command-line.md", made::command_line_page()),
         ("runbook.schema.json", schema),
+        ("scenarios.md", scenarios_page()),
+        ("scenarios.schema.json", scenarios_schema()),
     ];
     let (parts, mut drift) = (made::parts(), Vec::new());
     for (name, text) in whole {
@@ -374,6 +377,19 @@ fn fields_page() -> String {
     }
     page.push_str("\n## body\n\nA step, a `verify` and the look of a `wait` also have:\n");
     page.push_str(&fields_table(fields::BODY, &[]));
+    page
+}
+
+fn scenarios_schema() -> String {
+    let about = "Scenarios of a runbook of Runsheet: a simulated world, answers, and what must come out.";
+    format!("{:#}\n", schema_of(&scenarios::fields::FILE, "Scenarios", about, registry()))
+}
+
+fn scenarios_page() -> String {
+    let mut page = include_str!("docs/scenarios.md").to_owned();
+    for (title, mapping) in scenarios::fields::ALL {
+        page.push_str(&format!("\n## {title}\n{}", fields_table(mapping.fields, mapping.rules)));
+    }
     page
 }
 

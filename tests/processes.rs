@@ -37,6 +37,7 @@ fn process<const N: usize>(argv: [&str; N]) -> ProcessRequest {
         step: StepId::new("a/step"),
         attempt: 1,
         number: 1,
+        looks: false,
         argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],
@@ -591,6 +592,9 @@ fn reply(stream: &mut TcpStream, head: &str, body: &[u8]) {
 
 fn http(url: &str) -> HttpRequest {
     HttpRequest {
+        step: StepId::new("step"),
+        attempt: 1,
+        looks: false,
         method: "GET".into(),
         url: url.parse().unwrap(),
         headers: Vec::new(),

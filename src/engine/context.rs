@@ -274,6 +274,7 @@ impl StepContext for Attempt<'_, '_> {
             request.number = self.intend(effect, detail).await?;
             request.step = self.step.clone();
             request.attempt = self.attempt;
+            request.looks = self.looks.get();
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output, seat);
             let running = self.engine.world.run(&request, &keeper, &self.cancel);
@@ -290,11 +291,14 @@ impl StepContext for Attempt<'_, '_> {
     fn perform_http<'b>(
         &'b self,
         effect: Effect,
-        request: HttpRequest,
+        mut request: HttpRequest,
         detail: String,
     ) -> Local<'b, Result<Option<Result<HttpReply, SendError>>, StepError>> {
         Box::pin(async move {
             self.intend(effect, detail).await?;
+            request.step = self.step.clone();
+            request.attempt = self.attempt;
+            request.looks = self.looks.get();
             let answered = self.engine.world.send(&request, &self.cancel).await;
             Ok(match answered {
                 Ok(None) => None,

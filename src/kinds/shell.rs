@@ -553,6 +553,7 @@ impl Action for Shell {
                 step: StepId::new(""),
                 attempt: 0,
                 number: 0,
+                looks: false,
                 argv,
                 stdin,
                 env: env.into_iter().collect(),

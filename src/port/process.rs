@@ -11,6 +11,8 @@ pub struct ProcessRequest {
     pub attempt: u32,
     /// Counts the processes of one attempt from 1.
     pub number: u32,
+    /// Started by a `verify`.
+    pub looks: bool,
     /// Program and arguments, without a shell.
     pub argv: Vec<String>,
     pub stdin: Stdin,

@@ -2,3 +2,4 @@
 
 pub mod dry;
 pub mod real;
+pub mod scenario;

@@ -159,6 +159,7 @@ fn acts() {
         step: StepId::new("talk"),
         attempt: 1,
         number: 1,
+        looks: false,
         argv: ["python3", "child.py"].map(str::to_owned).to_vec(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],

@@ -258,6 +258,7 @@ pub(super) async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Resu
         step: StepId::new("signature"),
         attempt: 1,
         number: 1,
+        looks: false,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         stdin: if stdin.is_empty() { Stdin::Nothing } else { Stdin::Bytes(stdin.to_vec()) },
         env,
