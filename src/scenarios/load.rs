@@ -129,13 +129,13 @@ impl Loader<'_> {
         let answers = fields.get("answers").map(|given| self.answers(&given)).unwrap_or_default();
         let (world, shell_rules, http_rules) = fields.get("world").map(|given| self.world(&given)).unwrap_or_default();
         let mut crashes = Vec::new();
-        let kinds: [(&'static str, fn(String) -> Crash); 2] =
-            [("crash_after", Crash::After), ("crash_during", Crash::During)];
-        for (key, make) in kinds {
-            for step in fields.get(key).map(|given| texts(&given)).unwrap_or_default() {
-                self.check_step(&step, false);
-                crashes.push(step.map(make));
-            }
+        for step in fields.get("crash_after").map(|given| texts(&given)).unwrap_or_default() {
+            self.check_step(&step, false);
+            crashes.push(step.map(Crash::After));
+        }
+        for step in fields.get("crash_during").map(|given| texts(&given)).unwrap_or_default() {
+            self.check_step(&step, false);
+            crashes.push(step.map(Crash::During));
         }
         crashes.sort_by_key(|crash| crash.span.start);
         let expect = fields.require("expect").and_then(|node| self.expect(node));
