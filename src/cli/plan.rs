@@ -39,6 +39,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let world = DryWorld::new();
+    inputs::mask_parameters(&plan, &world, &context.redactor);
     let mut problems = inputs::requirements(&plan, &world, &|_| true);
     let (taken, wrong) = frozen::look(&plan, &ready.found.origin, &[]);
     problems.extend(wrong.iter().map(frozen::told));
@@ -46,7 +47,9 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     seen.taken = taken;
     let rows = rows(&seen, outlook);
     let text = if as_json {
-        format!("{}\n", to_json(&plan, &seen, &rows, &problems))
+        let mut all = to_json(&plan, &seen, &rows, &problems);
+        context.redactor.json(&mut all);
+        format!("{all}\n")
     } else {
         to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
     };
