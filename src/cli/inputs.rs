@@ -301,6 +301,28 @@ pub fn mask_variables(plan: &Plan, world: &dyn World, redactor: &Redactor) {
             let _ = redactor.add(&Secret::new(text), short);
         }
     }
+    for value in plan.params_json().values() {
+        add_spellings(value, redactor);
+    }
+}
+
+/// A parameter that holds a secret in one spelling is spelt anew by an address or a command that is made of it.
+fn add_spellings(value: &serde_json::Value, redactor: &Redactor) {
+    match value {
+        serde_json::Value::String(text) => redactor.add_spellings(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_spellings(item, redactor)),
+        _ => {}
+    }
+}
+
+/// The same for what runs nothing and therefore reads no secret: only where a parameter was given that holds one. Names
+/// in the file then stay as they are for everybody else.
+pub fn mask_parameters(plan: &Plan, world: &dyn World, redactor: &Redactor) {
+    let known = Redactor::new();
+    mask_variables(plan, world, &known);
+    if plan.params_json().values().any(|value| known.holds_in(value)) {
+        mask_variables(plan, world, redactor);
+    }
 }
 
 /// The sources of the parameters for the record; one that holds a secret is not on record.

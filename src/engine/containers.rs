@@ -350,7 +350,7 @@ impl<'a> Engine<'a> {
             of.map_or(1, |of| of.attempts)
         };
         let redactor = self.publisher.redactor();
-        let secret = |value: &Value| redactor.holds(&value.to_json().to_string());
+        let secret = |value: &Value| redactor.holds_in(&value.to_json());
         let (withheld, known): (Vec<_>, Vec<_>) = outputs.iter().partition(|(_, value)| secret(value));
         self.publisher
             .publish(Event::StepFinished {
