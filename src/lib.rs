@@ -16,5 +16,6 @@ pub mod scenarios;
 pub mod sinks;
 pub mod syntax;
 pub mod text;
+pub mod triage;
 pub mod value;
 pub mod worlds;

@@ -350,6 +350,7 @@ fn fields_table(fields: &[FieldDoc], rules: &[Rule]) -> String {
     for rule in rules {
         match rule {
             Rule::Needs(_) => {}
+            Rule::AtLeastOne(keys) => table.push_str(&format!("\nAt least one of {}.\n", list(keys))),
             Rule::ExactlyOne(keys) => table.push_str(&format!("\nExactly one of {}.\n", list(keys))),
             Rule::AtMostOne(keys) => table.push_str(&format!("\nAt most one of {}.\n", list(keys))),
             Rule::Goes(key, with) => table.push_str(&format!("\n{} goes with {}.\n", code(key), code(with))),
@@ -375,6 +376,8 @@ fn fields_page() -> String {
         &fields::SECRET,
         &fields::PROFILE,
         &fields::REQUIRES,
+        &fields::TRIGGER,
+        &fields::EMAIL,
         &fields::STEP,
         &fields::NEED,
         &fields::RETRY,

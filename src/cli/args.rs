@@ -76,6 +76,8 @@ pub enum Verb {
     Schema(Schema),
     /// Look whether this machine is ready; starts nothing but the tools it looks for, to ask their version
     Doctor(Doctor),
+    /// From a mail to the runbook it calls for
+    Triage(Triage),
     /// Write the script that completes commands in a shell
     Completions(Completions),
     /// Write the manual pages
@@ -89,8 +91,6 @@ pub enum Verb {
     Ci(Later),
     #[command(hide = true)]
     Replay(Later),
-    #[command(hide = true)]
-    Triage(Later),
     /// What a shell asks while somebody types; see `completions`.
     #[command(name = "__complete", hide = true)]
     Complete(Complete),
@@ -208,6 +208,15 @@ pub struct Plan {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+    /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
+    #[arg(long, conflicts_with = "explain_params")]
+    pub probe: bool,
+    /// Show what it does otherwise than another version, which is a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
+    pub against: Option<String>,
+    /// Fail (exit 1) if there are differences of these kinds, such as guard-removed,destroy-added
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]
+    pub fail_on: Vec<String>,
     /// Show the parameters alone: what each takes, and what each source says of it
     #[arg(long)]
     pub explain_params: bool,
@@ -471,6 +480,39 @@ pub struct Doctor {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Triage {
+    /// A mail as it came (`.eml`), an mbox, or `-` for standard input
+    #[arg(value_name = "FILE|-", conflicts_with_all = ["subject", "to", "from", "export"])]
+    pub mail: Option<PathBuf>,
+    /// A mail with this subject
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// A mail to this address; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Vec<String>,
+    /// A mail from this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Where the mails before it are, for rules that look at them: an mbox, or a folder of mails such as a Maildir
+    #[arg(long, value_name = "PATH")]
+    pub mailbox: Option<PathBuf>,
+    /// As JSON, one object for each mail
+    #[arg(long)]
+    pub json: bool,
+    /// Write filters that put each kind of mail into a folder of its own
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["subject", "to", "from", "mailbox", "json"])]
+    pub export: Option<FilterFormat>,
+    /// The folder that these folders are made in
+    #[arg(long, value_name = "NAME", default_value = "runsheet", requires = "export")]
+    pub folder: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FilterFormat {
+    Sieve,
 }
 
 #[derive(clap::Args)]

@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Everything it decides is which parts of the library meet.
 
+mod against;
 mod answers;
 mod args;
 mod check;
@@ -20,6 +21,7 @@ mod new;
 mod outcome;
 mod place;
 mod plan;
+mod probe;
 mod prune;
 mod render;
 mod report;
@@ -32,6 +34,7 @@ mod sign;
 mod source;
 mod suspend;
 mod test;
+mod triage;
 mod verify;
 
 use std::io::Write;
@@ -125,7 +128,7 @@ pub fn main() -> u8 {
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Triage(_) => later("triage"),
+        args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };
     match result {
         Ok(code) => code,

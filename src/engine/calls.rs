@@ -13,7 +13,7 @@ use crate::{
     event::{Event, StepPhase, StepStatus},
     model::{Call, Inside, Step},
     plan::{self, Given, Inputs, ValueSource},
-    port::{Failure, StepError},
+    port::{Deeds, Failure, StepError},
     syntax::Eval,
     text::Diagnostic,
     value::{Slot, Value, Written},
@@ -65,6 +65,8 @@ impl<'a> Engine<'a> {
         }
         if let Some(run) = &self.options.run {
             scope.know("run", run.clone());
+        }
+        if self.world.deeds() != Deeds::Nothing {
             // What is made of the secrets of a runbook that is called is as secret as its caller's.
             scope.tell(std::sync::Arc::new(super::derived::Derived::new(self.publisher.redactor().clone())));
         }

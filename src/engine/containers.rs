@@ -202,7 +202,26 @@ impl<'a> Engine<'a> {
             None => Ok(Standing::Satisfied),
             Some(Inside::Group(group)) => {
                 let graph = self.graph(&step.frame, &group.steps, group.parallel.is_some());
-                let end = self.list(&self.children(step), &graph, group.parallel.unwrap_or(jobs), last).await?;
+                let steps = self.children(step);
+                let helper = self.helper_of(step, group);
+                // In a world that performs nothing it is shown; in a run it is wanted as long as a step is to come.
+                let wanted = self.options.run.is_none() || steps.iter().any(|step| self.standing_of(step).is_none());
+                let up = match &helper {
+                    Some(helper) if wanted => self.helper_up(helper).await?,
+                    _ => true,
+                };
+                let limit = group.parallel.unwrap_or(jobs);
+                let end = if up { self.list(&steps, &graph, limit, last).await? } else { ListEnd::default() };
+                let end = match &helper {
+                    None => end,
+                    Some(helper) => {
+                        // What goes on elsewhere may come back to this group, and starts it again then.
+                        self.end_helper(helper).await?;
+                        let mut end = self.ends(&self.children(step));
+                        end.failed.splice(0..0, self.ends(std::slice::from_ref(helper)).failed);
+                        end
+                    }
+                };
                 self.over(step, end, Ok(IndexMap::new()), began).await
             }
             Some(Inside::Choose(choose)) => {
@@ -441,6 +460,15 @@ impl<'a> Engine<'a> {
                 all
             }
         }
+    }
+
+    /// As [`Engine::children`], with what lives beside them.
+    pub(super) fn members(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+        let mut all = self.children(step);
+        if let Some(Inside::Group(group)) = step.inside().filter(|_| !step.is_loop()) {
+            all.splice(0..0, self.helper_of(step, group));
+        }
+        all
     }
 
     /// Which step waits for which, for the values of this frame.

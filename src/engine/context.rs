@@ -133,12 +133,6 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.no_effect.get()
     }
 
-    /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the
-    /// place where the end of the step is looked for.
-    pub fn only_looks(&self) {
-        self.looks.set(true);
-    }
-
     fn write(&self, bytes: &[u8], stream: Stream) {
         if bytes.is_empty() {
             return;
@@ -272,6 +266,7 @@ impl StepContext for Attempt<'_, '_> {
         Box::pin(async move {
             let seat = self.seat_for(&request).await?;
             request.number = self.intend(effect, detail).await?;
+            request.effect = effect;
             request.step = self.step.clone();
             request.attempt = self.attempt;
             request.looks = self.looks.get();
@@ -297,6 +292,7 @@ impl StepContext for Attempt<'_, '_> {
         Box::pin(async move {
             self.intend(effect, detail).await?;
             request.step = self.step.clone();
+            request.effect = effect;
             request.attempt = self.attempt;
             request.looks = self.looks.get();
             let answered = self.engine.world.send(&request, &self.cancel).await;
@@ -310,6 +306,10 @@ impl StepContext for Attempt<'_, '_> {
                 Err(error) => Some(Err(error)),
             })
         })
+    }
+
+    fn looks_once(&self) -> bool {
+        self.engine.only_looks()
     }
 
     fn ask<'b>(&'b self, question: Question) -> Local<'b, Result<Reply, StepError>> {
@@ -345,6 +345,15 @@ impl StepContext for Attempt<'_, '_> {
         let (step, attempt) = (self.step.clone(), self.attempt);
         let event = Event::Sample { step, probe, value: value.to_json(), attempt, state, unit, detail };
         Box::pin(self.engine.publisher.publish(event))
+    }
+
+    fn only_looks(&self) {
+        self.looks.set(true);
+    }
+
+    fn left_runs(&self) -> bool {
+        let Some(dir) = self.engine.journal.step_dir() else { return true };
+        super::daemons::runs(&self.engine.world.left_behind(&dir, &self.step, self.attempt))
     }
 
     fn cancel(&self) -> &Cancel {

@@ -10,7 +10,9 @@ mod context;
 mod daemons;
 mod decide;
 mod derived;
+mod helpers;
 mod judge;
+mod looks;
 mod menu;
 mod outlook;
 mod prepare;
@@ -33,6 +35,7 @@ use std::{
 
 use indexmap::IndexMap;
 
+pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
 pub use prepare::secret_sources;
 pub use publish::Publisher;
@@ -44,7 +47,7 @@ use unit::{Entered, Frame, Unit};
 use crate::{
     event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
     plan::Plan,
-    port::{Failure, Journal, JournalError, Operator, StepError, World},
+    port::{Deeds, Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
     text::{Diagnostic, Source},
     value::{Scope, Slot, Value},
@@ -104,6 +107,10 @@ pub struct Engine<'a> {
     items: RefCell<HashMap<StepId, Vec<Unit<'a>>>>,
     /// By call: the runbook, once it is entered.
     callees: RefCell<HashMap<StepId, Rc<Frame<'a>>>>,
+    /// By file: the helpers in it.
+    helpers: RefCell<HashMap<*const crate::model::Runbook, Rc<[helpers::Beside<'a>]>>>,
+    /// By helper: held while it is started; true once that was given up.
+    starting: RefCell<HashMap<StepId, Rc<tokio::sync::Mutex<bool>>>>,
     /// How many steps may run at once, whatever list they stand in.
     jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
@@ -113,6 +120,10 @@ pub struct Engine<'a> {
     signals: signals::Signals,
     /// How long the next attempt of a step goes on, where somebody gave it more time.
     extended: RefCell<IndexMap<StepId, std::time::Duration>>,
+    /// Where nothing is done but to look: what was seen, by step.
+    looks: RefCell<HashMap<StepId, Looked>>,
+    /// And the change that comes first, by the steps that wait for it themselves.
+    behind: RefCell<HashMap<StepId, StepId>>,
 }
 
 /// What came of a `when`.
@@ -146,8 +157,8 @@ impl<'a> Engine<'a> {
         if let Some(run) = &options.run {
             scope.know("run", run.clone());
         }
-        // Only a run has secrets; nothing else has to look for what is made of them.
-        if options.run.is_some() {
+        // Whoever reads no secrets does not have to look for what is made of them.
+        if world.deeds() != Deeds::Nothing {
             scope.tell(std::sync::Arc::new(derived::Derived::new(publisher.redactor().clone())));
         }
         let signals = signals::Signals::new(options.signals.take());
@@ -169,12 +180,16 @@ impl<'a> Engine<'a> {
             top,
             items: RefCell::default(),
             callees: RefCell::default(),
+            helpers: RefCell::default(),
+            starting: RefCell::default(),
             jobs,
             step_mode,
             over: Cell::new(false),
             options,
             signals,
             extended: RefCell::default(),
+            looks: RefCell::default(),
+            behind: RefCell::default(),
         }
     }
 
@@ -366,7 +381,7 @@ impl<'a> Engine<'a> {
 
     /// No step of the run is run any more: what it had begun is only decided.
     pub(crate) fn is_over_for_good(&self, step: &Unit<'_>) -> bool {
-        let of_run = !self.in_finally(&step.path) && step.path.undoes().is_none();
+        let of_run = !self.in_finally(&step.path) && step.path.undoes().is_none() && step.path.helps().is_none();
         of_run && (self.over.get() || self.was_declined().is_some())
     }
 
@@ -425,7 +440,10 @@ impl<'a> Engine<'a> {
 
     async fn close(&self, end: RunEnd) -> RunEnd {
         let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let mut settled = self.settle_daemons(end.outcome.closes()).await;
+        let mut settled = self.end_helpers().await;
+        if settled.is_ok() {
+            settled = self.settle_daemons(end.outcome.closes()).await;
+        }
         // A question beside which the run came to its end is asked by nobody any more.
         if settled.is_ok() && end.outcome.closes() {
             settled = self.give_up_open_question().await;
@@ -472,7 +490,10 @@ impl<'a> Engine<'a> {
     }
 
     async fn pause(&self, why: String) -> RunEnd {
-        let settled = self.settle_daemons(false).await;
+        let mut settled = self.end_helpers().await;
+        if settled.is_ok() {
+            settled = self.settle_daemons(false).await;
+        }
         match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
             Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
             Err(StepError::Fault(why)) => self.fault(why),
@@ -490,7 +511,11 @@ impl<'a> Engine<'a> {
             return Ok(standing);
         }
         match self.condition(step).await? {
-            Condition::Holds => self.attempts(step, last).await,
+            Condition::Holds => {
+                let standing = self.attempts(step, last).await?;
+                self.look_whether_in_place(step).await?;
+                Ok(standing)
+            }
             Condition::Over => Ok(Standing::Satisfied),
             Condition::Broken(failure) => self.broken(step, failure, last).await,
         }

@@ -16,7 +16,8 @@ use crate::{
 impl<'a> Engine<'a> {
     /// Reads the secrets a step uses and puts every value in place.
     pub(super) async fn prepare(&self, step: &Unit<'a>) -> Result<Result<Resolution, Failure>, StepError> {
-        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+        let bodies = [Some(&step.body), step.verify.as_ref()];
+        for body in bodies.into_iter().flatten().filter(|body| self.needs_secrets(body)) {
             if let Err(why) = self.read_secrets_of(step, body).await {
                 return Ok(Err(Failure::plain(why)));
             }

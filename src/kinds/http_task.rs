@@ -138,6 +138,7 @@ pub(super) fn resolve(http: &Http, setting: &Setting<'_>) -> Result<Resolution, 
         detail: http.show(setting.scope).detail,
         request: HttpRequest {
             step: StepId::new(""),
+            effect: setting.effect,
             attempt: 0,
             looks: false,
             method: http.method.to_owned(),

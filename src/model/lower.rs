@@ -259,6 +259,7 @@ impl Lowering {
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
+        let triggers = fields.get("triggers").map(|given| self.triggers(&given, &params)).unwrap_or_default();
         let steps =
             fields.need("steps").map(|given| self.steps(&given.like("[{id: build, shell: make}]"))).unwrap_or_default();
         let finally = fields.get("finally").map(|given| self.steps(&given)).unwrap_or_default();
@@ -291,6 +292,7 @@ impl Lowering {
             lock,
             cwd,
             files,
+            triggers,
             steps,
             finally,
             outputs,
@@ -445,6 +447,47 @@ impl Lowering {
             irreversible: false,
             span: given.span(),
         }))
+    }
+
+    /// What lives beside the steps of the group that is being read, from its action and the settings among its fields.
+    pub fn helper(&self, fields: &mut Fields<'_>, at: Span, key: Span, action: Box<dyn super::Action>) -> Box<Step> {
+        let effect = fields.get("effect").and_then(|given| given.one_of(&Effect::ALL));
+        let timeout = fields.get("timeout").and_then(|given| self.duration(&given));
+        let env = fields.get("env").map(|given| self.env(&given.like("{NAME: value}"))).unwrap_or_default();
+        let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let body = Body {
+            kind: "helper",
+            kind_span: key,
+            effect: effect.unwrap_or(action.default_effect()),
+            expect: Expectations::default(),
+            action,
+            captures: Vec::new(),
+            timeout,
+            env,
+            cwd,
+            span: at,
+        };
+        Box::new(Step {
+            id: Spanned::new("helper".to_owned(), key),
+            path: StepId::new(self.above.borrow().as_str()).helper(),
+            title: None,
+            text: None,
+            needs: None,
+            needs_span: None,
+            when: None,
+            // The one before it is ended first.
+            idempotent: true,
+            body,
+            retry: None,
+            verify: None,
+            on_failure: None,
+            inherited: self.inherited.borrow().last().copied(),
+            critical: false,
+            foreach: None,
+            undo: None,
+            irreversible: false,
+            span: at,
+        })
     }
 
     fn below_undo<T>(&self, read: impl FnOnce() -> T) -> T {

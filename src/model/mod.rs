@@ -22,6 +22,7 @@ mod registry;
 mod runbook;
 mod shapes;
 mod step;
+mod triggers;
 
 pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Setting, Shown};
 pub use bodies::{
@@ -40,3 +41,4 @@ pub use parts::{Parts, Script, ScriptWord};
 pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};
+pub use triggers::{EmailPattern, MAIL_NAMES, Trigger};

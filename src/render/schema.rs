@@ -63,6 +63,7 @@ impl Schema {
             match rule {
                 Rule::Needs(key) => required.push(*key),
                 Rule::ExactlyOne(keys) => all.push(json!({"oneOf": each_required(keys.iter().copied())})),
+                Rule::AtLeastOne(keys) => all.push(json!({"anyOf": each_required(keys.iter().copied())})),
                 Rule::AtMostOne(keys) => {
                     let mut ways: Vec<Value> = each_required(keys.iter().copied());
                     ways.push(json!({"not": {"anyOf": each_required(keys.iter().copied())}}));
