@@ -1,7 +1,7 @@
 //! `check`: every mistake of every file, in one go, and what lints say. Reads files, and starts `shellcheck` where there
 //! is one and it is wanted: nothing else.
 
-mod github;
+pub mod github;
 mod sarif;
 
 use std::path::Path;
