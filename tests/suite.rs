@@ -6,6 +6,7 @@ mod bad;
 mod balrog;
 mod bytes;
 mod ci;
+mod compare;
 mod contract;
 mod discovery;
 mod disk;

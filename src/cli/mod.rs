@@ -1,5 +1,6 @@
 //! The command line: one file per verb. Everything it decides is which parts of the library meet.
 
+mod against;
 mod answers;
 mod args;
 mod check;

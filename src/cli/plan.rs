@@ -27,6 +27,9 @@ pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
     if flags.explain_params {
         return super::explain::params(context, &flags.inputs, flags.json);
     }
+    if let Some(other) = &flags.against {
+        return super::against::against(context, flags, other);
+    }
     show(context, &flags.inputs, flags.json, flags.probe)
 }
 

@@ -209,8 +209,9 @@ impl<'a> Engine<'a> {
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
             }
         }
-        if let Some(gone) = self.helpers_gone(step).await? {
-            match report.failure.as_mut().filter(|_| matches!(status, StepStatus::Failed | StepStatus::Unknown)) {
+        let failed = matches!(status, StepStatus::Failed | StepStatus::Unknown);
+        if let Some(gone) = self.helpers_gone(step, failed).await? {
+            match report.failure.as_mut().filter(|_| failed) {
                 Some(failure) => failure.add_hint(&gone),
                 None => report.notes.push(gone),
             }

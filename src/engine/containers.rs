@@ -211,13 +211,17 @@ impl<'a> Engine<'a> {
                     _ => true,
                 };
                 let limit = group.parallel.unwrap_or(jobs);
-                let mut end = if up { self.list(&steps, &graph, limit, last).await? } else { self.ends(&steps) };
-                if let Some(helper) = &helper {
-                    let of_helper = self.ends(std::slice::from_ref(helper));
-                    end.failed.splice(0..0, of_helper.failed);
-                    // What goes on elsewhere may come back to this group, and starts it again then.
-                    self.end_helper(helper).await?;
-                }
+                let end = if up { self.list(&steps, &graph, limit, last).await? } else { ListEnd::default() };
+                let end = match &helper {
+                    None => end,
+                    Some(helper) => {
+                        // What goes on elsewhere may come back to this group, and starts it again then.
+                        self.end_helper(helper).await?;
+                        let mut end = self.ends(&self.children(step));
+                        end.failed.splice(0..0, self.ends(std::slice::from_ref(helper)).failed);
+                        end
+                    }
+                };
                 self.over(step, end, Ok(IndexMap::new()), began).await
             }
             Some(Inside::Choose(choose)) => {
@@ -456,6 +460,15 @@ impl<'a> Engine<'a> {
                 all
             }
         }
+    }
+
+    /// As [`Engine::children`], with what lives beside them.
+    pub(super) fn members(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+        let mut all = self.children(step);
+        if let Some(Inside::Group(group)) = step.inside().filter(|_| !step.is_loop()) {
+            all.splice(0..0, self.helper_of(step, group));
+        }
+        all
     }
 
     /// Which step waits for which, for the values of this frame.

@@ -1,7 +1,7 @@
 //! Helpers of groups: there before the first step, noticed when they are gone, started again where a step is still to come,
 //! ended after the last. Knows no process, and not what makes one ready.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use super::{
     Engine, Standing,
@@ -21,6 +21,10 @@ pub(super) struct Beside<'a> {
     /// That of the innermost loop around it.
     of_loop: Option<&'a str>,
 }
+
+/// How often, and after how long, it is looked whether a helper is still there when a step has failed.
+const LOOKS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(50);
 
 impl<'a> Engine<'a> {
     /// The helper of a group, where that runs.
@@ -45,7 +49,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The helpers of the groups in which a step stands, the outermost first; also of those around the call of its runbook.
-    fn helpers_around(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+    pub(super) fn helpers_around(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
         let mut found = Vec::new();
         let mut frame: Option<Rc<Frame<'a>>> = Some(Rc::clone(&step.frame));
         while let Some(at) = frame {
@@ -125,10 +129,19 @@ impl<'a> Engine<'a> {
     }
 
     /// After an attempt of a step: what of its helpers ended meanwhile, for whoever reads how it went.
-    pub(super) async fn helpers_gone(&self, step: &Unit<'a>) -> Result<Option<String>, StepError> {
+    pub(super) async fn helpers_gone(&self, step: &Unit<'a>, failed: bool) -> Result<Option<String>, StepError> {
         let mut gone = Vec::new();
+        if step.path.helps().is_some() {
+            return Ok(None);
+        }
         for helper in self.helpers_around(step) {
-            if step.path.helps().is_none() && self.note_gone(&helper.path).await? {
+            // A step that fails because of it may be told sooner than whoever watches the helper.
+            let mut looks = if failed { LOOKS } else { 0 };
+            while looks > 0 && self.lives(&helper.path) {
+                self.world.sleep(BETWEEN, &Cancel::new()).await;
+                looks -= 1;
+            }
+            if self.note_gone(&helper.path).await? {
                 let what = helper.body.show(&helper.seen()).headline;
                 gone.push(format!("{} (`{what}`)", helper.path));
             }

@@ -125,8 +125,12 @@ impl<'a> Engine<'a> {
             // Why a container failed is told by what is inside of it.
             Some(StepStatus::Failed | StepStatus::Unknown) | None if entered => {
                 let mut inside = ListEnd::default();
-                for child in self.children(step) {
-                    self.end_of(&child, &mut inside);
+                for child in self.members(step) {
+                    // One that was not started was not needed.
+                    let idle = child.step.is_helper() && self.status_of(&child.path).is_none();
+                    if !idle {
+                        self.end_of(&child, &mut inside);
+                    }
                 }
                 // A call may fail after all of its steps went well.
                 if status == Some(StepStatus::Failed) && inside.is_clean() {
@@ -264,7 +268,7 @@ impl<'a> Engine<'a> {
         if !failed(of) && !of.is_some_and(|(status, entered)| status.is_none() && entered) {
             return false;
         }
-        let inside = if step.is_container() { self.children(step) } else { Vec::new() };
+        let inside = if step.is_container() { self.members(step) } else { Vec::new() };
         if inside
             .iter()
             .any(|child| self.state().steps.get(&child.path).and_then(|of| of.status()) == Some(StepStatus::Failed))

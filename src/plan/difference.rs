@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use serde_json::Value as Json;
 
+use super::edits::{Edit, edits};
 use crate::{
     syntax::{Node, NodeKind, yaml},
     text::Source,
@@ -260,44 +261,23 @@ fn differing<'k>(old: &'k Keys, new: &'k Keys) -> Vec<&'k String> {
     keys
 }
 
-/// Beyond this many lines on a side, what is alike is looked for at both ends only.
-const COMPARED: usize = 500;
-
-/// Lines that went, with `- `, and lines that came, with `+ `; of those that stayed, the one before a change.
+/// Lines that went, with `- `, and lines that came, with `+ `; of those that stayed, the one before a change and those
+/// between changes.
 fn line_difference(old: &[String], new: &[String]) -> Vec<String> {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let (a, b) = (&old[head..old.len() - tail], &new[head..new.len() - tail]);
-    let mut lines = Vec::new();
-    if let Some(before) = head.checked_sub(1) {
-        lines.push(format!("  {}", old[before]));
-    }
-    if a.len() > COMPARED || b.len() > COMPARED {
-        lines.extend(a.iter().map(|line| format!("- {line}")));
-        lines.extend(b.iter().map(|line| format!("+ {line}")));
-        return lines;
-    }
-    // The longest common run of lines behind each pair of places.
-    let mut common = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            common[i][j] = if a[i] == b[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            lines.push(format!("  {}", a[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if i < a.len() && (j == b.len() || common[i + 1][j] >= common[i][j + 1]) {
-            lines.push(format!("- {}", a[i]));
-            i += 1;
-        } else {
-            lines.push(format!("+ {}", b[j]));
-            j += 1;
-        }
-    }
-    lines
+    let all = edits(old, new);
+    let changed = |(edit, _): &(Edit, &String)| *edit != Edit::Kept;
+    let Some(first) = all.iter().position(changed) else {
+        return old.last().map(|line| format!("  {line}")).into_iter().collect();
+    };
+    let last = all.iter().rposition(changed).unwrap_or(first);
+    let shown = all[first.saturating_sub(1)..=last].iter();
+    shown
+        .map(|(edit, line)| match edit {
+            Edit::Kept => format!("  {line}"),
+            Edit::Removed => format!("- {line}"),
+            Edit::Added => format!("+ {line}"),
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -63,6 +63,15 @@ fn deep() -> Deep {
 }
 
 #[test]
+fn books_with_helpers_end_as_they_should() {
+    for (book, code) in [("helped", 0), ("helped-back", 6)] {
+        let whole =
+            points::uninterrupted(&books::book(book), &Rig::default()).unwrap_or_else(|found| panic!("{}", found.what));
+        assert_eq!(whole.end.code, code, "{:?}", whole.end);
+    }
+}
+
+#[test]
 fn every_book_survives_every_crash() {
     let tally = tried(deep());
     println!("{}\n{} points, {} of them distinct", tally.lines(), tally.sum(), tally.distinct);
