@@ -12,6 +12,7 @@ pub mod operators;
 pub mod plan;
 pub mod port;
 pub mod render;
+pub mod scenarios;
 pub mod sinks;
 pub mod syntax;
 pub mod text;

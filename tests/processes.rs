@@ -38,6 +38,7 @@ fn process<const N: usize>(argv: [&str; N]) -> ProcessRequest {
         attempt: 1,
         number: 1,
         effect: Effect::Change,
+        looks: false,
         argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],
@@ -592,7 +593,9 @@ fn reply(stream: &mut TcpStream, head: &str, body: &[u8]) {
 
 fn http(url: &str) -> HttpRequest {
     HttpRequest {
-        step: StepId::new("a/step"),
+        step: StepId::new("step"),
+        attempt: 1,
+        looks: false,
         effect: Effect::Read,
         method: "GET".into(),
         url: url.parse().unwrap(),

@@ -34,6 +34,7 @@ mod pruned;
 mod races;
 mod render;
 mod resumed;
+mod scenarios;
 mod schema;
 mod shared_disk;
 mod side_by_side;

@@ -84,9 +84,9 @@ pub enum Verb {
     Completions(Completions),
     /// Write the manual pages
     Man(Man),
+    /// Try the scenarios of runbooks in a simulated world; nothing is run, sent, read or written
+    Test(Test),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
-    #[command(hide = true)]
-    Test(Later),
     #[command(hide = true)]
     Rehearse(Later),
     #[command(hide = true)]
@@ -182,6 +182,27 @@ pub enum CiFormat {
     /// Workflow commands, which GitHub shows beside the lines of a change, and the summary
     Github,
     /// One object
+    Json,
+}
+
+#[derive(clap::Args)]
+pub struct Test {
+    /// Runbooks, files of scenarios, folders or names; ./runbooks if absent, or everything in the library
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Only scenarios whose `RUNBOOK: NAME` holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// How what comes out is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TestFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// One line a scenario, and what is wrong drawn, for people
+    Text,
+    /// One object a line
     Json,
 }
 
@@ -468,6 +489,8 @@ pub struct Schema {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaKind {
     Runbook,
+    /// Files of scenarios
+    Scenarios,
 }
 
 #[derive(clap::Args)]

@@ -34,6 +34,7 @@ mod session;
 mod sign;
 mod source;
 mod suspend;
+mod test;
 mod triage;
 mod verify;
 
@@ -125,7 +126,7 @@ pub fn main() -> u8 {
         args::Verb::Complete(flags) => Ok(completions::complete(&context, &flags)),
         args::Verb::Man(flags) => man::man(&context, &flags),
         args::Verb::Undo(flags) => resume::undo(&context, &flags),
-        args::Verb::Test(_) => later("test"),
+        args::Verb::Test(flags) => test::test(&context, &flags),
         args::Verb::Rehearse(_) => later("rehearse"),
         args::Verb::Replay(_) => later("replay"),
         args::Verb::Triage(flags) => triage::triage(&context, &flags),

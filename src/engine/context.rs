@@ -280,6 +280,7 @@ impl StepContext for Attempt<'_, '_> {
             request.effect = effect;
             request.step = self.step.clone();
             request.attempt = self.attempt;
+            request.looks = self.looks.get();
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output, seat);
             let running = self.engine.world.run(&request, &keeper, &self.cancel);
@@ -306,6 +307,8 @@ impl StepContext for Attempt<'_, '_> {
             self.intend(effect, detail).await?;
             request.step = self.step.clone();
             request.effect = effect;
+            request.attempt = self.attempt;
+            request.looks = self.looks.get();
             let answered = self.engine.world.send(&request, &self.cancel).await;
             Ok(match answered {
                 Ok(None) => None,

@@ -260,6 +260,7 @@ impl Action for Helper {
             ready,
             request: ProcessRequest {
                 effect: setting.effect,
+                looks: false,
                 step: StepId::new(""),
                 attempt: 0,
                 number: 0,

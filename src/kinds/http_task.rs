@@ -139,6 +139,8 @@ pub(super) fn resolve(http: &Http, setting: &Setting<'_>) -> Result<Resolution, 
         request: HttpRequest {
             step: StepId::new(""),
             effect: setting.effect,
+            attempt: 0,
+            looks: false,
             method: http.method.to_owned(),
             url,
             headers,

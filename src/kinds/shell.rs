@@ -554,6 +554,7 @@ impl Action for Shell {
                 attempt: 0,
                 number: 0,
                 effect: setting.effect,
+                looks: false,
                 argv,
                 stdin,
                 env: env.into_iter().collect(),

@@ -13,6 +13,8 @@ pub struct ProcessRequest {
     pub number: u32,
     /// What it does, as the file says.
     pub effect: Effect,
+    /// Started by a `verify`.
+    pub looks: bool,
     /// Program and arguments, without a shell.
     pub argv: Vec<String>,
     pub stdin: Stdin,

@@ -148,7 +148,11 @@ impl Cancel {
 /// One request, with everything decided.
 #[derive(Clone)]
 pub struct HttpRequest {
+    /// Whose it is, for a world that answers by step. The context of the step fills in these three.
     pub step: StepId,
+    pub attempt: u32,
+    /// Sent by a `verify`.
+    pub looks: bool,
     /// What it does, as the file says.
     pub effect: Effect,
     pub method: String,

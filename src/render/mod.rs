@@ -20,7 +20,7 @@ mod undone;
 
 pub use drift::drift;
 pub use index::IndexEntry;
-pub use schema::schema;
+pub use schema::{schema, schema_of};
 
 use crate::{
     event::{Record, RunState},

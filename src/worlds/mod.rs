@@ -3,3 +3,4 @@
 pub mod dry;
 pub mod probe;
 pub mod real;
+pub mod scenario;

@@ -40,6 +40,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("operators", &["port", "event", "value", "text"]),
     ("journal", &["port", "event", "value"]),
     ("sinks", &["port", "event", "value", "text"]),
+    (
+        "scenarios",
+        &["worlds", "operators", "journal", "engine", "plan", "model", "port", "event", "syntax", "value", "text"],
+    ),
     ("render", &["model", "event", "syntax", "value", "text"]),
     ("triage", &["library", "model", "syntax", "value", "text"]),
     ("cli", ALL),
@@ -64,6 +68,7 @@ const ALL: &[&str] = &[
     "operators",
     "journal",
     "sinks",
+    "scenarios",
     "render",
     "triage",
 ];

@@ -3,7 +3,6 @@
 
 mod books;
 mod checks;
-mod clock;
 mod controls;
 mod drive;
 mod facts;

@@ -17,10 +17,10 @@ use runsheet::{
         World, WorldError,
     },
     value::Secret,
+    worlds::scenario::clock::{Alarms, Timeline},
 };
 
 use super::{
-    clock::{Alarms, Timeline},
     facts::{End, Facts, Kind, Start, canary},
     script,
 };

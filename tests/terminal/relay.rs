@@ -160,6 +160,7 @@ fn acts() {
         attempt: 1,
         number: 1,
         effect: Effect::Change,
+        looks: false,
         argv: ["python3", "child.py"].map(str::to_owned).to_vec(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],

@@ -58,6 +58,7 @@ async fn from_command(world: &RealWorld, argv: &[String]) -> Result<Secret, Worl
         attempt: 1,
         number: 1,
         effect: Effect::Read,
+        looks: false,
         argv: argv.to_vec(),
         stdin: Stdin::Nothing,
         // Tools of vaults and agents find their session in the operator's environment.

@@ -259,6 +259,7 @@ pub(super) async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Resu
         attempt: 1,
         number: 1,
         effect: Effect::Read,
+        looks: false,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         stdin: if stdin.is_empty() { Stdin::Nothing } else { Stdin::Bytes(stdin.to_vec()) },
         env,
