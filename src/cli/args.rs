@@ -232,8 +232,9 @@ pub struct Plan {
     /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
     #[arg(long, conflicts_with = "explain_params")]
     pub probe: bool,
-    /// Show what it does otherwise than another version, which is a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
+    /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
+    /// NAME|PATH may be a folder then, which is every runbook below it
+    #[arg(long, value_name = "REV|FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
     pub against: Option<String>,
     /// Fail (exit 1) if there are differences of these kinds, such as guard-removed,destroy-added
     #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]
