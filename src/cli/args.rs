@@ -196,6 +196,13 @@ pub struct Test {
     /// How what comes out is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TestFormat,
+    /// Fail where the scenarios of a runbook go through fewer than this percentage of its steps, or of its branches
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
+    /// Take each `expect`, `when`, `fail_when`, `alarm_when` and `confirm` out in turn, and tell which of them no scenario
+    /// misses; with a number, fail where fewer than this percentage are missed
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub mutations: Option<Option<u8>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -204,6 +211,10 @@ pub enum TestFormat {
     Text,
     /// One object a line
     Json,
+    /// JUnit's XML, which CI systems show as tests
+    Junit,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
 }
 
 #[derive(clap::Args)]
