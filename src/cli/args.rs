@@ -78,6 +78,8 @@ pub enum Verb {
     Doctor(Doctor),
     /// From a mail to the runbook it calls for
     Triage(Triage),
+    /// Judge runbooks as CI does: every part is run, and there is one summary
+    Ci(Ci),
     /// Write the script that completes commands in a shell
     Completions(Completions),
     /// Write the manual pages
@@ -87,8 +89,6 @@ pub enum Verb {
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
     #[command(hide = true)]
     Rehearse(Later),
-    #[command(hide = true)]
-    Ci(Later),
     #[command(hide = true)]
     Replay(Later),
     /// What a shell asks while somebody types; see `completions`.
@@ -151,6 +151,38 @@ pub enum CheckFormat {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Deny {
     Warnings,
+}
+
+#[derive(clap::Args)]
+pub struct Ci {
+    /// Files, folders or names; ./runbooks if absent
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Where documents are kept that `render --out` wrote of these runbooks; they must be up to date
+    #[arg(long, value_name = "DIR")]
+    pub docs: Option<PathBuf>,
+    /// How the outcome is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CiFormat,
+    /// Write the summary into this file, as Markdown; with --format github it is added to $GITHUB_STEP_SUMMARY if absent
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+    /// Let these count as errors
+    #[arg(long, value_name = "WHAT")]
+    pub deny: Option<Deny>,
+    /// Do not hand scripts to shellcheck, even where it is installed
+    #[arg(long)]
+    pub no_shellcheck: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CiFormat {
+    /// Drawn, for people
+    Text,
+    /// Workflow commands, which GitHub shows beside the lines of a change, and the summary
+    Github,
+    /// One object
+    Json,
 }
 
 #[derive(clap::Args)]

@@ -23,6 +23,7 @@ mod questions;
 mod resume;
 mod schedule;
 mod secret_captures;
+mod settle;
 mod signals;
 mod undo;
 mod unit;
@@ -53,7 +54,7 @@ use crate::{
     port::{Deeds, Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
     text::{Diagnostic, Source},
-    value::{Scope, Slot, Value},
+    value::{Scope, Value},
 };
 
 /// Draws a diagnostic of a runbook.
@@ -391,16 +392,6 @@ impl<'a> Engine<'a> {
         of_run && (self.over.get() || self.was_declined().is_some())
     }
 
-    /// Failures that nobody can do anything about any more, where expressions can see them.
-    fn settle_open_ends(&self) {
-        for step in self.main_units() {
-            let status = self.publisher.state().steps.get(&step.path).and_then(|state| state.status());
-            if let Some(status @ (StepStatus::Failed | StepStatus::Unknown)) = status {
-                self.settle(&step, status, &IndexMap::new());
-            }
-        }
-    }
-
     /// `finally`: each step is tried; a failure there makes a success a failure.
     async fn final_part(&self, end: RunEnd) -> Result<RunEnd, StepError> {
         let open_calls = self.open_calls();
@@ -490,53 +481,6 @@ impl<'a> Engine<'a> {
         let detail = step.body.show(&step.seen()).detail;
         self.publisher.publish(Event::StepDeferred { step: step.path.clone(), waiting_on, detail }).await?;
         Ok(Standing::Satisfied)
-    }
-
-    /// Puts the end of a step where expressions can see it. What is inside of one that was skipped is as if it had been
-    /// skipped itself.
-    pub(crate) fn settle(&self, step: &Unit<'a>, status: StepStatus, captures: &IndexMap<String, Value>) {
-        if status == StepStatus::NotRun {
-            let mut scope = step.frame.scope.borrow_mut();
-            for (name, value) in captures {
-                scope.know(name, value.clone());
-            }
-            return;
-        }
-        step.set_status(Slot::Known(Value::text(status.name())));
-        {
-            let mut scope = step.frame.scope.borrow_mut();
-            for name in step.gives() {
-                match captures.get(&name.value) {
-                    Some(value) => scope.know(&name.value, value.clone()),
-                    None => scope.set(&name.value, Slot::Absent),
-                }
-            }
-        }
-        if status == StepStatus::Skipped {
-            self.leave_out(step, StepStatus::Skipped);
-        }
-    }
-
-    /// Before `finally`: what has not run by now will not run.
-    fn forget_waiting(&self) {
-        for step in self.main_units() {
-            let phase = self.publisher.state().steps.get(&step.path).map(|of| of.phase.clone());
-            if matches!(phase, None | Some(StepPhase::NotStarted)) {
-                self.settle_not_run(&step);
-            }
-        }
-    }
-
-    /// A step that has not run and will not.
-    pub(crate) fn settle_not_run(&self, step: &Unit<'a>) {
-        step.set_status(Slot::Known(Value::text("not_run")));
-        let mut scope = step.frame.scope.borrow_mut();
-        for name in step.gives() {
-            // Another case of the same choice may have set it.
-            if !matches!(scope.get(&name.value), Some(Slot::Known(_))) {
-                scope.set(&name.value, Slot::Absent);
-            }
-        }
     }
 
     pub(crate) fn effect_of(step: &Unit<'_>) -> Effect {

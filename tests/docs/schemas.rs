@@ -389,6 +389,16 @@ steps:
 "#;
 
 #[test]
+fn what_ci_says_is_described() {
+    let bed = Bed::with("title: X\nsteps:\n  - {id: a, shell: echo}\n").file("docs/x.md", "");
+    let mut held = Held::to("ci");
+    held.holds(&bed.run(&["ci", ".", "--format", "json", "--docs", "docs"]).end().code(1).json());
+    held.holds(&bed.run(&["ci", ".", "--format", "json"]).end().code(0).json());
+    held.holds(&bed.run(&["ci", "nowhere", "--format", "json"]).end().code(2).json());
+    held.all_met();
+}
+
+#[test]
 fn plans_are_described() {
     let inner = "title: Inner\nsteps:\n  - {id: a, shell: echo}\n";
     let bed = Bed::with(DEPLOY).file("page.html", "<p>").file("runbooks/inner.yaml", inner);
