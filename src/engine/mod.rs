@@ -398,6 +398,8 @@ impl<'a> Engine<'a> {
         if self.plan.runbook.finally.is_empty() && open_calls.is_empty() {
             return Ok(end);
         }
+        // Who quits leaves ends that nothing has settled, and these steps look at them.
+        self.settle_open_ends();
         self.forget_waiting();
         self.forget_limits();
         self.signals.begin_any();
