@@ -11,6 +11,7 @@ mod context;
 mod daemons;
 mod decide;
 mod derived;
+mod edit;
 mod helpers;
 mod judge;
 mod limits;
@@ -23,6 +24,7 @@ mod resume;
 mod schedule;
 mod secret_captures;
 mod signals;
+mod subshell;
 mod undo;
 mod unit;
 mod way_back;
@@ -431,10 +433,18 @@ impl<'a> Engine<'a> {
         if let Some(standing) = self.carry_on(step, begun, last).await? {
             return Ok(standing);
         }
-        match self.condition(step).await? {
-            Condition::Holds => self.attempts(step, last).await,
-            Condition::Over => Ok(Standing::Satisfied),
-            Condition::Broken(failure) => self.broken(step, failure, last).await,
+        loop {
+            let failure = match self.condition(step).await? {
+                Condition::Holds => return self.attempts(step, last).await,
+                Condition::Over => return Ok(Standing::Satisfied),
+                Condition::Broken(failure) => failure,
+            };
+            // Whoever tries it again has it looked at again: a value may have been given meanwhile.
+            let ended = self.fail_unstarted(step, failure).await?;
+            match self.after(step, &ended, last).await? {
+                decide::Next::Again => {}
+                decide::Next::Over(standing) => return Ok(standing),
+            }
         }
     }
 
