@@ -3,10 +3,10 @@
 
 mod callers;
 mod folder;
-mod json;
+pub mod json;
 mod shelf;
 mod single;
-mod text;
+pub mod text;
 
 use std::{io::IsTerminal, path::Path};
 
@@ -21,11 +21,7 @@ use shelf::{Book, Shelf, as_text};
 
 pub fn against(context: &Context, flags: &PlanFlags, other: &str) -> Result<u8, CliError> {
     let wanted = wanted(&flags.fail_on)?;
-    let word = flags.inputs.runbook.as_str();
-    let comparison = match is_folder(context, word) {
-        true => folder::compared(context, Path::new(word), other)?,
-        false => single::compared(context, word, other)?,
-    };
+    let comparison = compared(context, &flags.inputs.runbook, other)?;
     let text = if flags.json {
         format!("{}\n", json::json(&comparison, &wanted))
     } else {
@@ -41,13 +37,21 @@ pub fn against(context: &Context, flags: &PlanFlags, other: &str) -> Result<u8, 
     Ok(code::FAILED)
 }
 
+/// A runbook, or every one of a folder, with another version.
+pub fn compared(context: &Context, word: &str, other: &str) -> Result<Comparison, CliError> {
+    match is_folder(context, word) {
+        true => folder::compared(context, Path::new(word), other),
+        false => single::compared(context, word, other),
+    }
+}
+
 /// A folder is meant where no runbook can be.
 fn is_folder(context: &Context, word: &str) -> bool {
     Path::new(word).is_dir() && (word.contains('/') || context.library().find(word).is_err())
 }
 
 /// The kinds of difference that are a failure.
-fn wanted(words: &[String]) -> Result<Vec<What>, CliError> {
+pub fn wanted(words: &[String]) -> Result<Vec<What>, CliError> {
     let mut wanted = Vec::new();
     for word in words {
         let Some(what) = What::of(word) else {
