@@ -176,6 +176,9 @@ pub struct Plan {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+    /// As Markdown, for a pull request
+    #[arg(long, conflicts_with_all = ["json", "explain_params"])]
+    pub markdown: bool,
     /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
     /// NAME|PATH may be a folder then, which is every runbook below it
     #[arg(long, value_name = "REV|FILE", conflicts_with = "explain_params", allow_hyphen_values = true)]

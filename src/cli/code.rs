@@ -32,7 +32,11 @@ const fn exit(code: u8, meaning: &'static str, then: &'static str) -> ExitCode {
 /// for this and for nothing else.
 pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
-    exit(FAILED, "a step failed, or a document is not what would be rendered", "read the error; `runsheet report RUN`"),
+    exit(
+        FAILED,
+        "a step failed, a document is not what would be rendered, or there is a difference that `--fail-on` names",
+        "read the error; `runsheet report RUN`",
+    ),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
     exit(
         INVALID,

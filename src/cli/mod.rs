@@ -21,6 +21,7 @@ mod new;
 mod outcome;
 mod place;
 mod plan;
+mod planned;
 mod prune;
 mod render;
 mod report;

@@ -9,7 +9,7 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    files, frozen, inputs, print, session, source,
+    files, frozen, inputs, planned, print, session, source,
 };
 use crate::{
     engine::{Engine, Options, Outlook, Publisher},
@@ -28,14 +28,28 @@ pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
     if let Some(other) = &flags.against {
         return super::against::against(context, flags, other);
     }
-    show(context, &flags.inputs, flags.json)
+    show(context, &flags.inputs, if flags.markdown { Form::Markdown } else { Form::of(flags.json) })
+}
+
+/// How a plan is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Form {
+    fn of(json: bool) -> Form {
+        if json { Form::Json } else { Form::Text }
+    }
 }
 
 pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
-    show(context, &flags.inputs, flags.json)
+    show(context, &flags.inputs, Form::of(flags.json))
 }
 
-fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliError> {
+fn show(context: &Context, flags: &InputFlags, form: Form) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.runbook)?;
     let mut given = inputs::gather(&ready.runbook, flags)?;
     given.fill_examples(&ready.runbook.params);
@@ -48,10 +62,12 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
     let (mut seen, outlook) = session::block_on(walk(context, &plan, &world))??;
     seen.taken = taken;
     let rows = rows(&seen, outlook);
-    let text = if as_json {
-        format!("{}\n", to_json(&plan, &seen, &rows, &problems))
-    } else {
-        to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
+    let text = match form {
+        Form::Json => format!("{}\n", to_json(&plan, &seen, &rows, &problems)),
+        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems),
+        Form::Text => {
+            to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
+        }
     };
     print(context, &text)?;
     let fit = problems.is_empty() && seen.wrong().is_empty();
@@ -60,12 +76,12 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool) -> Result<u8, CliE
 
 /// What the engine came to for each step.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     steps: HashMap<StepId, State>,
     /// What a run would take along.
-    taken: Vec<frozen::Entry>,
+    pub taken: Vec<frozen::Entry>,
     /// Files that each step names and that are there.
-    files: HashMap<StepId, Vec<String>>,
+    pub files: HashMap<StepId, Vec<String>>,
 }
 
 impl Seen {
@@ -79,7 +95,7 @@ impl Seen {
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Runs,
     Asks,
     Skipped(String),
@@ -235,10 +251,10 @@ async fn walk<'p>(
     Ok((seen, outlook))
 }
 
-struct Row<'p> {
-    of: Outlook<'p>,
-    state: State,
-    last: bool,
+pub(super) struct Row<'p> {
+    pub of: Outlook<'p>,
+    pub state: State,
+    pub last: bool,
 }
 
 fn rows<'p>(seen: &Seen, outlook: Vec<(Outlook<'p>, bool)>) -> Vec<Row<'p>> {
@@ -264,7 +280,7 @@ fn rows<'p>(seen: &Seen, outlook: Vec<(Outlook<'p>, bool)>) -> Vec<Row<'p>> {
 }
 
 /// What does something itself is counted; what holds it is not.
-fn effects(rows: &[Row<'_>]) -> [usize; 3] {
+pub(super) fn effects(rows: &[Row<'_>]) -> [usize; 3] {
     let mut counts = [0; 3];
     for row in rows.iter().filter(|row| !matches!(row.state, State::Skipped(_)) && row.counts()) {
         counts[match row.of.step.body.effect {
@@ -278,7 +294,7 @@ fn effects(rows: &[Row<'_>]) -> [usize; 3] {
 
 impl Row<'_> {
     /// What takes its effect back, as it is known by now.
-    fn undo(&self) -> Option<String> {
+    pub(super) fn undo(&self) -> Option<String> {
         let undo = self.of.step.undo.as_deref()?;
         Some(undo.body.action.show(&self.of.after).detail)
     }
@@ -290,7 +306,7 @@ impl Row<'_> {
     }
 }
 
-fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
+pub(super) fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
     plan.inputs
         .values
         .iter()
