@@ -15,6 +15,7 @@ use crate::{
     kinds::registry,
     model::relative_path,
     plan::{Change, Compared, Comparison, Version, What, compare},
+    render,
     text::nearest,
 };
 use shelf::{Book, Shelf, as_text};
@@ -22,17 +23,19 @@ use shelf::{Book, Shelf, as_text};
 pub fn against(context: &Context, flags: &PlanFlags, other: &str) -> Result<u8, CliError> {
     let wanted = wanted(&flags.fail_on)?;
     let comparison = compared(context, &flags.inputs.runbook, other)?;
+    let found = comparison.found(&wanted);
+    let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
     let text = if flags.json {
-        format!("{}\n", json::json(&comparison, &wanted))
+        format!("{}\n", json::json(&comparison, &words))
+    } else if flags.markdown {
+        render::compared(&comparison, &words)
     } else {
         text::text(&comparison, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    let found = comparison.found(&wanted);
-    if found.is_empty() {
+    if words.is_empty() {
         return Ok(0);
     }
-    let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
     super::say(context, &format!("runsheet: --fail-on: {}\n", words.join(", ")));
     Ok(code::FAILED)
 }

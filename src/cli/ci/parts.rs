@@ -12,6 +12,7 @@ use crate::{
         render, test,
     },
     plan::{Comparison, What},
+    render as markdown,
     text::one_line,
 };
 
@@ -57,19 +58,20 @@ fn difference(context: &Context, flags: &Ci, paths: &[String], wanted: &[What], 
     let found = comparison.found(wanted);
     let failed = if found.is_empty() { code::SUCCEEDED } else { code::FAILED };
     let before = one_line(&comparison.before).into_owned();
+    let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
     let mut says = match comparison.runbooks.len() {
         0 => format!("nothing is done otherwise than in {before}"),
         count => format!("{count} of {} runbooks are not those of {before}", comparison.looked_at),
     };
     if !found.is_empty() {
-        let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
         says.push_str(&format!("; not wanted: {}", words.join(", ")));
     }
-    let mut part = Part { found: against::json::json(&comparison, wanted), ..Part::said(name, failed, says) };
+    let mut part = Part { found: against::json::json(&comparison, &words), ..Part::said(name, failed, says) };
     if comparison.is_empty() {
         return part;
     }
     part.text = against::text::text(&comparison, color);
+    part.markdown = Some(markdown::compared(&comparison, &words));
     for of in &comparison.runbooks {
         let file = of.after.as_deref();
         part.commands.push_str(&github::said("notice", file, name, &format!("{}: {}", of.name, of.headline())));
