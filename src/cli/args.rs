@@ -212,6 +212,12 @@ pub struct Test {
     /// misses; with a number, fail where fewer than this percentage are missed
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub mutations: Option<Option<u8>>,
+    /// Write a scenario from this run: its id, the beginning of it, or `last`. Secrets are not in it
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "filter", "format", "min_coverage", "mutations"])]
+    pub record: Option<String>,
+    /// Add what --record makes to the file beside the runbook, where no scenario of that name stands, and try it
+    #[arg(long, requires = "record")]
+    pub update: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -61,6 +61,7 @@ fn show(context: &Context, flags: &InputFlags, form: Form, probe: bool) -> Resul
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let dry = DryWorld::new();
+    inputs::mask_parameters(&plan, &dry, &context.redactor);
     let mut problems = inputs::requirements(&plan, &dry, &|_| true);
     let (taken, wrong) = frozen::look(&plan, &ready.found.origin, &[]);
     problems.extend(wrong.iter().map(frozen::told));

@@ -54,7 +54,7 @@ impl<'a> Engine<'a> {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
-            if !self.helpers_up(step).await? {
+            if self.is_late(step) || !self.helpers_up(step).await? {
                 return Ok(Standing::NotBegun);
             }
             let mut ended = match self.prepare(step).await? {
@@ -87,6 +87,10 @@ impl<'a> Engine<'a> {
                         }
                         drop(turn);
                         asked = true;
+                        // Whoever was asked took their time.
+                        if self.is_late(step) {
+                            return Ok(Standing::NotBegun);
+                        }
                     }
                     self.attempt(step, task.as_ref()).await?
                 }
@@ -280,7 +284,7 @@ impl<'a> Engine<'a> {
                 return Ok(false);
             }
         }
-        if self.signals.stop_reason().is_some() {
+        if self.signals.stop_reason().is_some() || self.is_late(step) {
             return Ok(false);
         }
         let wait = retry.wait_after(turn);

@@ -178,7 +178,7 @@ impl<'a> Engine<'a> {
             }
         }
         for (name, value) in &values {
-            if redactor.holds(&value.to_json().to_string()) {
+            if redactor.holds_in(&value.to_json()) {
                 super::derived::spellings(redactor, value);
                 if !withheld.contains(name) {
                     withheld.push(name.clone());

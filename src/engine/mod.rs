@@ -5,6 +5,7 @@ mod accept;
 mod attempt;
 mod calls;
 mod choices;
+mod closing;
 mod containers;
 mod context;
 mod daemons;
@@ -12,6 +13,7 @@ mod decide;
 mod derived;
 mod helpers;
 mod judge;
+mod limits;
 mod looks;
 mod menu;
 mod outlook;
@@ -36,6 +38,7 @@ use std::{
 
 use indexmap::IndexMap;
 
+use closing::undecided;
 pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
 pub use prepare::secret_sources;
@@ -46,7 +49,7 @@ pub use undo::UndoOutlook;
 use unit::{Entered, Frame, Unit};
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepStatus},
     plan::Plan,
     port::{Deeds, Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
@@ -63,7 +66,7 @@ pub struct Options {
     pub step_mode: bool,
     /// How many steps may run side by side; at least one does.
     pub jobs: usize,
-    /// What steps see of the operator's environment.
+    /// What steps see of the operator's environment, with what any runbook of the run requires of it.
     pub base_env: Vec<(String, String)>,
     /// Where steps run.
     pub cwd: PathBuf,
@@ -112,6 +115,8 @@ pub struct Engine<'a> {
     helpers: RefCell<HashMap<*const crate::model::Runbook, Rc<[helpers::Beside<'a>]>>>,
     /// By helper: held while it is started; true once that was given up.
     starting: RefCell<HashMap<StepId, Rc<tokio::sync::Mutex<bool>>>>,
+    /// Containers whose time is over, with their limits.
+    late: RefCell<IndexMap<StepId, std::time::Duration>>,
     /// How many steps may run at once, whatever list they stand in.
     jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
@@ -183,6 +188,7 @@ impl<'a> Engine<'a> {
             callees: RefCell::default(),
             helpers: RefCell::default(),
             starting: RefCell::default(),
+            late: RefCell::default(),
             jobs,
             step_mode,
             over: Cell::new(false),
@@ -393,6 +399,7 @@ impl<'a> Engine<'a> {
             return Ok(end);
         }
         self.forget_waiting();
+        self.forget_limits();
         self.signals.begin_any();
         let list = match self.final_lists(&open_calls).await {
             Err(StepError::Declined(why)) if end.outcome == Outcome::Succeeded => {
@@ -412,84 +419,6 @@ impl<'a> Engine<'a> {
             return Ok(RunEnd { reason: Some(reason), ..end });
         }
         Ok(RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) })
-    }
-
-    fn judge(&self, list: &ListEnd) -> RunEnd {
-        if !list.unknown.is_empty() {
-            let reason = format!("nobody knows whether this took effect: {}", list.unknown.join(", "));
-            return RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) };
-        }
-        if !list.failed.is_empty() {
-            let mut reason = format!("failed: {}", list.failed.join(", "));
-            if !list.waiting.is_empty() {
-                reason.push_str(&format!("; not run: {}", list.waiting.join(", ")));
-            }
-            return RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) };
-        }
-        RunEnd { outcome: Outcome::Succeeded, code: 0, reason: None }
-    }
-
-    async fn close(&self, end: RunEnd) -> RunEnd {
-        let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let mut settled = self.end_helpers().await;
-        if settled.is_ok() {
-            settled = self.settle_daemons(end.outcome.closes()).await;
-        }
-        // A question beside which the run came to its end is asked by nobody any more.
-        if settled.is_ok() && end.outcome.closes() {
-            settled = self.give_up_open_question().await;
-        }
-        match self.publish_after(settled, event).await {
-            Ok(()) => end,
-            Err(StepError::Fault(why)) => self.fault(why),
-            Err(error) => self.journal_lost(&JournalError(error.to_string())),
-        }
-    }
-
-    /// A stop from outside. Where it left an effect open and nobody is there to be asked, that is how the run stands.
-    async fn interrupted(&self, why: String) -> RunEnd {
-        let open = self.open_effects();
-        if open.is_empty() || !self.signals.interrupted() || self.operator.attended() {
-            return self.pause(why).await;
-        }
-        self.close(undecided(&why, &open)).await
-    }
-
-    /// A no ends the run. What ran beside it and left its effect open is still to be decided.
-    fn declined(&self, why: String) -> RunEnd {
-        let open = self.open_effects();
-        if open.is_empty() {
-            return RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) };
-        }
-        undecided(&why, &open)
-    }
-
-    /// Steps of which nobody knows whether they took effect, but for one at which the operator quit with that in view.
-    fn open_effects(&self) -> Vec<String> {
-        let state = self.publisher.state();
-        let open = |of: &StepState| {
-            of.entered.is_none()
-                && of.status() == Some(StepStatus::Unknown)
-                && of.answers.last().is_none_or(|answer| answer.0 != "quit")
-        };
-        state.steps.iter().filter(|(_, of)| open(of)).map(|(path, _)| path.to_string()).collect()
-    }
-
-    async fn publish_after(&self, before: Result<(), StepError>, event: Event) -> Result<(), StepError> {
-        before?;
-        self.publisher.publish(event).await
-    }
-
-    async fn pause(&self, why: String) -> RunEnd {
-        let mut settled = self.end_helpers().await;
-        if settled.is_ok() {
-            settled = self.settle_daemons(false).await;
-        }
-        match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
-            Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
-            Err(StepError::Fault(why)) => self.fault(why),
-            Err(error) => self.journal_lost(&JournalError(error.to_string())),
-        }
     }
 
     /// One step, from its condition to its end.
@@ -561,12 +490,4 @@ impl<'a> Engine<'a> {
     pub(crate) fn state(&self) -> std::cell::Ref<'_, RunState> {
         self.publisher.state()
     }
-}
-
-fn undecided(why: &str, open: &[String]) -> RunEnd {
-    let reason = match open {
-        [] => why.to_owned(),
-        open => format!("{why}; nobody knows whether this took effect: {}", open.join(", ")),
-    };
-    RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
 }

@@ -8,6 +8,7 @@ mod load;
 mod mutate;
 mod person;
 mod read;
+mod record;
 mod run;
 mod scenario;
 
@@ -15,5 +16,6 @@ pub use coverage::{Coverage, Item};
 pub use load::{Book, Loaded, load};
 pub use mutate::{Mutant, mutants};
 pub use person::Answers;
+pub use record::{Recorded, record};
 pub use run::{Ran, run};
 pub use scenario::{Crash, Expect, Finding, Scenario, StepPlace};

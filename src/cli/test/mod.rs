@@ -2,6 +2,7 @@
 
 mod junit;
 mod mutations;
+mod record;
 mod show;
 mod targets;
 
@@ -20,6 +21,9 @@ use crate::{
 };
 
 pub fn test(context: &Context, flags: &Test) -> Result<u8, CliError> {
+    if let Some(run) = &flags.record {
+        return record::recorded(context, run, flags.update);
+    }
     let color = context.color(std::io::stdout().is_terminal());
     let mut show = Show::new(context, flags.format, color);
     let total = all(context, flags, &mut show)?;
