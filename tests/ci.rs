@@ -1,6 +1,8 @@
 //! `ci`: every part is run whatever became of the others, the exit code is the one that says most, and nothing is left behind
 //! but the summary that was asked for.
 
+mod kit;
+
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -39,6 +41,97 @@ fn parts(ended: &Ended) -> Vec<(String, String, i64)> {
 fn state_of(parts: &[(String, String, i64)], name: &str) -> (String, i64) {
     let part = parts.iter().find(|part| part.0 == name).unwrap_or_else(|| panic!("no part {name} in {parts:?}"));
     (part.1.clone(), part.2)
+}
+
+/// The same as a repository of git with one commit.
+pub fn repository() -> Lab {
+    let lab = checkout();
+    git(&lab, &["init", "-q", "-b", "main"]);
+    commit(&lab, "first");
+    lab
+}
+
+/// Nothing of the machine's own configuration is read.
+pub fn git(lab: &Lab, args: &[&str]) {
+    let mut command = std::process::Command::new("git");
+    command
+        .args(["-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false"])
+        .args(args)
+        .current_dir(lab.path("work"))
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    finish(command).expect(0);
+}
+
+pub fn commit(lab: &Lab, message: &str) {
+    git(lab, &["add", "-A"]);
+    git(lab, &["commit", "-q", "-m", message]);
+}
+
+#[test]
+fn what_is_done_otherwise_is_told_and_may_be_refused() {
+    let lab = repository();
+    let ended = lab.call(&["ci", "--against", "HEAD"]).expect(0);
+    assert!(ended.out.contains("difference passed    nothing is done otherwise than in HEAD"), "{}", ended.out);
+    let unguarded: String =
+        GOOD.lines().filter(|line| !line.contains("confirm")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(lab.path("work/runbooks/web/restart.yaml"), unguarded).unwrap();
+    let ended = lab.call(&["ci", "--against", "HEAD"]).expect(0);
+    assert!(ended.out.contains("web/restart: "), "{}", ended.out);
+    assert!(ended.out.contains("difference passed    1 of 1 runbooks are not those of HEAD"), "{}", ended.out);
+    let refuse = ["ci", "--against", "HEAD", "--fail-on", "guard-removed,destroy-added"];
+    let ended = lab.call(&refuse).expect(1);
+    assert!(ended.out.contains("; not wanted: guard-removed"), "{}", ended.out);
+    let ended = lab.call(&[&refuse[..], &["--format", "github"]].concat()).expect(1);
+    assert!(
+        ended.out.contains("::error file=runbooks/web/restart.yaml,title=runsheet%3A guard-removed::"),
+        "{}",
+        ended.out
+    );
+    let ended = lab.call(&[&refuse[..], &["--format", "json", "--docs", "docs/runbooks"]].concat()).expect(1);
+    let found = parts(&ended);
+    assert_eq!(state_of(&found, "difference"), ("failed".into(), 1));
+    assert_eq!(state_of(&found, "documents"), ("failed".into(), 1));
+    // What cannot be is told before anything is done.
+    let ended = lab.call(&["ci", "--against", "HEAD", "--fail-on", "guard-remove"]).expect(2);
+    assert!(ended.err.contains("did you mean `guard-removed`?") && ended.out.is_empty(), "{ended:#?}");
+    let found = parts(&lab.call(&["ci", "--against", "no-such-branch", "--format", "json"]).expect(2));
+    assert_eq!(state_of(&found, "difference"), ("failed".into(), 2));
+    assert_eq!(state_of(&found, "check"), ("passed".into(), 0));
+}
+
+const SCENARIOS: &str = "\
+scenarios:
+  - name: it comes up again
+    answers: {sure: yes}
+    world:
+      shell:
+        - {step: look, reply: [{exit: 0, stdout: up}]}
+        - {step: restart, reply: [{exit: 0}]}
+    expect: {outcome: succeeded}
+";
+
+#[test]
+fn scenarios_are_tried_and_what_they_go_through_is_counted() {
+    let lab = checkout();
+    let found = parts(&lab.call(&["ci", "--format", "json"]).expect(0));
+    assert_eq!(state_of(&found, "tests"), ("left_out".into(), 0));
+    lab.call(&["ci", "--min-coverage", "50"]).expect(1);
+    std::fs::write(lab.path("work/runbooks/web/restart.scenarios.yaml"), SCENARIOS).unwrap();
+    let ended = lab.call(&["ci", "--min-coverage", "10"]).expect(0);
+    assert!(ended.out.contains("tests      passed    1 scenario of 1 runbook: 1 passed"), "{}", ended.out);
+    lab.call(&["ci", "--min-coverage", "100"]).expect(1);
+    std::fs::write(lab.path("work/runbooks/web/restart.scenarios.yaml"), SCENARIOS.replace("succeeded", "failed"))
+        .unwrap();
+    let ended = lab.call(&["ci", "--format", "json"]).expect(1);
+    let whole: Json = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(state_of(&parts(&ended), "tests"), ("failed".into(), 1));
+    assert_eq!(whole["parts"][2]["found"][0]["result"], "failed");
+    let ended = lab.call(&["ci", "--format", "github"]).expect(1);
+    assert!(ended.out.starts_with("::error file=runbooks/web/restart.scenarios.yaml,line="), "{}", ended.out);
 }
 
 const JSON: [&str; 5] = ["ci", "--format", "json", "--docs", "docs/runbooks"];
@@ -159,11 +252,11 @@ fn everything(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>, std::time::Sys
 
 #[test]
 fn it_needs_no_home_no_state_and_no_terminal_and_leaves_nothing() {
-    let lab = checkout();
+    let lab = repository();
     let before = everything(lab.home());
     let mut command = std::process::Command::new(BINARY);
     command
-        .args(["ci", "--docs", "docs/runbooks"])
+        .args(["ci", "--docs", "docs/runbooks", "--against", "HEAD"])
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
         .current_dir(lab.path("work"))

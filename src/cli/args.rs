@@ -158,6 +158,15 @@ pub struct Ci {
     /// Files, folders or names; ./runbooks if absent
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
+    /// Tell what the runbooks do otherwise than another version: a revision of git, or a folder
+    #[arg(long, value_name = "REV", allow_hyphen_values = true)]
+    pub against: Option<String>,
+    /// Fail if there are differences of these kinds, such as guard-removed,destroy-added
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]
+    pub fail_on: Vec<String>,
+    /// Fail where the scenarios of a runbook go through fewer than this percentage of its steps, or of its branches
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
     /// Where documents are kept that `render --out` wrote of these runbooks; they must be up to date
     #[arg(long, value_name = "DIR")]
     pub docs: Option<PathBuf>,
@@ -185,7 +194,7 @@ pub enum CiFormat {
     Json,
 }
 
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Test {
     /// Runbooks, files of scenarios, folders or names; ./runbooks if absent, or everything in the library
     #[arg(value_name = "PATH")]
@@ -211,9 +220,10 @@ pub struct Test {
     pub update: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum TestFormat {
     /// One line a scenario, and what is wrong drawn, for people
+    #[default]
     Text,
     /// One object a line
     Json,
@@ -249,6 +259,9 @@ pub struct Plan {
     /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
     #[arg(long, conflicts_with = "explain_params")]
     pub probe: bool,
+    /// As Markdown, for a pull request
+    #[arg(long, conflicts_with_all = ["json", "explain_params", "probe"])]
+    pub markdown: bool,
     /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
     /// NAME|PATH may be a folder then, which is every runbook below it
     #[arg(long, value_name = "REV|FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]

@@ -22,6 +22,7 @@ mod new;
 mod outcome;
 mod place;
 mod plan;
+mod planned;
 mod probe;
 mod prune;
 mod render;

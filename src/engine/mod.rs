@@ -14,8 +14,8 @@ mod derived;
 mod edit;
 mod helpers;
 mod judge;
-mod looks;
 mod limits;
+mod looks;
 mod menu;
 mod outlook;
 mod prepare;
@@ -40,8 +40,8 @@ use std::{
 
 use indexmap::IndexMap;
 
-pub use looks::{InPlace, Looked};
 use closing::undecided;
+pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
 pub use prepare::secret_sources;
 pub use publish::Publisher;

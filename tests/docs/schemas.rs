@@ -509,3 +509,23 @@ fn a_schema_that_says_too_little_or_too_much_is_noticed() {
     let index = open.compile("file:///check.json", &mut schemas).unwrap();
     assert!(schemas.validate(&line, index).is_ok());
 }
+
+#[test]
+fn differences_are_described() {
+    let old = "title: X\nparams: {v: {type: string, default: a}}\nsteps:\n  - {id: sure, confirm: Sure?}\n  - {id: up, call: {runbook: inner}}\n  - {id: push, shell: \"one\\ntwo\\nthree\"}\n";
+    let new =
+        old.replace("  - {id: sure, confirm: Sure?}\n", "").replace("two", "2 two").replace("default: a", "default: b");
+    let inner = "title: Inner\nsteps:\n  - {id: a, shell: echo}\n";
+    let bed = Bed::new().file("old/x.yaml", old).file("old/inner.yaml", inner);
+    let bed = bed.file("new/x.yaml", &new).file("new/inner.yaml", &inner.replace("echo", "echo it"));
+    let call = |more: &[&str]| bed.run(&["plan", "./new", "--against", "./old", "--json"]).args(more).end();
+    let mut held = Held::to("difference");
+    held.holds(&call(&["--fail-on", "guard-removed"]).code(1).json());
+    bed.write("old/inner.yaml", "title: X\n");
+    held.holds(&call(&[]).code(0).json());
+    held.all_met();
+    let words: Vec<&str> = runsheet::plan::What::ALL.iter().map(|what| what.word()).collect();
+    assert_eq!(held.schema["$defs"]["change"]["properties"]["what"]["items"]["enum"], json!(words));
+    let weights: Vec<&str> = runsheet::plan::Weight::ALL.iter().map(|weight| weight.name()).collect();
+    assert_eq!(held.schema["$defs"]["change"]["properties"]["weight"]["enum"], json!(weights));
+}

@@ -3,10 +3,10 @@
 
 mod callers;
 mod folder;
-mod json;
+pub mod json;
 mod shelf;
 mod single;
-mod text;
+pub mod text;
 
 use std::{io::IsTerminal, path::Path};
 
@@ -15,30 +15,37 @@ use crate::{
     kinds::registry,
     model::relative_path,
     plan::{Change, Compared, Comparison, Version, What, compare},
+    render,
     text::nearest,
 };
 use shelf::{Book, Shelf, as_text};
 
 pub fn against(context: &Context, flags: &PlanFlags, other: &str) -> Result<u8, CliError> {
     let wanted = wanted(&flags.fail_on)?;
-    let word = flags.inputs.runbook.as_str();
-    let comparison = match is_folder(context, word) {
-        true => folder::compared(context, Path::new(word), other)?,
-        false => single::compared(context, word, other)?,
-    };
+    let comparison = compared(context, &flags.inputs.runbook, other)?;
+    let found = comparison.found(&wanted);
+    let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
     let text = if flags.json {
-        format!("{}\n", json::json(&comparison, &wanted))
+        format!("{}\n", json::json(&comparison, &words))
+    } else if flags.markdown {
+        render::compared(&comparison, &words)
     } else {
         text::text(&comparison, context.color(std::io::stdout().is_terminal()))
     };
     print(context, &text)?;
-    let found = comparison.found(&wanted);
-    if found.is_empty() {
+    if words.is_empty() {
         return Ok(0);
     }
-    let words: Vec<&str> = found.iter().map(|what| what.word()).collect();
     super::say(context, &format!("runsheet: --fail-on: {}\n", words.join(", ")));
     Ok(code::FAILED)
+}
+
+/// A runbook, or every one of a folder, with another version.
+pub fn compared(context: &Context, word: &str, other: &str) -> Result<Comparison, CliError> {
+    match is_folder(context, word) {
+        true => folder::compared(context, Path::new(word), other),
+        false => single::compared(context, word, other),
+    }
 }
 
 /// A folder is meant where no runbook can be.
@@ -47,7 +54,7 @@ fn is_folder(context: &Context, word: &str) -> bool {
 }
 
 /// The kinds of difference that are a failure.
-fn wanted(words: &[String]) -> Result<Vec<What>, CliError> {
+pub fn wanted(words: &[String]) -> Result<Vec<What>, CliError> {
     let mut wanted = Vec::new();
     for word in words {
         let Some(what) = What::of(word) else {

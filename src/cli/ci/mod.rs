@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    CliError, Context,
+    CliError, Context, against,
     args::{Ci, CiFormat},
     check::github,
     error::code,
@@ -86,8 +86,9 @@ impl Part {
 pub fn ci(context: &Context, flags: &Ci) -> Result<u8, CliError> {
     let default = vec!["runbooks".to_owned()];
     let paths = if flags.paths.is_empty() { &default } else { &flags.paths };
+    let wanted = against::wanted(&flags.fail_on)?;
     let color = flags.format == CiFormat::Text && context.color(std::io::stdout().is_terminal());
-    let whole = parts::all(context, flags, paths, color);
+    let whole = parts::all(context, flags, paths, &wanted, color);
     let code = weightiest(whole.iter().map(|part| part.code));
     let out = match flags.format {
         CiFormat::Text => summary::text(&whole, code, context.global.quiet, color),
