@@ -773,7 +773,7 @@ impl Lowering {
 
 /// Settings of one attempt mean nothing to a step that only holds others.
 fn refuse_on_container(fields: &mut Fields<'_>, kind: &str) {
-    for key in ["retry", "verify", "idempotent", "timeout", "expect", "capture"] {
+    for key in ["retry", "verify", "idempotent", "expect", "capture"] {
         if let Some(span) = fields.key_span(key) {
             let message = format!("`{key}` means nothing to a step of kind `{kind}`");
             fields.problems().push(

@@ -9,7 +9,7 @@ mod targets;
 use std::{io::IsTerminal, rc::Rc};
 
 use mutations::{Mutations, mutate};
-use show::Show;
+pub use show::Show;
 use targets::{Target, targets};
 
 use super::{CliError, Context, args::Test, error::code, source};
@@ -24,13 +24,9 @@ pub fn test(context: &Context, flags: &Test) -> Result<u8, CliError> {
     if let Some(run) = &flags.record {
         return record::recorded(context, run, flags.update);
     }
-    let targets = targets(context, &flags.paths)?;
     let color = context.color(std::io::stdout().is_terminal());
     let mut show = Show::new(context, flags.format, color);
-    let mut total = Total::default();
-    for target in &targets {
-        one(context, flags, target, &mut show, &mut total)?;
-    }
+    let total = all(context, flags, &mut show)?;
     if total.scenarios == 0 && total.invalid == 0 {
         return Err(match &flags.filter {
             Some(filter) => CliError::usage(format!("no scenario's name holds `{filter}`; nothing was tried")),
@@ -39,11 +35,17 @@ pub fn test(context: &Context, flags: &Test) -> Result<u8, CliError> {
         });
     }
     show.finish(&total)?;
-    Ok(match (total.invalid, total.failed + total.short) {
-        (0, 0) => 0,
-        (0, _) => code::FAILED,
-        _ => code::INVALID,
-    })
+    Ok(total.code())
+}
+
+/// Everything that is meant, one runbook after the other.
+pub fn all(context: &Context, flags: &Test, show: &mut Show<'_>) -> Result<Total, CliError> {
+    let targets = targets(context, &flags.paths)?;
+    let mut total = Total::default();
+    for target in &targets {
+        one(context, flags, target, show, &mut total)?;
+    }
+    Ok(total)
 }
 
 /// What came of all files together.
@@ -58,6 +60,21 @@ pub struct Total {
     pub invalid: usize,
     /// Runbooks that are below a percentage that was asked for.
     pub short: usize,
+}
+
+impl Total {
+    pub fn code(&self) -> u8 {
+        match (self.invalid, self.failed + self.short) {
+            (0, 0) => code::SUCCEEDED,
+            (0, _) => code::FAILED,
+            _ => code::INVALID,
+        }
+    }
+
+    /// In one line.
+    pub fn line(&self) -> String {
+        show::last_line(self).trim_end().to_owned()
+    }
 }
 
 /// One scenario and what came of it.

@@ -1,5 +1,7 @@
 //! What `test` writes, in its formats. Tries nothing.
 
+use std::cell::RefCell;
+
 use serde_json::json;
 
 use super::{Tested, Total, Tried, covered, junit, percent};
@@ -18,54 +20,79 @@ pub struct Show<'a> {
     tested: Vec<Tested>,
     /// Files that are not well made, with what is said about them.
     invalid: Vec<(String, String)>,
+    /// Where it is written instead of to standard output.
+    kept: Option<RefCell<Kept>>,
+}
+
+/// What was written, in the formats of whoever shows it among other things.
+#[derive(Default)]
+pub struct Kept {
+    pub text: String,
+    pub github: String,
+    /// One object a line.
+    pub json: String,
 }
 
 impl<'a> Show<'a> {
     pub fn new(context: &'a Context, format: TestFormat, color: bool) -> Show<'a> {
-        Show { context, format, style: DrawStyle { color }, tested: Vec::new(), invalid: Vec::new() }
+        Show { context, format, style: DrawStyle { color }, tested: Vec::new(), invalid: Vec::new(), kept: None }
+    }
+
+    /// One that prints nothing.
+    pub fn keeping(context: &'a Context, color: bool) -> Show<'a> {
+        Show { kept: Some(RefCell::default()), ..Show::new(context, TestFormat::Text, color) }
+    }
+
+    pub fn kept(self) -> Kept {
+        self.kept.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    fn put(&self, written: impl Fn(TestFormat) -> String) -> Result<(), CliError> {
+        let Some(kept) = &self.kept else { return print(self.context, &written(self.format)) };
+        let kept = &mut *kept.borrow_mut();
+        kept.text.push_str(&written(TestFormat::Text));
+        kept.github.push_str(&written(TestFormat::Github));
+        kept.json.push_str(&written(TestFormat::Json));
+        Ok(())
     }
 
     /// A file that is not well made.
     pub fn invalid(&mut self, name: &str, source: &Source, problems: &[Diagnostic]) -> Result<(), CliError> {
-        let text = match self.format {
+        if self.format == TestFormat::Junit {
+            self.invalid.push((name.to_owned(), draw_all(source, problems, DrawStyle::default())));
+        }
+        self.put(|format| match format {
             TestFormat::Text => format!("{}\n", draw_all(source, problems, self.style)),
             TestFormat::Json => {
                 let findings: Vec<_> = problems.iter().map(|problem| as_json(source, problem, None)).collect();
                 format!("{}\n", json!({"runbook": name, "result": "invalid", "findings": findings}))
             }
             TestFormat::Github => problems.iter().map(|problem| github::command(source, problem)).collect(),
-            TestFormat::Junit => {
-                let drawn = draw_all(source, problems, DrawStyle::default());
-                self.invalid.push((name.to_owned(), drawn));
-                return Ok(());
-            }
-        };
-        print(self.context, &text)
+            TestFormat::Junit => String::new(),
+        })
     }
 
     /// A runbook without scenarios where some are wanted.
     pub fn bare(&mut self, name: &str) -> Result<(), CliError> {
-        let text = match self.format {
+        if self.format == TestFormat::Junit {
+            self.invalid.push((name.to_owned(), "it has no scenarios".to_owned()));
+        }
+        self.put(|format| match format {
             TestFormat::Text => format!("FAIL {name} has no scenarios\n"),
             TestFormat::Json => format!("{}\n", json!({"runbook": name, "result": "bare", "findings": []})),
             TestFormat::Github => format!("::error::{name} has no scenarios\n"),
-            TestFormat::Junit => {
-                self.invalid.push((name.to_owned(), "it has no scenarios".to_owned()));
-                return Ok(());
-            }
-        };
-        print(self.context, &text)
+            TestFormat::Junit => String::new(),
+        })
     }
 
     pub fn scenario(&self, of: &Tested, tried: &Tried) -> Result<(), CliError> {
         let findings = || tried.ran.findings.iter().chain(&tried.ran.warnings);
-        let text = match self.format {
+        self.put(|format| match format {
             TestFormat::Text => self.text(&of.name, tried),
             TestFormat::Json => format!("{}\n", line(of, tried)),
             TestFormat::Github => findings().map(|of| github::command(&of.source, &of.diagnostic)).collect(),
-            TestFormat::Junit => return Ok(()),
-        };
-        print(self.context, &text)
+            TestFormat::Junit => String::new(),
+        })
     }
 
     fn text(&self, runbook: &str, tried: &Tried) -> String {
@@ -90,7 +117,7 @@ impl<'a> Show<'a> {
 
     /// All of a runbook was tried.
     pub fn runbook(&mut self, tested: Tested) -> Result<(), CliError> {
-        let text = match self.format {
+        let put = self.put(|format| match format {
             TestFormat::Json => match summary(&tested) {
                 Some(summary) => format!("{summary}\n"),
                 None => String::new(),
@@ -99,13 +126,13 @@ impl<'a> Show<'a> {
                 tested.short.iter().map(|why| format!("::error::{}: {why}\n", one_line(&tested.name))).collect()
             }
             TestFormat::Text | TestFormat::Junit => String::new(),
-        };
+        });
         self.tested.push(tested);
-        print(self.context, &text)
+        put
     }
 
     pub fn finish(&self, total: &Total) -> Result<(), CliError> {
-        let text = match self.format {
+        self.put(|format| match format {
             TestFormat::Text => {
                 let mut text = if self.context.global.quiet { String::new() } else { self.tables() };
                 for of in &self.tested {
@@ -119,8 +146,7 @@ impl<'a> Show<'a> {
             TestFormat::Junit => junit::report(&self.tested, &self.invalid),
             TestFormat::Json => String::new(),
             TestFormat::Github => last_line(total),
-        };
-        print(self.context, &text)
+        })
     }
 
     /// What was gone through, and what was not.
@@ -171,7 +197,7 @@ impl<'a> Show<'a> {
     }
 }
 
-fn last_line(total: &Total) -> String {
+pub fn last_line(total: &Total) -> String {
     let count = |number: usize, what: &str| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
     let mut line = format!("{} of {}: ", count(total.scenarios, "scenario"), count(total.runbooks, "runbook"));
     line.push_str(&format!("{} passed", total.scenarios - total.failed));
