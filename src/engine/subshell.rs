@@ -82,6 +82,8 @@ impl<'a> Engine<'a> {
             step: step.path.clone(),
             attempt: 0,
             number: 0,
+            effect: Effect::Change,
+            looks: false,
             argv: vec![own.unwrap_or_else(|| "bash".into())],
             stdin: Stdin::Nothing,
             env: env.into_iter().collect(),
