@@ -12,7 +12,8 @@ use runsheet::{
     kinds::registry,
     lints::{LINTS, look},
     model::{FieldDoc, Rule, fields, load},
-    render::schema,
+    render::{schema, schema_of},
+    scenarios,
     syntax::{FunctionKind, RESERVED, decode, functions},
 };
 
@@ -145,9 +146,17 @@ fn every_example_is_a_well_made_runbook() {
                 }
                 continue;
             }
+            if fence.info == "yaml scenarios" {
+                // Of the runbook that the tests of scenarios have.
+                let got = crate::scenarios::tried(&crate::scenarios::book(crate::scenarios::BOOK), &fence.text);
+                if got.iter().any(|line| !line.starts_with("ok ")) {
+                    wrong.push(format!("{shown}: {got:#?}"));
+                }
+                continue;
+            }
             assert!(
                 !fence.info.starts_with("yaml") || runbook(&fence).is_some(),
-                "{shown}: `{}` is none of `yaml`, `yaml FIELD`, `yaml warns CODE` and `yaml part=FILE`",
+                "{shown}: `{}` is none of `yaml`, `yaml FIELD`, `yaml scenarios`, `yaml warns CODE` and `yaml part=FILE`",
                 fence.info
             );
             let Some(runbook) = runbook(&fence) else { continue };
@@ -272,6 +281,8 @@ fn pages_made_from_tables_are_up_to_date() {
         ("lints.md", lints_page()),
         ("command-line.md", made::command_line_page()),
         ("runbook.schema.json", schema),
+        ("scenarios.md", scenarios_page()),
+        ("scenarios.schema.json", scenarios_schema()),
     ];
     let (parts, mut drift) = (made::parts(), Vec::new());
     for (name, text) in whole {
@@ -339,6 +350,7 @@ fn fields_table(fields: &[FieldDoc], rules: &[Rule]) -> String {
     for rule in rules {
         match rule {
             Rule::Needs(_) => {}
+            Rule::AtLeastOne(keys) => table.push_str(&format!("\nAt least one of {}.\n", list(keys))),
             Rule::ExactlyOne(keys) => table.push_str(&format!("\nExactly one of {}.\n", list(keys))),
             Rule::AtMostOne(keys) => table.push_str(&format!("\nAt most one of {}.\n", list(keys))),
             Rule::Goes(key, with) => table.push_str(&format!("\n{} goes with {}.\n", code(key), code(with))),
@@ -364,6 +376,8 @@ fn fields_page() -> String {
         &fields::SECRET,
         &fields::PROFILE,
         &fields::REQUIRES,
+        &fields::TRIGGER,
+        &fields::EMAIL,
         &fields::STEP,
         &fields::NEED,
         &fields::RETRY,
@@ -374,6 +388,19 @@ fn fields_page() -> String {
     }
     page.push_str("\n## body\n\nA step, a `verify` and the look of a `wait` also have:\n");
     page.push_str(&fields_table(fields::BODY, &[]));
+    page
+}
+
+fn scenarios_schema() -> String {
+    let about = "Scenarios of a runbook of Runsheet: a simulated world, answers, and what must come out.";
+    format!("{:#}\n", schema_of(&scenarios::fields::FILE, "Scenarios", about, registry()))
+}
+
+fn scenarios_page() -> String {
+    let mut page = include_str!("docs/scenarios.md").to_owned();
+    for (title, mapping) in scenarios::fields::ALL {
+        page.push_str(&format!("\n## {title}\n{}", fields_table(mapping.fields, mapping.rules)));
+    }
     page
 }
 

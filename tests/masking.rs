@@ -1,6 +1,10 @@
 //! Secrets from every source, shown by steps in every way a program shows a text, are nowhere afterwards: not in the
 //! folder of the run, not on standard output or error, not in events, reports, histories or plans.
 
+mod forms;
+mod matrix;
+mod program;
+
 use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE};

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::FutureExt;
 use runsheet::{
-    event::{StepId, Stream},
+    event::{Effect, StepId, Stream},
     port::{
         Body, Cancel, HttpReply, HttpRequest, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, Stdin,
         World, WorldError,
@@ -37,6 +37,8 @@ fn process<const N: usize>(argv: [&str; N]) -> ProcessRequest {
         step: StepId::new("a/step"),
         attempt: 1,
         number: 1,
+        effect: Effect::Change,
+        looks: false,
         argv: argv.iter().map(|argument| (*argument).to_owned()).collect(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],
@@ -591,6 +593,10 @@ fn reply(stream: &mut TcpStream, head: &str, body: &[u8]) {
 
 fn http(url: &str) -> HttpRequest {
     HttpRequest {
+        step: StepId::new("step"),
+        attempt: 1,
+        looks: false,
+        effect: Effect::Read,
         method: "GET".into(),
         url: url.parse().unwrap(),
         headers: Vec::new(),

@@ -3,6 +3,7 @@
 mod clock;
 mod daemons;
 mod ends;
+mod helpers;
 mod hostile;
 mod output;
 mod signals;

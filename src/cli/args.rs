@@ -76,21 +76,21 @@ pub enum Verb {
     Schema(Schema),
     /// Look whether this machine is ready; starts nothing but the tools it looks for, to ask their version
     Doctor(Doctor),
+    /// From a mail to the runbook it calls for
+    Triage(Triage),
+    /// Judge runbooks as CI does: every part is run, and there is one summary
+    Ci(Ci),
     /// Write the script that completes commands in a shell
     Completions(Completions),
     /// Write the manual pages
     Man(Man),
+    /// Try the scenarios of runbooks in a simulated world; nothing is run, sent, read or written
+    Test(Test),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
-    #[command(hide = true)]
-    Test(Later),
     #[command(hide = true)]
     Rehearse(Later),
     #[command(hide = true)]
-    Ci(Later),
-    #[command(hide = true)]
     Replay(Later),
-    #[command(hide = true)]
-    Triage(Later),
     /// What a shell asks while somebody types; see `completions`.
     #[command(name = "__complete", hide = true)]
     Complete(Complete),
@@ -154,6 +154,70 @@ pub enum Deny {
 }
 
 #[derive(clap::Args)]
+pub struct Ci {
+    /// Files, folders or names; ./runbooks if absent
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Where documents are kept that `render --out` wrote of these runbooks; they must be up to date
+    #[arg(long, value_name = "DIR")]
+    pub docs: Option<PathBuf>,
+    /// How the outcome is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CiFormat,
+    /// Write the summary into this file, as Markdown; with --format github it is added to $GITHUB_STEP_SUMMARY if absent
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+    /// Let these count as errors
+    #[arg(long, value_name = "WHAT")]
+    pub deny: Option<Deny>,
+    /// Do not hand scripts to shellcheck, even where it is installed
+    #[arg(long)]
+    pub no_shellcheck: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CiFormat {
+    /// Drawn, for people
+    Text,
+    /// Workflow commands, which GitHub shows beside the lines of a change, and the summary
+    Github,
+    /// One object
+    Json,
+}
+
+#[derive(clap::Args)]
+pub struct Test {
+    /// Runbooks, files of scenarios, folders or names; ./runbooks if absent, or everything in the library
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Only scenarios whose `RUNBOOK: NAME` holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// How what comes out is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TestFormat,
+    /// Fail where the scenarios of a runbook go through fewer than this percentage of its steps, or of its branches
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
+    /// Take each `expect`, `when`, `fail_when`, `alarm_when` and `confirm` out in turn, and tell which of them no scenario
+    /// misses; with a number, fail where fewer than this percentage are missed
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub mutations: Option<Option<u8>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// One line a scenario, and what is wrong drawn, for people
+    Text,
+    /// One object a line
+    Json,
+    /// JUnit's XML, which CI systems show as tests
+    Junit,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
+}
+
+#[derive(clap::Args)]
 pub struct Inputs {
     /// Name or path of a runbook
     #[arg(value_name = "NAME|PATH")]
@@ -179,9 +243,12 @@ pub struct Plan {
     /// As Markdown, for a pull request
     #[arg(long, conflicts_with_all = ["json", "explain_params"])]
     pub markdown: bool,
+    /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
+    #[arg(long, conflicts_with = "explain_params")]
+    pub probe: bool,
     /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
     /// NAME|PATH may be a folder then, which is every runbook below it
-    #[arg(long, value_name = "REV|FILE", conflicts_with = "explain_params", allow_hyphen_values = true)]
+    #[arg(long, value_name = "REV|FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
     pub against: Option<String>,
     /// Fail (exit 1) if there are differences of these kinds, such as guard-removed,destroy-added
     #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]
@@ -437,6 +504,8 @@ pub struct Schema {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SchemaKind {
     Runbook,
+    /// Files of scenarios
+    Scenarios,
 }
 
 #[derive(clap::Args)]
@@ -447,6 +516,39 @@ pub struct Doctor {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Triage {
+    /// A mail as it came (`.eml`), an mbox, or `-` for standard input
+    #[arg(value_name = "FILE|-", conflicts_with_all = ["subject", "to", "from", "export"])]
+    pub mail: Option<PathBuf>,
+    /// A mail with this subject
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// A mail to this address; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Vec<String>,
+    /// A mail from this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Where the mails before it are, for rules that look at them: an mbox, or a folder of mails such as a Maildir
+    #[arg(long, value_name = "PATH")]
+    pub mailbox: Option<PathBuf>,
+    /// As JSON, one object for each mail
+    #[arg(long)]
+    pub json: bool,
+    /// Write filters that put each kind of mail into a folder of its own
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["subject", "to", "from", "mailbox", "json"])]
+    pub export: Option<FilterFormat>,
+    /// The folder that these folders are made in
+    #[arg(long, value_name = "NAME", default_value = "runsheet", requires = "export")]
+    pub folder: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FilterFormat {
+    Sieve,
 }
 
 #[derive(clap::Args)]

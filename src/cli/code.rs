@@ -12,6 +12,7 @@ pub const LOCKED: u8 = 8;
 pub const JOURNAL: u8 = 9;
 pub const NOT_VERIFIED: u8 = 10;
 pub const PAUSED: u8 = 11;
+pub const NO_MATCH: u8 = 13;
 pub const FAULT: u8 = 70;
 /// What a shell says of a program that the closing of a pipe ended.
 pub const PIPE: u8 = 141;
@@ -34,7 +35,8 @@ pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
     exit(
         FAILED,
-        "a step failed, a document is not what would be rendered, or there is a difference that `--fail-on` names",
+        "a step failed, a document is not what would be rendered, or there is a difference that `--fail-on` names; for \
+         `plan --probe`: a run would fail now at a step that reads",
         "read the error; `runsheet report RUN`",
     ),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),
@@ -50,7 +52,11 @@ pub const ALL: &[ExitCode] = &[
          not ready",
         "give it; nothing was run",
     ),
-    exit(DECLINED, "a person declined or stopped it; for `prune`: nothing was removed", ""),
+    exit(
+        DECLINED,
+        "a person declined or stopped it; for `prune`: nothing was removed; for `plan --probe`: not everything was looked at",
+        "",
+    ),
     exit(6, "it was undone", "what has no undo stays: `runsheet report RUN` names it"),
     exit(
         UNKNOWN,
@@ -79,7 +85,11 @@ pub const ALL: &[ExitCode] = &[
         "undoing it failed, or was not finished",
         "`runsheet report RUN` says what is left; `runsheet undo RUN` takes it up again",
     ),
-    exit(13, "no runbook fits a mail (not used yet)", ""),
+    exit(
+        NO_MATCH,
+        "`triage`: no runbook knows the mail; of several: one of them",
+        "read it, and give the runbook a trigger",
+    ),
     exit(FAULT, "our own fault", "please report the line it printed"),
     exit(
         PIPE,

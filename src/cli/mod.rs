@@ -4,6 +4,7 @@ mod against;
 mod answers;
 mod args;
 mod check;
+mod ci;
 mod code;
 mod completions;
 mod doctor;
@@ -22,6 +23,7 @@ mod outcome;
 mod place;
 mod plan;
 mod planned;
+mod probe;
 mod prune;
 mod render;
 mod report;
@@ -33,6 +35,8 @@ mod session;
 mod sign;
 mod source;
 mod suspend;
+mod test;
+mod triage;
 mod verify;
 
 use std::io::Write;
@@ -104,6 +108,7 @@ pub fn main() -> u8 {
         args::Verb::List(flags) => list::list(&context, &flags),
         args::Verb::Show(flags) => list::show(&context, &flags),
         args::Verb::Check(flags) => check::check(&context, &flags),
+        args::Verb::Ci(flags) => ci::ci(&context, &flags),
         args::Verb::Plan(flags) => plan::plan(&context, &flags),
         args::Verb::Run(flags) if flags.dry_run => plan::dry_run(&context, &flags),
         args::Verb::Run(flags) => run::run(&context, &flags),
@@ -122,11 +127,10 @@ pub fn main() -> u8 {
         args::Verb::Complete(flags) => Ok(completions::complete(&context, &flags)),
         args::Verb::Man(flags) => man::man(&context, &flags),
         args::Verb::Undo(flags) => resume::undo(&context, &flags),
-        args::Verb::Test(_) => later("test"),
+        args::Verb::Test(flags) => test::test(&context, &flags),
         args::Verb::Rehearse(_) => later("rehearse"),
-        args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
-        args::Verb::Triage(_) => later("triage"),
+        args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };
     match result {
         Ok(code) => code,

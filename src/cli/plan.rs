@@ -9,16 +9,18 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    files, frozen, inputs, planned, print, session, source,
+    files, frozen, inputs, planned, print,
+    probe::{AllSeen, Counts, Probed},
+    session, source,
 };
 use crate::{
-    engine::{Engine, Options, Outlook, Publisher},
-    event::{Effect, Event, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
+    engine::{Engine, Options, Outlook, Publisher, Signal},
+    event::{Effect, Event, Outcome, Record, Redactor, RunId, RunStarted, RunState, StepId, StepStatus},
     journal::{JOURNAL_VERSION, LANGUAGE_VERSION},
     plan::{Plan, ValueSource},
-    port::{Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
+    port::{Deeds, Journal, JournalError, Local, Operator, OutputLog, OutputSummary, Question, Reply, Sink, World},
     text::{draw, one_line, printable},
-    worlds::dry::DryWorld,
+    worlds::{dry::DryWorld, probe::ProbeWorld, real::RealWorld},
 };
 
 pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
@@ -28,7 +30,8 @@ pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
     if let Some(other) = &flags.against {
         return super::against::against(context, flags, other);
     }
-    show(context, &flags.inputs, if flags.markdown { Form::Markdown } else { Form::of(flags.json) })
+    let form = if flags.markdown { Form::Markdown } else { Form::of(flags.json) };
+    show(context, &flags.inputs, form, flags.probe)
 }
 
 /// How a plan is written.
@@ -46,32 +49,51 @@ impl Form {
 }
 
 pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
-    show(context, &flags.inputs, Form::of(flags.json))
+    show(context, &flags.inputs, Form::of(flags.json), false)
 }
 
-fn show(context: &Context, flags: &InputFlags, form: Form) -> Result<u8, CliError> {
+fn show(context: &Context, flags: &InputFlags, form: Form, probe: bool) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.runbook)?;
     let mut given = inputs::gather(&ready.runbook, flags)?;
-    given.fill_examples(&ready.runbook.params);
+    // Nothing real is looked at for the sake of an example.
+    if !probe {
+        given.fill_examples(&ready.runbook.params);
+    }
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
-    let world = DryWorld::new();
-    let mut problems = inputs::requirements(&plan, &world, &|_| true);
+    let dry = DryWorld::new();
+    inputs::mask_parameters(&plan, &dry, &context.redactor);
+    let mut problems = inputs::requirements(&plan, &dry, &|_| true);
     let (taken, wrong) = frozen::look(&plan, &ready.found.origin, &[]);
     problems.extend(wrong.iter().map(frozen::told));
-    let (mut seen, outlook) = session::block_on(walk(context, &plan, &world))??;
+    let real = probe.then(|| RealWorld::new(RealWorld::own_program()).adopting());
+    let around = real.as_ref().map(|real| ProbeWorld::new(real));
+    let (mut seen, outlook) = match &around {
+        Some(around) => session::block_on(look(context, &plan, around))??,
+        None => session::block_on(walk(context, &plan, &dry, Here::default()))??,
+    };
     seen.taken = taken;
     let rows = rows(&seen, outlook);
     let text = match form {
-        Form::Json => format!("{}\n", to_json(&plan, &seen, &rows, &problems)),
-        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems),
+        Form::Json => {
+            let mut json = to_json(&plan, &seen, &rows, &problems);
+            context.redactor.json(&mut json);
+            format!("{json}\n")
+        }
+        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems, &context.redactor),
         Form::Text => {
-            to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
+            let color = context.color(std::io::stdout().is_terminal());
+            context.redactor.text(&to_text(&plan, &ready.found, &seen, &rows, &problems, color)).into_owned()
         }
     };
     print(context, &text)?;
     let fit = problems.is_empty() && seen.wrong().is_empty();
-    Ok(if fit { 0 } else { code::REQUIREMENT })
+    let failed = seen.probed.values().any(Probed::is_failure);
+    Ok(match (fit, failed) {
+        (false, _) => code::REQUIREMENT,
+        (true, true) => code::FAILED,
+        (true, false) => 0,
+    })
 }
 
 /// What the engine came to for each step.
@@ -80,6 +102,10 @@ pub(super) struct Seen {
     steps: HashMap<StepId, State>,
     /// What a run would take along.
     pub taken: Vec<frozen::Entry>,
+    /// Whether anything was looked at, and what a look at each step came to.
+    pub probes: bool,
+    heard: AllSeen,
+    pub probed: HashMap<StepId, Probed>,
     /// Files that each step names and that are there.
     pub files: HashMap<StepId, Vec<String>>,
 }
@@ -121,6 +147,7 @@ struct Collector(Rc<RefCell<Seen>>);
 impl Sink for Collector {
     fn accept(&self, record: &Record) {
         let mut seen = self.0.borrow_mut();
+        seen.heard.hear(&record.event);
         let Some(step) = record.event.step().cloned() else { return };
         let state = match &record.event {
             Event::StepStarted { .. } => State::Runs,
@@ -188,15 +215,58 @@ impl OutputLog for NoOutput {
     }
 }
 
+/// What a walk has of the machine it happens on: nothing, unless it looks around.
+#[derive(Default)]
+struct Here {
+    cwd: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    signals: Option<tokio::sync::mpsc::UnboundedReceiver<Signal>>,
+}
+
+type Walked<'p> = (Seen, Vec<(Outlook<'p>, bool)>);
+
+/// As [`walk`], with everything looked at that only reads.
+async fn look<'p>(context: &Context, plan: &'p Plan, world: &'p ProbeWorld<'p>) -> Result<Walked<'p>, CliError> {
+    inputs::mask_variables(plan, world, &context.redactor);
+    let cwd = inputs::working_folder(plan)?;
+    // What a script puts aside while it looks goes with the probe.
+    let aside = tempfile::Builder::new()
+        .prefix("runsheet-probe-")
+        .tempdir()
+        .map_err(|why| CliError::new(code::REQUIREMENT, format!("could not make a temporary folder: {why}")))?;
+    let mut env = session::base_env(plan);
+    env.retain(|(name, _)| name != "TMPDIR");
+    env.push(("TMPDIR".to_owned(), aside.path().display().to_string()));
+    let here = Here { cwd: Some(cwd), env, signals: Some(session::signals()) };
+    let (mut seen, outlook) = walk(context, plan, world, here).await?;
+    seen.probes = true;
+    let heard = std::mem::take(&mut seen.heard);
+    for (of, _) in &outlook {
+        let state = seen.steps.get(&of.path);
+        let (mut waits_for, mut wrong) = (None, None);
+        match state {
+            Some(State::Deferred(names)) => waits_for = Some(names.as_slice()),
+            Some(State::Wrong(why)) => wrong = Some(why.as_str()),
+            _ => {}
+        }
+        let skipped = matches!(state, Some(State::Skipped(_)));
+        let tried = of.looked.as_ref().is_some_and(|looked| looked.tried);
+        if let Some(probed) = Probed::of(of, &heard, world, waits_for, wrong, skipped) {
+            seen.probed.insert(of.path.clone(), probed);
+        }
+        // It is not the step that is wrong.
+        if tried && matches!(seen.steps.get(&of.path), Some(State::Wrong(_))) {
+            seen.steps.insert(of.path.clone(), State::Runs);
+        }
+    }
+    Ok((seen, outlook))
+}
+
 /// What the engine came to, and every step with whether it runs last.
-async fn walk<'p>(
-    context: &Context,
-    plan: &'p Plan,
-    world: &'p DryWorld,
-) -> Result<(Seen, Vec<(Outlook<'p>, bool)>), CliError> {
+async fn walk<'p>(context: &Context, plan: &'p Plan, world: &'p dyn World, on: Here) -> Result<Walked<'p>, CliError> {
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let here = cwd.clone();
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let cwd = on.cwd.unwrap_or_else(|| here.clone());
     let first = Record {
         seq: 1,
         time: world.wall(),
@@ -228,10 +298,10 @@ async fn walk<'p>(
     let options = Options {
         jobs: 1,
         step_mode: false,
-        base_env: Vec::new(),
+        base_env: on.env,
         cwd,
         run: None,
-        signals: None,
+        signals: on.signals,
         secrets: IndexMap::new(),
         decisions: IndexMap::new(),
         undo: false,
@@ -243,6 +313,10 @@ async fn walk<'p>(
     let end = engine.run().await;
     if end.code == code::FAULT {
         return Err(CliError::new(code::FAULT, end.reason.unwrap_or_default()));
+    }
+    if end.outcome == Outcome::Paused && world.deeds() == Deeds::Looks {
+        let why = format!("it was stopped before everything was looked at: {}", end.reason.unwrap_or_default());
+        return Err(CliError::new(code::DECLINED, why).hint("nothing was changed"));
     }
     let mut seen = seen.take();
     let mut outlook: Vec<(Outlook<'p>, bool)> = engine.outlook(false).into_iter().map(|of| (of, false)).collect();
@@ -350,6 +424,9 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
             if row.of.runbook != plan.runbook.name {
                 step["runbook"] = row.of.runbook.into();
             }
+            if let Some(probed) = seen.probed.get(&row.of.path) {
+                step["probe"] = probed.json();
+            }
             match &row.state {
                 State::Skipped(reason) => step["reason"] = reason.clone().into(),
                 State::Wrong(error) => step["problem"] = error.clone().into(),
@@ -364,7 +441,7 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
         State::Wrong(error) => Some(format!("step {}: {error}", row.of.path).into()),
         _ => None,
     }));
-    json!({
+    let mut whole = json!({
         "runbook": plan.runbook.name,
         "digest": digest,
         "profile": plan.inputs.profile,
@@ -374,7 +451,11 @@ fn to_json(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> J
         "lock": plan.lock,
         "files": seen.taken.iter().map(frozen::Entry::json).collect::<Vec<_>>(),
         "problems": all,
-    })
+    });
+    if seen.probes {
+        whole["probed"] = Counts::of(seen.probed.values()).json();
+    }
+    whole
 }
 
 /// The plan as people read it: every command and request in full.
@@ -388,7 +469,11 @@ fn to_text(
 ) -> String {
     let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() };
     let mut text = format!("plan of {}: {}\n", plan.runbook.name, one_line(&plan.runbook.title.value));
-    text.push_str(&format!("from {}; nothing is run, sent, read or asked\n", found.origin));
+    let does = match seen.probes {
+        true => "what only reads was run, once; nothing was changed or asked",
+        false => "nothing is run, sent, read or asked",
+    };
+    text.push_str(&format!("from {}; {does}\n", found.origin));
     for (name, value, source) in params(plan) {
         let value = match (&value, source) {
             (_, ValueSource::Missing) => "‹not given›".to_owned(),
@@ -463,6 +548,11 @@ fn to_text(
         for path in seen.files.get(&row.of.path).into_iter().flatten() {
             text.push_str(&format!("   with the file {}\n", one_line(path)));
         }
+        let saw = seen.probed.get(&row.of.path).map(Probed::text).unwrap_or_default();
+        for (at, line) in saw.iter().enumerate() {
+            let mark = if at == 0 { paint("36", "→") } else { " ".to_owned() };
+            text.push_str(&format!("   {mark} {line}\n"));
+        }
         for entry in &step.body.expect.entries {
             text.push_str(&format!("   expects {}\n", one_line(&entry.on_one_line())));
         }
@@ -479,6 +569,9 @@ fn to_text(
     }
     let [read, change, destroy] = effects(rows);
     text.push_str(&format!("\n{} steps: {read} read, {change} change, {destroy} destroy\n", rows.len()));
+    if seen.probes {
+        text.push_str(&format!("{}\n", Counts::of(seen.probed.values()).line()));
+    }
     if !problems.is_empty() {
         text.push_str("\nit could not be run here:\n");
         for problem in problems {

@@ -12,6 +12,7 @@ use super::{
 pub fn schema(context: &Context, flags: &Schema) -> Result<u8, CliError> {
     let text = match flags.kind {
         SchemaKind::Runbook => runbook(),
+        SchemaKind::Scenarios => scenarios(),
     };
     match &flags.out {
         None => print(context, &text)?,
@@ -28,6 +29,13 @@ pub fn schema(context: &Context, flags: &Schema) -> Result<u8, CliError> {
 /// The schema of a runbook, as a file.
 pub fn runbook() -> String {
     format!("{:#}\n", crate::render::schema(crate::kinds::registry()))
+}
+
+/// The schema of a file of scenarios, as a file.
+pub fn scenarios() -> String {
+    let about = "Scenarios of a runbook of Runsheet: a simulated world, answers, and what must come out.";
+    let root = &crate::scenarios::fields::FILE;
+    format!("{:#}\n", crate::render::schema_of(root, "Scenarios", about, crate::kinds::registry()))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {

@@ -36,8 +36,9 @@ pub(super) struct Ended {
 impl<'a> Engine<'a> {
     /// Attempts until the step is over, one way or another.
     pub(super) async fn attempts(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
-        // Lists stand in lists, and all of them share what may run at once.
-        let _job = self.jobs.acquire().await;
+        // Lists stand in lists, and all of them share what may run at once. A helper is started for a step that has its
+        // place already.
+        let _job = if step.step.is_helper() { None } else { Some(self.jobs.acquire().await) };
         // What was repeated before an interruption counts.
         let mut turn = match self.state().steps.get(&step.path) {
             Some(state) if matches!(state.status(), Some(StepStatus::Failed | StepStatus::Unknown)) => state.attempts,
@@ -53,11 +54,15 @@ impl<'a> Engine<'a> {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
+            if self.is_late(step) || !self.helpers_up(step).await? {
+                return Ok(Standing::NotBegun);
+            }
             let mut ended = match self.prepare(step).await? {
                 Ok(Resolution::Deferred(names)) => {
-                    let names: Vec<String> = names.into_iter().filter(|name| !step.is_hidden(name)).collect();
+                    let (hidden, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| step.is_hidden(name));
                     // What lacks only secrets lacks nothing that is shown: this world reads none.
                     if names.is_empty() {
+                        self.lacks(step, hidden);
                         return self.unperformed(step).await;
                     }
                     match self.unmet(names) {
@@ -82,11 +87,22 @@ impl<'a> Engine<'a> {
                         }
                         drop(turn);
                         asked = true;
+                        // Whoever was asked took their time.
+                        if self.is_late(step) {
+                            return Ok(Standing::NotBegun);
+                        }
                     }
                     self.attempt(step, task.as_ref()).await?
                 }
                 Err(failure) => self.fail_unstarted(step, failure).await?,
             };
+            if self.only_looks() {
+                // An end that was forced says nothing.
+                return match self.signals.stop_reason_now().await {
+                    Some(why) => Err(StepError::Paused(why)),
+                    None => Ok(self.saw(step, &ended)),
+                };
+            }
             turn += 1;
             match ended.status {
                 StepStatus::Failed | StepStatus::Unknown => {}
@@ -179,6 +195,7 @@ impl<'a> Engine<'a> {
             let output = Vec::new();
             return Ok(Ended { status, captures, result: None, why: reason, output, not_in_place: false, seen: None });
         }
+        self.tried(step, &cx);
         let (mut report, mut status, mut gathered) = self.judge_report(step, &step.body, report);
         if status == StepStatus::Unknown && step.verify.is_some() && self.signals.stop_reason().is_none() {
             match self.verify(step, &cx).await? {
@@ -194,6 +211,13 @@ impl<'a> Engine<'a> {
                     status = StepStatus::Failed;
                 }
                 Verified::Undecided(found) => report.notes.push(format!("verify could not tell: {found}")),
+            }
+        }
+        let failed = matches!(status, StepStatus::Failed | StepStatus::Unknown);
+        if let Some(gone) = self.helpers_gone(step, failed).await? {
+            match report.failure.as_mut().filter(|_| failed) {
+                Some(failure) => failure.add_hint(&gone),
+                None => report.notes.push(gone),
             }
         }
         if status == StepStatus::Failed {
@@ -260,7 +284,7 @@ impl<'a> Engine<'a> {
                 return Ok(false);
             }
         }
-        if self.signals.stop_reason().is_some() {
+        if self.signals.stop_reason().is_some() || self.is_late(step) {
             return Ok(false);
         }
         let wait = retry.wait_after(turn);

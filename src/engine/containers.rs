@@ -37,7 +37,10 @@ impl<'a> Engine<'a> {
         Box::pin(async move {
             loop {
                 let failure = match self.enter(step).await? {
-                    Enter::Inside => return self.inside(step, last).await,
+                    Enter::Inside => match self.within_limit(step, last).await? {
+                        Some(standing) => return Ok(standing),
+                        None => continue,
+                    },
                     Enter::Over(standing) => return Ok(standing),
                     Enter::Broken(failure) => failure,
                 };
@@ -95,6 +98,9 @@ impl<'a> Engine<'a> {
             Condition::Over => return Ok(Enter::Over(Standing::Satisfied)),
             Condition::Broken(failure) => return Ok(Enter::Broken(failure)),
         }
+        if let Err(failure) = self.limit_of(step) {
+            return Ok(Enter::Broken(failure));
+        }
         match step.inside() {
             None => {}
             Some(Inside::Group(group)) => {
@@ -127,6 +133,9 @@ impl<'a> Engine<'a> {
                     Ok(frame) => frame,
                     Err(failure) => return Ok(Enter::Broken(failure)),
                 };
+                if let Some(failure) = self.hopeless_output(&frame) {
+                    return Ok(Enter::Broken(failure));
+                }
                 for steps in [&frame.book.steps, &frame.book.finally] {
                     let graph = self.graph(&frame, steps, false);
                     if let Some(cycle) = graph.cycle(steps) {
@@ -188,7 +197,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs what it holds, and puts its end on record if that is over.
-    async fn inside(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
+    pub(super) async fn inside(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
         let began = self.world.now();
         let jobs = self.options.jobs;
         if let (true, Some(foreach)) = (step.is_loop(), &step.step.foreach) {
@@ -202,7 +211,26 @@ impl<'a> Engine<'a> {
             None => Ok(Standing::Satisfied),
             Some(Inside::Group(group)) => {
                 let graph = self.graph(&step.frame, &group.steps, group.parallel.is_some());
-                let end = self.list(&self.children(step), &graph, group.parallel.unwrap_or(jobs), last).await?;
+                let steps = self.children(step);
+                let helper = self.helper_of(step, group);
+                // In a world that performs nothing it is shown; in a run it is wanted as long as a step is to come.
+                let wanted = self.options.run.is_none() || steps.iter().any(|step| self.standing_of(step).is_none());
+                let up = match &helper {
+                    Some(helper) if wanted => self.helper_up(helper).await?,
+                    _ => true,
+                };
+                let limit = group.parallel.unwrap_or(jobs);
+                let end = if up { self.list(&steps, &graph, limit, last).await? } else { ListEnd::default() };
+                let end = match &helper {
+                    None => end,
+                    Some(helper) => {
+                        // What goes on elsewhere may come back to this group, and starts it again then.
+                        self.end_helper(helper).await?;
+                        let mut end = self.ends(&self.children(step));
+                        end.failed.splice(0..0, self.ends(std::slice::from_ref(helper)).failed);
+                        end
+                    }
+                };
                 self.over(step, end, Ok(IndexMap::new()), began).await
             }
             Some(Inside::Choose(choose)) => {
@@ -251,21 +279,22 @@ impl<'a> Engine<'a> {
             }
             return Ok(Standing::Satisfied);
         }
+        let late = self.took_too_long(step);
         // Something elsewhere failed, and this was not gone through.
-        if end.failed.is_empty() && end.unknown.is_empty() && !end.waiting.is_empty() {
+        if late.is_none() && end.failed.is_empty() && end.unknown.is_empty() && !end.waiting.is_empty() {
             return Ok(Standing::Blocks);
         }
         let mut why = None;
         let mut values = IndexMap::new();
         let status = if !end.unknown.is_empty() {
-            why = Some(format!("nobody knows whether this took effect: {}", end.unknown.join(", ")));
+            let text = format!("nobody knows whether this took effect: {}", end.unknown.join(", "));
+            why = Some(late.map_or(text.clone(), |late| format!("{late}; {text}")));
             StepStatus::Unknown
-        } else if !end.failed.is_empty() {
-            let mut text = format!("failed: {}", end.failed.join(", "));
-            if !end.waiting.is_empty() {
-                text.push_str(&format!("; not run: {}", end.waiting.join(", ")));
-            }
-            why = Some(text);
+        } else if !end.failed.is_empty() || !end.waiting.is_empty() {
+            let named =
+                |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
+            let told = [late, named("failed", &end.failed), named("not run", &end.waiting)];
+            why = Some(told.into_iter().flatten().collect::<Vec<_>>().join("; "));
             StepStatus::Failed
         } else {
             match outputs {
@@ -331,7 +360,7 @@ impl<'a> Engine<'a> {
             of.map_or(1, |of| of.attempts)
         };
         let redactor = self.publisher.redactor();
-        let secret = |value: &Value| redactor.holds(&value.to_json().to_string());
+        let secret = |value: &Value| redactor.holds_in(&value.to_json());
         let (withheld, known): (Vec<_>, Vec<_>) = outputs.iter().partition(|(_, value)| secret(value));
         self.publisher
             .publish(Event::StepFinished {
@@ -441,6 +470,15 @@ impl<'a> Engine<'a> {
                 all
             }
         }
+    }
+
+    /// As [`Engine::children`], with what lives beside them.
+    pub(super) fn members(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+        let mut all = self.children(step);
+        if let Some(Inside::Group(group)) = step.inside().filter(|_| !step.is_loop()) {
+            all.splice(0..0, self.helper_of(step, group));
+        }
+        all
     }
 
     /// Which step waits for which, for the values of this frame.

@@ -39,6 +39,8 @@ pub struct Attempt<'e, 'a> {
     tail: RefCell<Tail>,
     /// Output that waits until the secret in it is known.
     held: RefCell<Option<Held>>,
+    /// What it would be performed beside is not there.
+    alone: Cell<bool>,
     /// Nobody saw its end, and `verify` found that it had no effect.
     no_effect: Cell<bool>,
 }
@@ -77,6 +79,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
             held: RefCell::new(None),
+            alone: Cell::new(false),
             no_effect: Cell::new(false),
         }
     }
@@ -124,6 +127,11 @@ impl<'e, 'a> Attempt<'e, 'a> {
         self.begun.get()
     }
 
+    /// From here on nothing is performed.
+    pub fn does_nothing(&self) {
+        self.alone.set(true);
+    }
+
     /// To be told when its end is put on record.
     pub fn had_no_effect(&self) {
         self.no_effect.set(true);
@@ -131,12 +139,6 @@ impl<'e, 'a> Attempt<'e, 'a> {
 
     pub fn is_without_effect(&self) -> bool {
         self.no_effect.get()
-    }
-
-    /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the
-    /// place where the end of the step is looked for.
-    pub fn only_looks(&self) {
-        self.looks.set(true);
     }
 
     fn write(&self, bytes: &[u8], stream: Stream) {
@@ -270,10 +272,15 @@ impl StepContext for Attempt<'_, '_> {
         detail: String,
     ) -> Local<'b, Result<Option<Result<ProcessReport, WorldError>>, StepError>> {
         Box::pin(async move {
+            if self.alone.get() {
+                return Ok(None);
+            }
             let seat = self.seat_for(&request).await?;
             request.number = self.intend(effect, detail).await?;
+            request.effect = effect;
             request.step = self.step.clone();
             request.attempt = self.attempt;
+            request.looks = self.looks.get();
             request.record_dir = self.engine.journal.step_dir().filter(|_| !self.looks.get());
             let keeper = Keeper::new(self, max_output, seat);
             let running = self.engine.world.run(&request, &keeper, &self.cancel);
@@ -290,11 +297,18 @@ impl StepContext for Attempt<'_, '_> {
     fn perform_http<'b>(
         &'b self,
         effect: Effect,
-        request: HttpRequest,
+        mut request: HttpRequest,
         detail: String,
     ) -> Local<'b, Result<Option<Result<HttpReply, SendError>>, StepError>> {
         Box::pin(async move {
+            if self.alone.get() {
+                return Ok(None);
+            }
             self.intend(effect, detail).await?;
+            request.step = self.step.clone();
+            request.effect = effect;
+            request.attempt = self.attempt;
+            request.looks = self.looks.get();
             let answered = self.engine.world.send(&request, &self.cancel).await;
             Ok(match answered {
                 Ok(None) => None,
@@ -306,6 +320,10 @@ impl StepContext for Attempt<'_, '_> {
                 Err(error) => Some(Err(error)),
             })
         })
+    }
+
+    fn looks_once(&self) -> bool {
+        self.engine.only_looks()
     }
 
     fn ask<'b>(&'b self, question: Question) -> Local<'b, Result<Reply, StepError>> {
@@ -341,6 +359,15 @@ impl StepContext for Attempt<'_, '_> {
         let (step, attempt) = (self.step.clone(), self.attempt);
         let event = Event::Sample { step, probe, value: value.to_json(), attempt, state, unit, detail };
         Box::pin(self.engine.publisher.publish(event))
+    }
+
+    fn only_looks(&self) {
+        self.looks.set(true);
+    }
+
+    fn left_runs(&self) -> bool {
+        let Some(dir) = self.engine.journal.step_dir() else { return true };
+        super::daemons::runs(&self.engine.world.left_behind(&dir, &self.step, self.attempt))
     }
 
     fn cancel(&self) -> &Cancel {

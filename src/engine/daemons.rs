@@ -21,7 +21,7 @@ impl<'a> Engine<'a> {
         self.settle_these(&daemons, true).await
     }
 
-    async fn settle_these(&self, daemons: &[Daemon], end_them: bool) -> Result<(), StepError> {
+    pub(super) async fn settle_these(&self, daemons: &[Daemon], end_them: bool) -> Result<(), StepError> {
         let Some(first) = daemons.first() else { return Ok(()) };
         for daemon in daemons.iter().filter(|_| end_them) {
             let Daemon { step, processes, .. } = daemon.clone();
@@ -32,7 +32,7 @@ impl<'a> Engine<'a> {
         let settling = join_all(daemons.iter().map(|daemon| self.settle_daemon(daemon, end_them, &cancel)));
         let settled = self.guarded_as(&first.step, Effect::Change, &cancel, settling).await;
         for (daemon, how) in daemons.iter().zip(settled) {
-            let Some(how) = how else { continue };
+            let Some(how) = how.filter(|_| self.state().daemons.contains(daemon)) else { continue };
             let event = Event::DaemonEnded {
                 step: daemon.step.clone(),
                 attempt: daemon.attempt,
@@ -46,7 +46,7 @@ impl<'a> Engine<'a> {
 
     /// None: it goes on.
     async fn settle_daemon(&self, daemon: &Daemon, end_it: bool, cancel: &Cancel) -> Option<DaemonEnd> {
-        let Some(dir) = self.journal.step_dir() else { return Some(DaemonEnd::Gone) };
+        let Some(dir) = self.journal.step_dir() else { return end_it.then_some(DaemonEnd::Ended) };
         let left = self.world.left_behind(&dir, &daemon.step, daemon.attempt);
         if !runs(&left) {
             return Some(ended(&left, DaemonEnd::Gone));
@@ -100,6 +100,6 @@ fn ended(left: &LeftBehind, how: DaemonEnd) -> DaemonEnd {
     }
 }
 
-fn runs(left: &LeftBehind) -> bool {
+pub(super) fn runs(left: &LeftBehind) -> bool {
     matches!(left, LeftBehind::Running | LeftBehind::Daemon(_))
 }

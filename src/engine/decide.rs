@@ -75,6 +75,12 @@ impl<'a> Engine<'a> {
         if self.signals.stop_reason().is_some() && !(unknown && self.signals.only_declined()) {
             return Ok(Next::Over(Standing::Blocks));
         }
+        // What the limit of a container around it has ended has failed with that container.
+        let late = self.is_late(step);
+        if late && !unknown {
+            self.settle(step, StepStatus::Failed, &IndexMap::new());
+            return Ok(Next::Over(Standing::Blocks));
+        }
         if !unknown {
             match step.policy() {
                 OnFailure::Continue => {
@@ -99,7 +105,10 @@ impl<'a> Engine<'a> {
         }
         let title = self.title(step);
         let mut question = if unknown {
-            menu::unknown(step, title, &ended.why, &effects, &ended.output, !last && self.is_over_for_good(step))
+            {
+                let over = late || !last && self.is_over_for_good(step);
+                menu::unknown(step, title, &ended.why, &effects, &ended.output, over)
+            }
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };

@@ -22,6 +22,13 @@ impl Derived {
     }
 }
 
+/// What holds a secret in a spelling may be spelt anew with it.
+pub(super) fn spellings(redactor: &Redactor, value: &Value) {
+    let mut texts = Vec::new();
+    texts_of(value, &mut texts);
+    texts.iter().for_each(|text| redactor.add_spellings(text));
+}
+
 impl std::fmt::Debug for Derived {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Derived")
@@ -34,9 +41,10 @@ impl Listener for Derived {
     }
 
     fn made(&self, of: &[&Value], written: &str, value: &Value) {
-        if !of.iter().any(|used| self.redactor.holds(&used.to_json().to_string())) {
+        if !of.iter().any(|used| self.redactor.holds_in(&used.to_json())) {
             return;
         }
+        of.iter().for_each(|used| spellings(&self.redactor, used));
         let mut texts = Vec::new();
         texts_of(value, &mut texts);
         for text in texts {

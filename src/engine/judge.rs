@@ -49,6 +49,10 @@ impl<'a> Engine<'a> {
         if !matches!(status, StepStatus::Succeeded | StepStatus::NotRun) {
             return (report, status, gathered);
         }
+        if let Some(names) = self.cannot_be_judged(step, body, &report) {
+            report.notes.push(format!("what is expected of it waits for {}", names.join(", ")));
+            return (report, StepStatus::NotRun, gathered);
+        }
         match self.take(step, body, &report) {
             Ok(values) => match self.gather(values, step) {
                 Ok(done) => gathered = done,
@@ -62,6 +66,10 @@ impl<'a> Engine<'a> {
                 }
             },
             Err(failure) => {
+                // The failure quotes of it what it was held against.
+                if let Some(result) = &report.result {
+                    super::derived::spellings(self.publisher.redactor(), result);
+                }
                 status = StepStatus::Failed;
                 report.failure = Some(failure);
             }
@@ -133,6 +141,8 @@ impl<'a> Engine<'a> {
                     }
                     values.insert(capture.name.value.clone(), Value::from_json(&json));
                 }
+                // What it would be is not known as long as nothing but looks is done.
+                Ok(Eval::Deferred(_)) if self.only_looks() => {}
                 Ok(Eval::Deferred(names)) => {
                     return Err(Failure::plain(format!("`{}` waits for {}", capture.name.value, names.join(", "))));
                 }
@@ -168,8 +178,11 @@ impl<'a> Engine<'a> {
             }
         }
         for (name, value) in &values {
-            if !withheld.contains(name) && redactor.holds(&value.to_json().to_string()) {
-                withheld.push(name.clone());
+            if redactor.holds_in(&value.to_json()) {
+                super::derived::spellings(redactor, value);
+                if !withheld.contains(name) {
+                    withheld.push(name.clone());
+                }
             }
         }
         Ok(Gathered { values, withheld })
@@ -245,6 +258,9 @@ impl<'a> Engine<'a> {
     /// Looks whether the effect is in place.
     pub(super) async fn verify(&self, step: &Unit<'a>, cx: &Attempt<'_, '_>) -> Result<Verified, StepError> {
         let Some(body) = &step.verify else { return Ok(Verified::Undecided("there is no verify".into())) };
+        if !self.helpers_up(step).await? {
+            return Ok(Verified::Undecided("what has to live beside it could not be started".into()));
+        }
         // On a resume the step itself may not have been put together in this process, so nothing was read for it yet.
         if let Err(why) = self.read_secrets_of(step, body).await {
             return Ok(Verified::Undecided(why));
@@ -258,6 +274,9 @@ impl<'a> Engine<'a> {
         };
         cx.only_looks();
         let report = self.guarded(step, cx.cancel(), task.run(cx)).await?;
+        if report.status == StepStatus::NotRun {
+            return Ok(Verified::Undecided("it was not looked at".into()));
+        }
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
         }

@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use super::{
-    Engine,
+    Engine, Looked,
     unit::{Frame, Unit},
 };
 use crate::{
     event::StepId,
     model::{Inside, Step},
-    value::Scope,
+    value::{Scope, Slot},
 };
 
 /// A step as a plan shows it.
@@ -30,6 +30,8 @@ pub struct Outlook<'a> {
     pub within: Option<StepId>,
     /// It holds other steps, which follow.
     pub holds: bool,
+    /// What was seen of it, where nothing is done but to look.
+    pub looked: Option<Looked>,
     /// A loop as a whole; its items follow, or what each would be where they are not known.
     pub is_loop: bool,
 }
@@ -74,11 +76,12 @@ impl<'a> Engine<'a> {
             step: unit.step,
             path: unit.path.clone(),
             runbook: &unit.frame.book.name,
-            scope: unit.seen(),
-            after: unit.scope(),
+            scope: hidden_again(unit, unit.seen()),
+            after: hidden_again(unit, unit.scope()),
             needs,
             depth,
             within: within.cloned(),
+            looked: self.looked(&unit.path),
             holds: unit.is_container(),
             is_loop: unit.is_loop(),
         });
@@ -104,6 +107,9 @@ impl<'a> Engine<'a> {
         match unit.inside() {
             None => {}
             Some(Inside::Group(group)) => {
+                if let Some(helper) = self.helper_of(unit, group) {
+                    self.outlook_unit(&helper, Vec::new(), within, depth + 1, all);
+                }
                 self.outlook_of(&unit.frame, &group.steps, group.parallel.is_some(), within, depth + 1, all);
             }
             Some(Inside::Choose(choose)) => {
@@ -129,4 +135,12 @@ impl<'a> Engine<'a> {
     pub(super) fn was_entered(&self, unit: &Unit<'a>) -> bool {
         self.state().steps.get(&unit.path).is_some_and(|of| of.entered.is_some())
     }
+}
+
+/// A plan shows a secret as its name, even where it was read.
+fn hidden_again(unit: &Unit<'_>, mut scope: Scope) -> Scope {
+    for name in unit.frame.book.secrets.keys() {
+        scope.set(name, Slot::Hidden);
+    }
+    scope
 }

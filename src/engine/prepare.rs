@@ -7,7 +7,7 @@ use super::{
 use crate::{
     model::{Body, Resolution, SecretPlace, SecretSpec, Setting},
     plan::Plan,
-    port::{Failure, SecretSource, StepError},
+    port::{BASE_ENV, Failure, SecretSource, StepError},
     syntax::{Eval, Rendered},
     text::Diagnostic,
     value::{Scope, Secret, Value},
@@ -16,7 +16,8 @@ use crate::{
 impl<'a> Engine<'a> {
     /// Reads the secrets a step uses and puts every value in place.
     pub(super) async fn prepare(&self, step: &Unit<'a>) -> Result<Result<Resolution, Failure>, StepError> {
-        for body in [Some(&step.body), step.verify.as_ref()].into_iter().flatten() {
+        let bodies = [Some(&step.body), step.verify.as_ref()];
+        for body in bodies.into_iter().flatten().filter(|body| self.needs_secrets(body)) {
             if let Err(why) = self.read_secrets_of(step, body).await {
                 return Ok(Err(Failure::plain(why)));
             }
@@ -93,13 +94,17 @@ impl<'a> Engine<'a> {
             Some(Err(Ok(names))) => return Ok(Resolution::Deferred(names)),
             Some(Err(Err(diagnostic))) => return Err(diagnostic),
         };
+        // What another runbook of the run requires is for its own steps.
+        let required = &step.frame.book.requires.env;
+        let given = |name: &str| BASE_ENV.contains(&name) || required.iter().any(|of| of.value == name);
+        let base_env: Vec<_> = self.options.base_env.iter().filter(|(name, _)| given(name)).cloned().collect();
         body.action.resolve(&Setting {
             scope: &scope,
             effect: body.effect,
             timeout,
             extended: self.extended(step, body),
             env,
-            base_env: &self.options.base_env,
+            base_env: &base_env,
             cwd,
             origins: &step.frame.origins,
             names: step.frame.names,

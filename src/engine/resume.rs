@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::{Engine, Standing, attempt::Ended, decide::Next, menu, unit::Unit};
 use crate::{
     event::{Effect, StepPhase, StepStatus, ToUndo},
-    model::{DefaultExpect, own_references, step_references},
+    model::{DefaultExpect, Inside, own_references, step_references},
     port::{Answer, ExecRecord, Failure, LeftBehind, Local, RemoteEnd, Reply, StepError, StepReport},
     value::{Secret, Slot, Value},
 };
@@ -31,6 +31,11 @@ impl<'a> Engine<'a> {
             let Some(state) = self.state().steps.get(&step.path).cloned() else { return Ok(()) };
             if let Some(entered) = &state.entered {
                 self.enter_again(step, entered)?;
+                if let Some(Inside::Group(group)) = step.inside().filter(|_| !step.is_loop())
+                    && let Some(helper) = self.helper_of(step, group)
+                {
+                    self.restore_step(&helper).await?;
+                }
                 for child in self.children(step) {
                     self.restore_step(&child).await?;
                 }
@@ -268,7 +273,8 @@ impl<'a> Engine<'a> {
             }
         }
         // What failed has failed: nobody is there to have it repeated.
-        if ended.status == StepStatus::Failed && self.over.get() && step.path.undoes().is_none() && !last {
+        let of_run = step.path.undoes().is_none() && !step.step.is_helper();
+        if ended.status == StepStatus::Failed && self.over.get() && of_run && !last {
             self.settle(step, StepStatus::Failed, &IndexMap::new());
             return Ok(Some(Standing::Blocks));
         }
@@ -303,7 +309,7 @@ impl<'a> Engine<'a> {
     /// After a no: what ran beside it and has an open end is decided, and nothing is run.
     pub(super) async fn decide_open_ends(&self) -> Result<(), StepError> {
         for step in self.main_units() {
-            if step.is_container() {
+            if step.is_container() || step.step.is_helper() {
                 continue;
             }
             let begun = {
@@ -356,7 +362,7 @@ impl<'a> Engine<'a> {
         if left == LeftBehind::Running
             && let Some(dir) = self.journal.step_dir()
         {
-            let end_it = if effect == Effect::Read && step.idempotent {
+            let end_it = if effect == Effect::Read && step.idempotent || step.step.is_helper() {
                 true
             } else {
                 let output = self.journal.output_tail(&step.path, attempt);
@@ -399,6 +405,12 @@ impl<'a> Engine<'a> {
                 self.guarded(step, &cancel, settling).await;
             }
             return Ok(ended);
+        }
+        // It lives, and no end of its start is on record: it is started again.
+        if let (true, LeftBehind::Daemon(_), Some(dir)) = (step.step.is_helper(), &left, self.journal.step_dir()) {
+            let cancel = crate::port::Cancel::new();
+            let settling = self.world.settle_left_behind(&dir, &step.path, attempt, true, &cancel);
+            self.guarded(step, &cancel, settling).await;
         }
         if let Some(ended) = self.answered_before(step, attempt).await? {
             return Ok(Some(ended));

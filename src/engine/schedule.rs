@@ -125,11 +125,15 @@ impl<'a> Engine<'a> {
             // Why a container failed is told by what is inside of it.
             Some(StepStatus::Failed | StepStatus::Unknown) | None if entered => {
                 let mut inside = ListEnd::default();
-                for child in self.children(step) {
-                    self.end_of(&child, &mut inside);
+                for child in self.members(step) {
+                    // One that was not started was not needed.
+                    let idle = child.step.is_helper() && self.status_of(&child.path).is_none();
+                    if !idle {
+                        self.end_of(&child, &mut inside);
+                    }
                 }
-                // A call may fail after all of its steps went well.
-                if status == Some(StepStatus::Failed) && inside.is_clean() {
+                // A call may fail after all of its steps went well, and any container because its time was over.
+                if status == Some(StepStatus::Failed) && inside.failed.is_empty() && inside.unknown.is_empty() {
                     inside.failed.push(name);
                 }
                 end.add(inside);
@@ -210,6 +214,7 @@ impl<'a> Engine<'a> {
                         if begun.contains(&index) {
                             going_on.insert(index);
                         }
+                        self.come_to(steps, graph, index, last);
                         running.push(async move { (index, self.step(&steps[index], last).await) });
                     }
                     if running.is_empty() {
@@ -227,7 +232,11 @@ impl<'a> Engine<'a> {
 
     /// Whether another step has failed before this one has begun; what an earlier session began is seen through.
     pub(super) fn begins_not(&self, step: &Unit<'a>) -> bool {
-        self.signals.none_begins().is_some() && !self.has_begun(&step.path)
+        if self.is_late(step) {
+            return true;
+        }
+        // A helper begins for a step that has.
+        !step.step.is_helper() && self.signals.none_begins().is_some() && !self.has_begun(&step.path)
     }
 
     /// Whether a step was started, by an earlier session perhaps, and not seen through.
@@ -262,7 +271,7 @@ impl<'a> Engine<'a> {
         if !failed(of) && !of.is_some_and(|(status, entered)| status.is_none() && entered) {
             return false;
         }
-        let inside = if step.is_container() { self.children(step) } else { Vec::new() };
+        let inside = if step.is_container() { self.members(step) } else { Vec::new() };
         if inside
             .iter()
             .any(|child| self.state().steps.get(&child.path).and_then(|of| of.status()) == Some(StepStatus::Failed))

@@ -110,6 +110,7 @@ impl<'a> Engine<'a> {
     /// Takes back what ran. `before` is how the run ends if nothing is.
     pub(super) async fn take_back(&self, cause: &Cause, before: RunEnd) -> Result<Taken, StepError> {
         self.signals.begin_any();
+        self.forget_limits();
         if *cause == Cause::Interrupted {
             self.signals.begin_again();
         }
@@ -150,7 +151,7 @@ impl<'a> Engine<'a> {
             let of = state.steps.get(&step.path);
             of.is_some_and(|of| {
                 let running = of.phase == StepPhase::Running && of.touched;
-                !step.is_container() && (running || of.status() == Some(StepStatus::Unknown))
+                !step.is_container() && !step.step.is_helper() && (running || of.status() == Some(StepStatus::Unknown))
             })
         };
         units.iter().filter(open).map(|step| step.path.clone()).collect()
@@ -162,7 +163,7 @@ impl<'a> Engine<'a> {
             let phase = self.state().steps.get(&step.path).map(|of| of.phase.clone());
             let open =
                 matches!(phase, Some(StepPhase::Running | StepPhase::Finished { status: StepStatus::Unknown, .. }));
-            if step.is_container() || !open {
+            if step.is_container() || step.step.is_helper() || !open {
                 continue;
             }
             let waits = step.body.action.is_asked() || step.body.effect == crate::event::Effect::Read;
@@ -274,6 +275,7 @@ impl<'a> Engine<'a> {
     async fn run_undo(&self) -> Result<(), StepError> {
         let steps = self.state().undo.as_ref().map(|undo| undo.steps.clone()).unwrap_or_default();
         let units = self.main_units();
+        self.forget_given_up();
         self.make_again_for_undo(&units, &steps).await?;
         for listed in &steps {
             let unit = units.iter().find(|unit| unit.path == listed.step && unit.undo().is_some());
@@ -311,6 +313,7 @@ impl<'a> Engine<'a> {
             }
         }
         self.signals.wound_down();
+        self.end_helpers().await?;
         self.mark_containers().await
     }
 

@@ -83,6 +83,24 @@ impl<'a> Frame<'a> {
         frame
     }
 
+    /// The path in the file of the loop whose item this is.
+    pub fn of_loop(&self) -> Option<&'a str> {
+        self.of_loop
+    }
+
+    /// What goes before the paths of its file.
+    pub fn of_book(&self) -> String {
+        match &self.outer {
+            Some(outer) if self.of_loop.is_some() => outer.of_book(),
+            _ => self.prefix.clone(),
+        }
+    }
+
+    /// The frame around a loop, or that of the caller.
+    pub fn outer(&self) -> Option<Rc<Frame<'a>>> {
+        self.outer.clone()
+    }
+
     /// A secret that was read is known in every loop around as well.
     pub fn learn(&self, name: &str, value: Value) {
         let mut frame = self;
@@ -271,7 +289,10 @@ impl<'a> Engine<'a> {
                     }
                 }
             }
-            Some(Inside::Group(group)) => all.extend(self.units(&unit.frame, &group.steps)),
+            Some(Inside::Group(group)) => {
+                all.extend(self.helper_of(&unit, group));
+                all.extend(self.units(&unit.frame, &group.steps));
+            }
         }
     }
 

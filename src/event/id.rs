@@ -52,6 +52,7 @@ pub struct StepId(Arc<str>);
 
 const UNDO_MARK: char = '@';
 const UNDO: &str = "@undo";
+const HELPER: &str = "@helper";
 
 impl StepId {
     pub fn new(path: impl AsRef<str>) -> StepId {
@@ -74,11 +75,22 @@ impl StepId {
         loop {
             let rest = self.0.get(at..)?;
             let found = rest.find([UNDO_MARK, '['])?;
-            if rest[found..].starts_with(UNDO_MARK) {
+            if rest[found..].starts_with(UNDO) {
                 return Some(StepId::new(&self.0[..at + found]));
             }
-            at += found + rest[found..].find(']')?;
+            at += found
+                + if rest[found..].starts_with(UNDO_MARK) { UNDO_MARK.len_utf8() } else { rest[found..].find(']')? };
         }
+    }
+
+    /// The path of what lives beside the steps of a group.
+    pub fn helper(&self) -> StepId {
+        StepId::new(format!("{self}{HELPER}"))
+    }
+
+    /// The group beside whose steps this one lives, if it is there for that.
+    pub fn helps(&self) -> Option<StepId> {
+        self.0.strip_suffix(HELPER).map(StepId::new)
     }
 
     /// Whether it stands inside of another one, or is an item of it.
@@ -126,7 +138,8 @@ mod tests {
         assert_eq!(of("a@undo").as_deref(), Some("a"));
         assert_eq!(of("g/a[x]@undo/b/c").as_deref(), Some("g/a[x]"));
         assert_eq!(of("a[b@undo]@undo").as_deref(), Some("a[b@undo]"));
-        for path in ["a", "a/b", "a[b@undo]", "a[b@undo]/c[d@e]"] {
+        assert_eq!(of("a@undo/g@helper").as_deref(), Some("a"));
+        for path in ["a", "a/b", "a[b@undo]", "a[b@undo]/c[d@e]", "g@helper", "g[a@undo]@helper"] {
             assert_eq!(of(path), None, "{path}");
         }
     }

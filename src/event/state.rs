@@ -190,9 +190,12 @@ impl RunState {
                 if let Some(of) = step.undoes() {
                     self.may_undo(&of).map_err(illegal)?;
                 }
+                let lives = self.daemons.iter().any(|daemon| daemon.step == *step);
                 let state = self.steps.entry(step.clone()).or_insert_with(StepState::new);
                 match &state.phase {
                     StepPhase::NotStarted | StepPhase::Deferred { .. } => {}
+                    // A helper that is not there any more is started again for the steps that are still to come.
+                    StepPhase::Finished { status: StepStatus::Succeeded, .. } if step.helps().is_some() && !lives => {}
                     StepPhase::Finished { status: StepStatus::Undone, .. } => {
                         return Err(illegal(format!("step {step} was undone")));
                     }

@@ -1,5 +1,6 @@
 //! `group`: steps that stand together, in order or side by side. Performs nothing itself.
 
+use super::helper;
 use crate::{
     event::Effect,
     model::{
@@ -22,14 +23,15 @@ pub const KIND: Kind = Kind {
             Takes::Integer { least: 1, most: 1000 },
             "how many may run side by side; absent: in order",
         ),
-        FieldDoc::new("helper", Takes::Later, "a process that lives from before the first step to after the last"),
+        FieldDoc::new(
+            "helper",
+            Takes::Fields(&helper::HELPER),
+            "a program that lives from before the first step to after the last, such as a port forward",
+        ),
     ],
     rules: &[Rule::Needs("steps")],
     lower: Some(lower),
 };
-
-/// Part of the language that is not there yet.
-const LATER: [&str; 1] = ["helper"];
 
 fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     if let NodeKind::List(_) = &given.node().kind {
@@ -39,12 +41,12 @@ fn lower(given: Given<'_>, lowering: &Lowering) -> Option<Box<dyn Action>> {
     let mut fields = fields.closed(KIND.keys()).outer(Lowering::AROUND);
     let steps = fields.need("steps").map(|given| lowering.steps(&given.like("[{id: build, shell: make}]")));
     let parallel = fields.get("parallel").and_then(|given| given.integer(1..=1000));
-    for later in LATER {
-        fields.not_yet(later, &format!("`{later}`"));
-    }
+    let helper = fields.take_entry("helper").and_then(|entry| {
+        helper::lower(entry.key.span, &Given::field(&entry.value, "helper", given.problems()), lowering)
+    });
     fields.finish();
     let parallel = parallel.and_then(|n| usize::try_from(n).ok());
-    Some(Box::new(Held(Group { steps: steps?, parallel })))
+    Some(Box::new(Held(Group { steps: steps?, parallel, helper })))
 }
 
 #[derive(Debug)]
@@ -74,10 +76,13 @@ impl Action for Held {
     fn show(&self, _scope: &Scope) -> Shown {
         let count = self.0.steps.len();
         let steps = if count == 1 { "1 step".to_owned() } else { format!("{count} steps") };
-        let headline = match self.0.parallel {
+        let mut headline = match self.0.parallel {
             Some(n) => format!("{steps}, at most {n} side by side"),
             None => format!("{steps} in order"),
         };
+        if self.0.helper.is_some() {
+            headline.push_str(", beside a helper");
+        }
         Shown { detail: headline.clone(), headline, values: Vec::new() }
     }
 

@@ -10,7 +10,7 @@ use super::{
     report::{json_of, not_run, send_failure},
 };
 use crate::{
-    event::{Effect, StepStatus},
+    event::{Effect, StepId, StepStatus},
     model::{Action, Declared, Resolution, Setting},
     port::{Body, HttpReply, HttpRequest, Local, StepContext, StepError, StepReport, Task},
     syntax::{Eval, Rendered, Template},
@@ -137,6 +137,10 @@ pub(super) fn resolve(http: &Http, setting: &Setting<'_>) -> Result<Resolution, 
         effect: setting.effect,
         detail: http.show(setting.scope).detail,
         request: HttpRequest {
+            step: StepId::new(""),
+            effect: setting.effect,
+            attempt: 0,
+            looks: false,
             method: http.method.to_owned(),
             url,
             headers,

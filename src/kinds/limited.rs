@@ -49,6 +49,10 @@ impl StepContext for Limited<'_> {
         Some(self.limit)
     }
 
+    fn looks_once(&self) -> bool {
+        self.cx.looks_once()
+    }
+
     fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>> {
         self.cx.ask(question)
     }
@@ -71,6 +75,14 @@ impl StepContext for Limited<'_> {
 
     fn sample<'a>(&'a self, sample: Sample) -> Local<'a, Result<(), StepError>> {
         self.cx.sample(sample)
+    }
+
+    fn only_looks(&self) {
+        self.cx.only_looks();
+    }
+
+    fn left_runs(&self) -> bool {
+        self.cx.left_runs()
     }
 
     fn cancel(&self) -> &Cancel {

@@ -5,6 +5,7 @@ mod call;
 mod choose;
 mod confirm;
 mod group;
+mod helper;
 mod http;
 mod http_task;
 mod limited;

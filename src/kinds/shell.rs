@@ -553,6 +553,8 @@ impl Action for Shell {
                 step: StepId::new(""),
                 attempt: 0,
                 number: 0,
+                effect: setting.effect,
+                looks: false,
                 argv,
                 stdin,
                 env: env.into_iter().collect(),
@@ -587,7 +589,7 @@ fn warning(suspicion: Suspicion, text: &Text, names: &Names) -> Diagnostic {
 }
 
 /// An argument as a shell would need it quoted, for reading.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,‹›{}".contains(c));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -127,6 +127,14 @@ impl Poll {
 }
 
 impl Action for Wait {
+    fn conditions(&self) -> Vec<(&'static str, &Expr)> {
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        let mut all: Vec<_> = poll.look.expect.entries.iter().map(|expr| ("expect", expr)).collect();
+        all.extend(poll.until.iter().map(|expr| ("until", expr)));
+        all.extend(poll.fail_when.iter().map(|expr| ("fail_when", expr)));
+        all
+    }
+
     fn references(&self, names: &Names) -> Vec<Reference> {
         match self {
             Wait::Pause(duration) => duration.references(),
@@ -298,6 +306,7 @@ impl Action for Wait {
         let default = poll.default_expect(setting.expect);
         Ok(Resolution::Task(Box::new(PollTask {
             look,
+            helped: false,
             default,
             expect: Expectations { default: None, entries },
             captures: poll.look.captures.iter().map(|c| (c.name.value.clone(), c.value.clone())).collect(),
@@ -332,6 +341,9 @@ impl Task for PauseTask {
                 if cx.cancel().level() > 0 {
                     return Ok(StepReport::failed(Failure::plain("it was interrupted")));
                 }
+                if cx.looks_once() {
+                    return Ok(StepReport::of(StepStatus::Succeeded));
+                }
                 let left = self.duration.saturating_sub(elapsed);
                 if left.is_zero() {
                     return Ok(StepReport::of(StepStatus::Succeeded));
@@ -347,8 +359,10 @@ impl Task for PauseTask {
     }
 }
 
-struct PollTask {
+pub(super) struct PollTask {
     look: Box<dyn Task>,
+    /// What it waits for comes from something that this attempt left running.
+    helped: bool,
     default: DefaultExpect,
     expect: Expectations,
     captures: Vec<(String, Expr)>,
@@ -359,6 +373,24 @@ struct PollTask {
     max_interval: Duration,
     held_for: Duration,
     timeout: Duration,
+}
+
+/// Looks until a body holds that tells whether something the attempt has started is ready.
+pub(super) fn until(look: Box<dyn Task>, expect: &Expectations, interval: Duration, timeout: Duration) -> PollTask {
+    PollTask {
+        look,
+        helped: true,
+        default: expect.default_in_force(),
+        expect: Expectations { default: None, entries: expect.entries.clone() },
+        captures: Vec::new(),
+        until: None,
+        fail_when: None,
+        interval,
+        backoff: 1.0,
+        max_interval: interval,
+        held_for: Duration::ZERO,
+        timeout,
+    }
 }
 
 /// What one look came to. Four different things, and shown as such.
@@ -446,6 +478,12 @@ impl Task for PollTask {
                 }
                 let elapsed = cx.now().saturating_sub(began);
                 let look = self.judge(cx.scope(), &report);
+                // Where it holds although it is gone, something else answers.
+                if self.helped && !cx.left_runs() {
+                    let answered =
+                        if matches!(look, Look::Holds) { ", and something else answers in its place" } else { "" };
+                    return Ok(StepReport::failed(Failure::plain(format!("it has ended{answered}"))));
+                }
                 let answer = match &look {
                     Look::Holds => "it holds".to_owned(),
                     Look::NotReachable(why) => why.clone(),
@@ -464,6 +502,11 @@ impl Task for PollTask {
                     Look::Holds => {
                         let since = *held_since.get_or_insert(cx.now());
                         if cx.now().saturating_sub(since) >= self.held_for {
+                            return Ok(self.done(cx, report, polls));
+                        }
+                        if cx.looks_once() {
+                            let note = format!("it holds now, and must for {}", show_duration(self.held_for));
+                            report.notes.push(note);
                             return Ok(self.done(cx, report, polls));
                         }
                     }
@@ -485,12 +528,16 @@ impl Task for PollTask {
                     pause = pause.min(self.held_for.saturating_sub(cx.now().saturating_sub(since)));
                 }
                 let left = self.timeout.saturating_sub(elapsed);
-                if left.is_zero() {
+                if left.is_zero() || cx.looks_once() {
                     // A look that changes something and whose end is open leaves the whole step open.
                     if report.status != StepStatus::Unknown {
                         self.capture(cx, &mut report);
                         report.status = StepStatus::Failed;
                         report.gave_up = Some(GaveUp::Deadline);
+                    }
+                    if cx.looks_once() {
+                        report.failure = Some(Failure::plain(answer));
+                        return Ok(report);
                     }
                     let gave_up = format!("gave up after {} and {polls} looks", show_duration(elapsed));
                     report.failure = Some(match self.judge(cx.scope(), &report_as_seen(&report)) {

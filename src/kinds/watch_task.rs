@@ -366,7 +366,7 @@ impl Task for WatchTask {
                 }
                 self.progress(cx, began, rounds, &said);
                 let elapsed = cx.now().saturating_sub(began);
-                if elapsed >= self.span {
+                if elapsed >= self.span || cx.looks_once() {
                     break;
                 }
                 // Where looks took longer than the interval, those that are missed are left out; none is made up for.
@@ -380,6 +380,9 @@ impl Task for WatchTask {
             let silent = self.probes.iter().zip(&mut tallies).find(|(_, tally)| tally.last.is_none());
             let end = silent.map(|(probe, tally)| {
                 let why = tally.why.take().unwrap_or_else(|| Failure::plain("nothing was seen"));
+                if cx.looks_once() {
+                    return (prefixed(&probe.name, why), Some(GaveUp::Deadline));
+                }
                 (probe.silence(why, &format!(" in {}", show_duration(self.span))), Some(GaveUp::Alarm))
             });
             Ok(self.report(tallies, rounds, end, open))

@@ -247,6 +247,15 @@ pub fn is_name(name: &str) -> bool {
 
 /// Runbook files below a folder, sorted; scenarios and hidden folders are left out, links to folders are not followed.
 pub fn files_below(root: &Path) -> Vec<PathBuf> {
+    below(root, &|name| name.ends_with(".yaml") && !name.ends_with(SCENARIOS))
+}
+
+/// Files with scenarios below a folder, in the same way.
+pub fn scenarios_below(root: &Path) -> Vec<PathBuf> {
+    below(root, &|name| name.ends_with(SCENARIOS))
+}
+
+fn below(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -262,7 +271,7 @@ pub fn files_below(root: &Path) -> Vec<PathBuf> {
             let is_file = kind.is_file() || (kind.is_symlink() && path.is_file());
             if kind.is_dir() {
                 folders.push(path);
-            } else if is_file && name.ends_with(".yaml") && !name.ends_with(SCENARIOS) {
+            } else if is_file && wanted(&name) {
                 found.push(path);
             }
         }

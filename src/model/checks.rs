@@ -82,12 +82,35 @@ fn check_list(
                 no_secrets(when, names, problems);
             }
         }
+        if let Inside::Group(super::Group { helper: Some(helper), .. }) = inside {
+            check_helper(step, helper, names, problems);
+        }
         let beside = matches!(inside, Inside::Group(group) if group.parallel.is_some());
         for list in inside.lists() {
             check_list(runbook, list, beside, names, variables, problems);
         }
     }
     check_cycles(runbook, steps, parallel, names, problems);
+}
+
+/// A helper is there before the steps of its group are.
+fn check_helper(group: &Step, helper: &Step, names: &Names, problems: &Problems) {
+    for reference in body_references(&helper.body, names) {
+        let inside = names
+            .producers(&reference.name)
+            .find(|producer| Names::is_inside(producer, group.path.as_str()) && *producer != group.path.as_str());
+        if let Some(producer) = inside {
+            problems.push(
+                Diagnostic::error(
+                    "not-yet-there",
+                    reference.span,
+                    format!("`{}` is set by `{producer}`, a step of the same group", reference.name),
+                )
+                .label("the helper is started before the first of them")
+                .hint("move that step before the group"),
+            );
+        }
+    }
 }
 
 /// Where an expression stands.

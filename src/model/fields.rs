@@ -100,6 +100,7 @@ pub struct Mapping {
 /// What holds between the fields of one mapping.
 pub enum Rule {
     Needs(&'static str),
+    AtLeastOne(&'static [&'static str]),
     ExactlyOne(&'static [&'static str]),
     AtMostOne(&'static [&'static str]),
     /// The first is there only together with the second.
@@ -149,7 +150,11 @@ const RUNBOOK_FIELDS: &[FieldDoc] = &[
         Takes::List { of: &Takes::Template, least: 0 },
         "files and folders that the steps use: a run keeps a copy, which steps find below `run.files`",
     ),
-    field("triggers", Takes::Later, "which mails or alerts lead here"),
+    field(
+        "triggers",
+        Takes::List { of: &Takes::Fields(&TRIGGER), least: 0 },
+        "which mails lead here; `runsheet triage` finds the runbook of a mail",
+    ),
     field(
         "steps",
         Takes::List { of: &Takes::Fields(&STEP), least: 1 },
@@ -253,7 +258,11 @@ pub const BODY: &[FieldDoc] = &[
         },
         "values for later steps: `name: expression` over `result`",
     ),
-    field("timeout", Takes::Duration, "limit of one attempt, such as `10m`"),
+    field(
+        "timeout",
+        Takes::Duration,
+        "limit of one attempt, such as `10m`; of a step that holds others, of all that is in it",
+    ),
     field(
         "env",
         Takes::Entries { keys: Keys::Variables, of: &Takes::Template, least: 0 },
@@ -373,6 +382,29 @@ const REQUIRES_FIELDS: &[FieldDoc] = &[
     field("env", Takes::List { of: &Takes::Line, least: 0 }, "variables that scripts are handed"),
 ];
 
+pub const TRIGGER: Mapping = Mapping { name: "trigger", fields: TRIGGER_FIELDS, rules: &[Rule::Needs("email")] };
+const TRIGGER_FIELDS: &[FieldDoc] = &[
+    field("email", Takes::Fields(&EMAIL), "what the mail looks like"),
+    field("means", Takes::Text, "Markdown: why such a mail comes, and what it means"),
+    field("sent_by", Takes::Text, "Markdown: who or what sends it"),
+    field("silence", Takes::Text, "Markdown: how to make it stop"),
+    field("when", Takes::Expression, "an expression over the mail: only if this holds"),
+    field(
+        "params",
+        Takes::Entries { keys: Keys::Names, of: &Takes::Expression, least: 0 },
+        "values of parameters: `name: expression` over the mail",
+    ),
+];
+
+/// Patterns over a mail.
+pub const EMAIL: Mapping = Mapping { name: "email", fields: EMAIL_FIELDS, rules: &[Rule::AtLeastOne(EMAIL_PATTERNS)] };
+const EMAIL_PATTERNS: &[&str] = &["to", "from", "subject"];
+const EMAIL_FIELDS: &[FieldDoc] = &[
+    field("to", Takes::Line, "an address it was sent to, all of it; `*` is any text"),
+    field("from", Takes::Line, "the sender's address, all of it; `*` is any text"),
+    field("subject", Takes::Line, "its subject, all of it; `*` is any text"),
+];
+
 pub const NEED: Mapping = Mapping { name: "need", fields: NEED_FIELDS, rules: &[Rule::Needs("step")] };
 const NEED_FIELDS: &[FieldDoc] = &[
     field("step", Takes::Text, "the id of a sibling"),
@@ -468,6 +500,8 @@ pub(super) const ITEM_KEYS: [&str; ITEM_FIELDS.len()] = keys(ITEM_FIELDS);
 pub(super) const SECRET_KEYS: [&str; SECRET_FIELDS.len()] = keys(SECRET_FIELDS);
 pub(super) const PROFILE_KEYS: [&str; PROFILE_FIELDS.len()] = keys(PROFILE_FIELDS);
 pub(super) const REQUIRES_KEYS: [&str; REQUIRES_FIELDS.len()] = keys(REQUIRES_FIELDS);
+pub(super) const TRIGGER_KEYS: [&str; TRIGGER_FIELDS.len()] = keys(TRIGGER_FIELDS);
+pub(super) const EMAIL_KEYS: [&str; EMAIL_FIELDS.len()] = keys(EMAIL_FIELDS);
 pub(super) const NEED_KEYS: [&str; NEED_FIELDS.len()] = keys(NEED_FIELDS);
 /// The keys of a way of a choice.
 pub const CASE_KEYS: [&str; CASE_FIELDS.len()] = keys(CASE_FIELDS);

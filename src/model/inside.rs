@@ -20,10 +20,13 @@ pub enum Inside<'a> {
 }
 
 impl<'a> Inside<'a> {
-    /// The steps that stand in the same file, list by list.
+    /// The steps that stand in the same file, list by list; the helper of a group is a list of its own.
     pub fn lists(self) -> Vec<&'a [Step]> {
         match self {
-            Inside::Group(group) => vec![&group.steps],
+            Inside::Group(group) => {
+                let helper = group.helper.as_deref().map(std::slice::from_ref);
+                helper.into_iter().chain([group.steps.as_slice()]).collect()
+            }
             Inside::Choose(choose) => choose.cases.iter().map(|case| case.steps.as_slice()).collect(),
             Inside::Call(_) => Vec::new(),
         }
@@ -33,7 +36,10 @@ impl<'a> Inside<'a> {
     pub fn effect(self) -> Effect {
         let strongest = |steps: &[Step]| steps.iter().map(|step| step.body.effect).max().unwrap_or(Effect::Read);
         match self {
-            Inside::Group(group) => strongest(&group.steps),
+            Inside::Group(group) => {
+                let helper = group.helper.as_ref().map_or(Effect::Read, |helper| helper.body.effect);
+                strongest(&group.steps).max(helper)
+            }
             Inside::Choose(choose) => {
                 choose.cases.iter().map(|case| strongest(&case.steps)).max().unwrap_or(Effect::Read)
             }
@@ -50,6 +56,8 @@ pub struct Group {
     pub steps: Vec<Step>,
     /// How many may run side by side; none: in the order in which they are written.
     pub parallel: Option<usize>,
+    /// What lives from before the first of them to after the last, under the name of the group and `@helper`.
+    pub helper: Option<Box<Step>>,
 }
 
 /// Several ways, of which one is taken.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::{Effect, StepId},
-    syntax::{Expr, Fields, Foreign, Given, NodeKind, Problems, Template, Text, not_yet, yaml},
+    syntax::{Expr, Fields, Foreign, Given, Node, NodeKind, Problems, Template, Text, not_yet, yaml},
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
@@ -83,15 +83,22 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
 
 /// As [`load`]; the runbooks it calls come from a library, and are read and checked as well.
 pub fn load_from(name: &str, source: &Source, linker: &Linker) -> Loaded {
-    linker.within(name, || read_runbook(name, source, linker))
+    load_edited(name, source, linker, &|_| ())
 }
 
-fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
+/// As [`load_from`], of another file than the one that is written: its tree is edited first. Every place stays that of
+/// the source.
+pub fn load_edited(name: &str, source: &Source, linker: &Linker, edit: &dyn Fn(&mut Node)) -> Loaded {
+    linker.within(name, || read_runbook(name, source, linker, edit))
+}
+
+fn read_runbook(name: &str, source: &Source, linker: &Linker, edit: &dyn Fn(&mut Node)) -> Loaded {
     // A file with doubled keys or tags is still a tree, so that everything else that is wrong is told as well.
     let read = yaml::read(source);
-    let Some(root) = read.node else {
+    let Some(mut root) = read.node else {
         return Loaded { source: source.clone(), runbook: None, names: Names::default(), problems: read.problems };
     };
+    edit(&mut root);
     let problems = Problems::new(source);
     problems.extend(read.problems);
     hidden::check(&root, &problems);
@@ -252,6 +259,7 @@ impl Lowering {
         for later in RUNBOOK_LATER {
             fields.not_yet(later, &format!("`{later}`"));
         }
+        let triggers = fields.get("triggers").map(|given| self.triggers(&given, &params)).unwrap_or_default();
         let steps =
             fields.need("steps").map(|given| self.steps(&given.like("[{id: build, shell: make}]"))).unwrap_or_default();
         let finally = fields.get("finally").map(|given| self.steps(&given)).unwrap_or_default();
@@ -284,6 +292,7 @@ impl Lowering {
             lock,
             cwd,
             files,
+            triggers,
             steps,
             finally,
             outputs,
@@ -438,6 +447,47 @@ impl Lowering {
             irreversible: false,
             span: given.span(),
         }))
+    }
+
+    /// What lives beside the steps of the group that is being read, from its action and the settings among its fields.
+    pub fn helper(&self, fields: &mut Fields<'_>, at: Span, key: Span, action: Box<dyn super::Action>) -> Box<Step> {
+        let effect = fields.get("effect").and_then(|given| given.one_of(&Effect::ALL));
+        let timeout = fields.get("timeout").and_then(|given| self.duration(&given));
+        let env = fields.get("env").map(|given| self.env(&given.like("{NAME: value}"))).unwrap_or_default();
+        let cwd = fields.get("cwd").and_then(|given| self.template(&given));
+        let body = Body {
+            kind: "helper",
+            kind_span: key,
+            effect: effect.unwrap_or(action.default_effect()),
+            expect: Expectations::default(),
+            action,
+            captures: Vec::new(),
+            timeout,
+            env,
+            cwd,
+            span: at,
+        };
+        Box::new(Step {
+            id: Spanned::new("helper".to_owned(), key),
+            path: StepId::new(self.above.borrow().as_str()).helper(),
+            title: None,
+            text: None,
+            needs: None,
+            needs_span: None,
+            when: None,
+            // The one before it is ended first.
+            idempotent: true,
+            body,
+            retry: None,
+            verify: None,
+            on_failure: None,
+            inherited: self.inherited.borrow().last().copied(),
+            critical: false,
+            foreach: None,
+            undo: None,
+            irreversible: false,
+            span: at,
+        })
     }
 
     fn below_undo<T>(&self, read: impl FnOnce() -> T) -> T {
@@ -723,7 +773,7 @@ impl Lowering {
 
 /// Settings of one attempt mean nothing to a step that only holds others.
 fn refuse_on_container(fields: &mut Fields<'_>, kind: &str) {
-    for key in ["retry", "verify", "idempotent", "timeout", "expect", "capture"] {
+    for key in ["retry", "verify", "idempotent", "expect", "capture"] {
         if let Some(span) = fields.key_span(key) {
             let message = format!("`{key}` means nothing to a step of kind `{kind}`");
             fields.problems().push(

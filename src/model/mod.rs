@@ -22,6 +22,7 @@ mod registry;
 mod runbook;
 mod shapes;
 mod step;
+mod triggers;
 
 pub use action::{Action, Block, DefaultExpect, FileUse, Outline, Resolution, Setting, Shown};
 pub use bodies::{
@@ -34,9 +35,10 @@ pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
 pub use link::{Linker, Runbooks};
-pub use lower::{Loaded, Lowering, Part, load, load_from, number};
+pub use lower::{Loaded, Lowering, Part, load, load_edited, load_from, number};
 pub use names::{Declared, Names, without_items};
 pub use parts::{Parts, Script, ScriptWord};
 pub use registry::{Kind, Registry};
 pub use runbook::{Requires, Runbook};
 pub use step::{Need, OnFailure, Retry, Step, backoff};
+pub use triggers::{EmailPattern, MAIL_NAMES, Trigger};

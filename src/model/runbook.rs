@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::{Param, Profile, SecretSpec, Step};
+use super::{Param, Profile, SecretSpec, Step, Trigger};
 use crate::{
     event::Effect,
     syntax::{Expr, Template},
@@ -29,6 +29,8 @@ pub struct Runbook {
     pub cwd: Option<Template>,
     /// Files that a run takes along: relative paths.
     pub files: Vec<Template>,
+    /// Mails that lead here.
+    pub triggers: Vec<Trigger>,
     pub steps: Vec<Step>,
     pub finally: Vec<Step>,
     /// What a caller gets.
@@ -62,8 +64,11 @@ impl Runbook {
         loop {
             let part = next_part(rest);
             file.push_str(&super::without_items(part));
-            let step = book.all_steps().find(|step| step.path.as_str() == file);
-            let looped = step.is_some_and(|step| step.foreach.is_some());
+            let at = |path: &str| book.all_steps().find(|step| step.path.as_str() == path);
+            let step = at(&file);
+            // What lives beside the steps of a group has the items of that.
+            let group = step.and_then(|step| step.path.helps()).and_then(|group| at(group.as_str()));
+            let looped = group.or(step).is_some_and(|step| step.foreach.is_some());
             if part.contains('[') && !looped {
                 return None;
             }

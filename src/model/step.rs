@@ -50,6 +50,11 @@ impl Step {
         !matches!(self.body.action.inside(), Some(super::Inside::Group(_) | super::Inside::Choose(_)))
     }
 
+    /// Whether it lives beside the steps of a group, and is none of them.
+    pub fn is_helper(&self) -> bool {
+        self.path.helps().is_some()
+    }
+
     /// The path of the list it stands in.
     pub fn above(&self) -> &str {
         let path = self.path.as_str();

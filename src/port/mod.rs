@@ -12,11 +12,13 @@ use std::{future::Future, pin::Pin};
 
 pub use journal::{Journal, JournalError, OutputLog, OutputSummary};
 pub use operator::{Answer, Choice, Closing, Evidence, Operator, Question, QuestionKind, Reply};
-pub use process::{ExecRecord, ProcessEnd, ProcessRequest, RemoteEnd, RemoteScript, Stdin};
+pub use process::{BASE_ENV, ExecRecord, ProcessEnd, ProcessRequest, RemoteEnd, RemoteScript, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};
 pub use task::{Failure, ProcessReport, Sample, StepContext, StepError, StepReport, Task};
-pub use world::{Body, Cancel, HttpReply, HttpRequest, LeftBehind, Output, SecretSource, SendError, World, WorldError};
+pub use world::{
+    Body, Cancel, Deeds, HttpReply, HttpRequest, LeftBehind, Output, SecretSource, SendError, World, WorldError,
+};
 
 /// A future that stays on its thread; the engine runs on one.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

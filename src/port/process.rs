@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::event::StepId;
+use crate::event::{Effect, StepId};
+
+/// Variables of the operator that every step is given.
+pub const BASE_ENV: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
 
 /// One process, with everything decided: nothing of the caller's environment reaches it but what stands here.
 #[derive(Clone)]
@@ -11,6 +14,10 @@ pub struct ProcessRequest {
     pub attempt: u32,
     /// Counts the processes of one attempt from 1.
     pub number: u32,
+    /// What it does, as the file says.
+    pub effect: Effect,
+    /// Started by a `verify`.
+    pub looks: bool,
     /// Program and arguments, without a shell.
     pub argv: Vec<String>,
     pub stdin: Stdin,

@@ -49,6 +49,11 @@ pub trait StepContext {
         None
     }
 
+    /// Whether one look is all there is: what would look again says what it saw first.
+    fn looks_once(&self) -> bool {
+        false
+    }
+
     /// A question to a person, on record before and after.
     fn ask<'a>(&'a self, question: Question) -> Local<'a, Result<Reply, StepError>>;
 
@@ -65,6 +70,13 @@ pub trait StepContext {
 
     /// Puts a sample of a watch on record.
     fn sample<'a>(&'a self, sample: Sample) -> Local<'a, Result<(), StepError>>;
+
+    /// What is performed from here on is a look at the effect and not the effect: its end must never be found in the
+    /// place where the end of the step is looked for.
+    fn only_looks(&self);
+
+    /// Whether something that a process of this attempt left behind still runs.
+    fn left_runs(&self) -> bool;
 
     fn cancel(&self) -> &Cancel;
 

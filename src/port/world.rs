@@ -8,7 +8,7 @@ use std::{
 
 use super::{ExecRecord, Local, ProcessEnd, ProcessRequest};
 use crate::{
-    event::{StepId, Stream},
+    event::{Effect, StepId, Stream},
     value::Secret,
 };
 
@@ -27,6 +27,11 @@ pub trait World {
         request: &'a HttpRequest,
         cancel: &'a Cancel,
     ) -> Local<'a, Result<Option<HttpReply>, SendError>>;
+
+    /// How much of what it is asked this world does, for whoever would do in vain what leads up to it.
+    fn deeds(&self) -> Deeds {
+        Deeds::Everything
+    }
 
     /// Monotonic time since this world was made.
     fn now(&self) -> Duration;
@@ -64,6 +69,15 @@ pub trait World {
     ) -> Local<'a, LeftBehind> {
         Box::pin(async { LeftBehind::Nothing })
     }
+}
+
+/// How much a world does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deeds {
+    Everything,
+    /// What only reads, once: nobody waits for it to become something else.
+    Looks,
+    Nothing,
 }
 
 /// What is left of an attempt whose engine died.
@@ -134,6 +148,13 @@ impl Cancel {
 /// One request, with everything decided.
 #[derive(Clone)]
 pub struct HttpRequest {
+    /// Whose it is, for a world that answers by step. The context of the step fills in these three.
+    pub step: StepId,
+    pub attempt: u32,
+    /// Sent by a `verify`.
+    pub looks: bool,
+    /// What it does, as the file says.
+    pub effect: Effect,
     pub method: String,
     pub url: url::Url,
     pub headers: Vec<(String, String)>,

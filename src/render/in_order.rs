@@ -46,7 +46,12 @@ fn ordered_list<'a>(state: &RunState, steps: &'a [Step], below: &str, all: &mut 
 fn ordered_inside<'a>(state: &RunState, step: &'a Step, path: &str, all: &mut IndexMap<StepId, Option<&'a str>>) {
     match step.body.action.inside() {
         None => {}
-        Some(Inside::Group(group)) => ordered_list(state, &group.steps, &format!("{path}/"), all),
+        Some(Inside::Group(group)) => {
+            if group.helper.is_some() {
+                all.insert(StepId::new(path).helper(), None);
+            }
+            ordered_list(state, &group.steps, &format!("{path}/"), all);
+        }
         Some(Inside::Choose(choose)) => {
             let entered = state.steps.get(&StepId::new(path)).and_then(|of| of.entered.as_ref());
             let taken = entered.and_then(|entered| entered.case.as_deref());

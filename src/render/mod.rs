@@ -24,7 +24,7 @@ pub use compared::compared;
 pub use drift::drift;
 pub use index::IndexEntry;
 pub use planned::{Planned, PlannedStep, planned};
-pub use schema::schema;
+pub use schema::{schema, schema_of};
 
 use crate::{
     event::{Record, RunState},

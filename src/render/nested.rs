@@ -3,10 +3,13 @@
 
 use super::{
     failure, foreign,
-    outline::{List, body, effects, quoted},
+    outline::{List, body, effects, quoted, settings},
     page::{Block, Line, Page},
 };
-use crate::model::{ForEach, Inside, Step};
+use crate::{
+    model::{ForEach, Inside, Step},
+    value::show_duration,
+};
 
 impl<'a> List<'a> {
     /// What a step holds, each with a number below its own.
@@ -20,6 +23,14 @@ impl<'a> List<'a> {
                     Some(most) => Line::label(steps).text(format!(", up to {most} side by side:")).paragraph(),
                     None => Line::label(steps).text(if count == 1 { ":" } else { ", in order:" }).paragraph(),
                 });
+                if let Some(helper) = &group.helper {
+                    let mut lines = body(&helper.body, page);
+                    let written = helper.body.timeout.as_ref().map(|limit| limit.source());
+                    let limit = written.or_else(|| helper.body.action.default_timeout().map(show_duration));
+                    lines.extend(limit.map(|limit| Line::label("Ready within:").text(" ").code(limit)));
+                    lines.extend(settings(&helper.body));
+                    page.lines(lines);
+                }
                 failure::describe_container(step, page);
                 all(&self.inside(&group.steps, format!("{number}."), group.parallel.is_some()), page);
             }

@@ -34,6 +34,7 @@ pub(super) fn page(runbook: &Runbook, names: &Names, form: Form) -> Page {
     params(runbook, &mut page);
     profiles(runbook, &mut page);
     start(runbook, &mut page);
+    triggers(runbook, &mut page);
     if form.graph {
         page.push(Line::of("The steps at a glance").heading(2));
         match mermaid::drawable(runbook, names) {
@@ -188,6 +189,35 @@ fn profiles(runbook: &Runbook, page: &mut Page) {
         line
     });
     page.lines(lines.collect());
+}
+
+/// The mails that lead to it: how they are known, why they come, how they end.
+fn triggers(runbook: &Runbook, page: &mut Page) {
+    if runbook.triggers.is_empty() {
+        return;
+    }
+    page.push(Line::of("Mails that lead here").heading(2));
+    for trigger in &runbook.triggers {
+        let mut line = Line::new();
+        for (number, (field, pattern)) in trigger.email.fields().enumerate() {
+            line = line.text(format!("{}{field} ", if number == 0 { "" } else { ", " })).code(pattern.as_str());
+        }
+        if let Some(when) = &trigger.when {
+            line = line.text(", only when ").code(when.on_one_line());
+        }
+        for (number, (name, value)) in trigger.params.iter().enumerate() {
+            line =
+                line.text(if number == 0 { "; gives " } else { ", " }).code(name).text(" = ").code(value.on_one_line());
+        }
+        page.lines(vec![line]);
+        page.blocks.extend(trigger.means.iter().flat_map(|text| foreign::markdown(text)));
+        for (label, text) in [("Sent by:", &trigger.sent_by), ("To make it stop:", &trigger.silence)] {
+            if let Some(text) = text {
+                page.push(Block::Paragraph(Line::label(label).done()));
+                page.blocks.extend(foreign::markdown(text));
+            }
+        }
+    }
 }
 
 fn type_of(param: &Param) -> Vec<Inline> {
@@ -468,7 +498,7 @@ fn captures(body: &Body) -> Vec<Line> {
         .collect()
 }
 
-fn settings(body: &Body) -> Vec<Line> {
+pub(super) fn settings(body: &Body) -> Vec<Line> {
     let mut lines: Vec<Line> = body
         .env
         .iter()

@@ -18,12 +18,18 @@ const TEMPLATE: &str = r"\{\{";
 
 /// The schema of a runbook, in the draft of 2020-12. Kinds that are not supported yet are not in it.
 pub fn schema(registry: Registry) -> Value {
+    let about = "A runbook of Runsheet: what is done, step by step, and how its results are judged.";
+    schema_of(&RUNBOOK, "Runbook", about, registry)
+}
+
+/// The schema of a file whose fields stand in a table.
+pub fn schema_of(root: &'static Mapping, title: &str, about: &str, registry: Registry) -> Value {
     let mut made = Schema { registry, parts: Map::new() };
-    let root = made.mapping(&RUNBOOK);
+    let root = made.mapping(root);
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Runbook",
-        "description": "A runbook of Runsheet: what is done, step by step, and how its results are judged.",
+        "title": title,
+        "description": about,
     });
     let mut parts: Vec<(String, Value)> = made.parts.into_iter().collect();
     parts.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -57,6 +63,7 @@ impl Schema {
             match rule {
                 Rule::Needs(key) => required.push(*key),
                 Rule::ExactlyOne(keys) => all.push(json!({"oneOf": each_required(keys.iter().copied())})),
+                Rule::AtLeastOne(keys) => all.push(json!({"anyOf": each_required(keys.iter().copied())})),
                 Rule::AtMostOne(keys) => {
                     let mut ways: Vec<Value> = each_required(keys.iter().copied());
                     ways.push(json!({"not": {"anyOf": each_required(keys.iter().copied())}}));

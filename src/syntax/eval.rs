@@ -129,8 +129,12 @@ impl<'a> Machine<'a> {
         let Some(listener) = self.scope.listener() else { return };
         let uses = uses_of(node);
         let named =
-            uses.iter().filter(|used| used.step.is_none() && !self.locals.iter().any(|(name, _)| *name == used.name));
-        let known = named.filter_map(|used| match self.scope.get(&used.name) {
+            uses.iter().filter(|used| used.step.is_some() || !self.locals.iter().any(|(name, _)| *name == used.name));
+        let slot = |used: &Use| match &used.step {
+            Some(id) => self.scope.step(id),
+            None => self.scope.get(&used.name),
+        };
+        let known = named.filter_map(|used| match slot(used) {
             Some(Slot::Known(value)) => Some(
                 used.path
                     .iter()

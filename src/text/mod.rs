@@ -9,6 +9,7 @@ mod sanitise;
 mod source;
 mod suggest;
 mod text_map;
+mod wildcard;
 
 pub use cut::{CUT, cut};
 pub use diagnostic::{Diagnostic, Severity};
@@ -19,3 +20,4 @@ pub use sanitise::{one_line, printable, without_escapes};
 pub use source::{Position, Source, Span, Spanned};
 pub use suggest::{did_you_mean, equally_near, is_slip, nearest, one_of};
 pub use text_map::TextMap;
+pub use wildcard::Wildcard;

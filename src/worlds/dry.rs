@@ -8,8 +8,8 @@ use std::{
 use super::real::lookup;
 use crate::{
     port::{
-        Cancel, HttpReply, HttpRequest, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError, World,
-        WorldError,
+        Cancel, Deeds, HttpReply, HttpRequest, Local, Output, ProcessEnd, ProcessRequest, SecretSource, SendError,
+        World, WorldError,
     },
     value::Secret,
 };
@@ -43,6 +43,10 @@ impl World for DryWorld {
 
     fn send<'a>(&'a self, _: &'a HttpRequest, _: &'a Cancel) -> Local<'a, Result<Option<HttpReply>, SendError>> {
         Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn deeds(&self) -> Deeds {
+        Deeds::Nothing
     }
 
     fn now(&self) -> Duration {

@@ -376,6 +376,28 @@ finally:
   - {id: tidy, shell: echo}
 "#;
 
+/// What there is to be seen, but for the status of an answer: for that somebody would have to answer.
+const PROBED: &str = r#"
+title: Probed
+steps:
+  - {id: kill, shell: 'kill -9 $$', effect: read}
+  - {id: watch, watch: {for: 1h, interval: 1m, probes: {a: {shell: echo 1, effect: read, value: result.stdout|int}}}}
+  - {id: change, shell: touch x, capture: {x: result.stdout}}
+  - {id: needs, shell: 'echo "$x"', effect: read}
+  - {id: exits, shell: echo out, effect: read, capture: {y: result.stdout}}
+  - {id: open, shell: touch x, verify: {shell: 'exit 1'}}
+"#;
+
+#[test]
+fn what_ci_says_is_described() {
+    let bed = Bed::with("title: X\nsteps:\n  - {id: a, shell: echo}\n").file("docs/x.md", "");
+    let mut held = Held::to("ci");
+    held.holds(&bed.run(&["ci", ".", "--format", "json", "--docs", "docs"]).end().code(1).json());
+    held.holds(&bed.run(&["ci", ".", "--format", "json"]).end().code(0).json());
+    held.holds(&bed.run(&["ci", "nowhere", "--format", "json"]).end().code(2).json());
+    held.all_met();
+}
+
 #[test]
 fn plans_are_described() {
     let inner = "title: Inner\nsteps:\n  - {id: a, shell: echo}\n";
@@ -388,6 +410,9 @@ fn plans_are_described() {
         assert!(states.contains(&state), "{states:?}");
     }
     held.holds(&plan).holds(&bed.run(&["run", "--dry-run", "./x.yaml", "--json"]).end().json());
+    let probed = Bed::with(PROBED).run(&["plan", "./x.yaml", "--json", "--probe"]).end().code(1).json();
+    held.holds(&probed);
+    held.met.insert("#/$defs/probe/properties/http_status".to_owned());
     held.all_met();
     let mut held = Held::to("explain-params");
     let explained = bed.run(&["plan", "./x.yaml", "--json", "--explain-params", "-p", "version=3"]).end().code(2);

@@ -41,6 +41,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("journal", &["port", "event", "value"]),
     ("sinks", &["port", "event", "value", "text"]),
     (
+        "scenarios",
+        &["worlds", "operators", "journal", "engine", "plan", "model", "port", "event", "syntax", "value", "text"],
+    ),
+    (
         "render",
         &[
             "model",
@@ -80,6 +84,7 @@ const ALL: &[&str] = &[
     "operators",
     "journal",
     "sinks",
+    "scenarios",
     "render",
     "triage",
 ];

@@ -360,6 +360,69 @@ steps:
   - {id: bad, on_failure: undo, shell: exit 2}
 "#;
 
+/// What lives beside steps: of one group, of each item of a loop, and of an undo.
+const HELPED: &str = r#"
+title: Helpers
+steps:
+  - id: db
+    group:
+      helper: {exec: [sim, stays hang], ready: {shell: beside db@helper 2s}}
+      steps:
+        - {id: one, shell: "beside db@helper 2s; do one for 4s", verify: {shell: "beside db@helper 0s; look one"}}
+        - {id: two, shell: "beside db@helper 0s; do two first for 2s", verify: {shell: "beside db@helper 0s; look two"}}
+  - id: each
+    foreach: {as: host, in: [a, b], parallel: 2}
+    group:
+      helper: {exec: [sim, "stays hang"], timeout: 20s}
+      parallel: 2
+      steps:
+        - {id: x, idempotent: true, shell: "beside each[$host]@helper 0s; do x-$host for 3s"}
+        - {id: y, shell: "beside each[$host]@helper 0s; do y-$host", verify: {shell: look y-$host}}
+  - {id: none, when: "steps['db@helper'].status == 'failed'", group: {helper: {exec: [sim, exit 3]}, steps: [{id: z, shell: do z}]}}
+  - {id: end, shell: do end, verify: {shell: look end}}
+"#;
+
+/// Time that is over for a container: while something runs, and between two attempts.
+const LIMITED: &str = r#"
+title: Limits of containers
+steps:
+  - id: slow
+    timeout: 20s
+    on_failure: continue
+    group:
+      steps:
+        - {id: one, idempotent: true, shell: do one for 4s}
+        - {id: two, effect: read, shell: sleep 300s}
+        - {id: three, shell: do never}
+  - id: poll
+    timeout: 30s
+    on_failure: continue
+    group: {steps: [{id: again, effect: read, shell: exit 1, retry: {attempts: 100, interval: 7s}}, {id: late, shell: do late}]}
+  - id: each
+    foreach: {as: n, in: [1, 2], parallel: 2}
+    timeout: 5m
+    group: {steps: [{id: x, shell: do x-$n for 50s, verify: {shell: look x-$n}}]}
+  - {id: end, when: "steps['slow'].status == 'failed' and steps['poll'].status == 'failed'", shell: do end, verify: {shell: look end}}
+"#;
+
+/// What is taken back needs what lived beside it; and a helper that never gets ready.
+const HELPED_BACK: &str = r#"
+title: Helpers on the way back
+steps:
+  - id: db
+    group:
+      helper: {exec: [sim, stays hang]}
+      steps:
+        - {id: one, shell: "beside db@helper 0s; do one", undo: {shell: "beside db@helper 0s; do unone for 2s"}}
+        - {id: two, idempotent: true, shell: do two, undo: {shell: "beside db@helper 0s; do untwo"}}
+  - id: bad
+    on_failure: undo
+    group: {helper: {exec: [sim, stays hang], ready: {shell: exit 1}, timeout: 5s}, steps: [{id: never, shell: do never}]}
+finally:
+  - id: tidy
+    group: {helper: {exec: [sim, stays hang]}, steps: [{id: up, idempotent: true, shell: "beside tidy@helper 0s; do up"}]}
+"#;
+
 /// A gate that opens later.
 const WINDOW: &str = r#"
 title: A gate with a window
@@ -403,6 +466,13 @@ pub fn all() -> Vec<Case> {
         case("undone", UNDONE).unattended(),
         case("undone-calls", UNDONE_CALLS),
         case("undone-calls", UNDONE_CALLS).unattended(),
+        case("limited", LIMITED),
+        case("limited", LIMITED).unattended(),
+        case("helped", HELPED),
+        case("helped", HELPED).jobs(1),
+        case("helped", HELPED).unattended(),
+        case("helped-back", HELPED_BACK),
+        case("helped-back", HELPED_BACK).unattended(),
         case("no-return", NO_RETURN),
         case("no-return", NO_RETURN).unattended(),
         case("waits", WAITS),

@@ -334,6 +334,10 @@ pub fn over(case: &Case, machine: &Machine, whole: Option<&End>) -> Result<End, 
     if report.closed.is_none() || unproven.is_some() {
         return broken(Rule::Chain, format!("it is over, and {unproven:?} is not proven"));
     }
+    let left = machine.facts.processes.iter().find(|of| of.parted.is_some() && of.end.is_none());
+    if let Some(left) = left {
+        return broken(Rule::Ends, format!("it is over, and what {} has started still runs", left.start.step));
+    }
     let runs = machine.store().runs_dir();
     let names = machine.disk.list(&runs).unwrap_or_default();
     if names.iter().filter(|name| !name.starts_with('.')).ne([machine.run.as_str()]) {

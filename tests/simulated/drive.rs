@@ -20,11 +20,11 @@ use runsheet::{
     syntax::decode,
     text::{DrawStyle, Source, draw, draw_all},
     value::{Secret, Type, Value},
+    worlds::scenario::clock::{Halt, drive},
 };
 
 use super::{
     checks::Rule,
-    clock::{Halt, drive},
     facts::Facts,
     person::{Manner, Person, nobody, settle},
     world::SimWorld,

@@ -50,6 +50,8 @@ pub struct Process {
     /// Bytes that came when no engine was there.
     lost: u64,
     pub end: Option<End>,
+    /// Its main process has ended so, and what it left goes on.
+    pub parted: Option<ProcessEnd>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,6 +98,21 @@ pub struct Facts {
     pub engine: bool,
     /// What must never happen and did.
     pub wrong: Vec<String>,
+}
+
+fn record_of(end: &ProcessEnd, lost_bytes: u64) -> ExecRecord {
+    ExecRecord {
+        exit: end.exit,
+        signal: end.signal,
+        remote: end.remote,
+        timed_out: end.timed_out,
+        cancelled: end.cancelled,
+        duration_ms: u64::try_from(end.duration.as_millis()).unwrap(),
+        lost_bytes,
+        swept: Vec::new(),
+        left: end.left.clone(),
+        left_ended: false,
+    }
 }
 
 /// A value that must never be seen: nobody but the world knows it, and its spellings differ.
@@ -158,7 +175,8 @@ impl Facts {
         let due = self.now + acts.first().map_or(Duration::ZERO, |(after, _)| *after);
         let deadline = timeout.filter(|_| kind != Kind::Remote).map(|timeout| self.now + timeout);
         let (began, out) = (self.now, Vec::new());
-        self.processes.push(Process { start, kind, acts, at: 0, due, deadline, began, out, lost: 0, end: None });
+        let (end, parted) = (None, None);
+        self.processes.push(Process { start, kind, acts, at: 0, due, deadline, began, out, lost: 0, end, parted });
         self.processes.len() - 1
     }
 
@@ -228,6 +246,17 @@ impl Facts {
             }
             Act::Exit(status) => self.end(index, exit(status)),
             Act::Die(signal) => self.end(index, ProcessEnd { signal: Some(signal), ..ProcessEnd::default() }),
+            Act::Stay => self.part(index),
+            Act::Beside(step, held) => {
+                let now = self.now;
+                let lives = |of: &Process| {
+                    let parted = of.parted.as_ref().is_some_and(|end| of.began + end.duration + held <= now);
+                    of.start.step == step && of.end.is_none() && parted
+                };
+                if !self.processes.iter().any(lives) {
+                    self.end(index, exit(1));
+                }
+            }
             Act::Lost => self.processes[index].end = Some(End::Lost),
         }
     }
@@ -249,22 +278,32 @@ impl Facts {
         self.engine && self.processes[index].start.session == self.session
     }
 
+    /// The main process ends well, and what it started goes on.
+    fn part(&mut self, index: usize) {
+        let process = &mut self.processes[index];
+        let left = vec![format!("sim ({index})")];
+        let end = ProcessEnd { exit: Some(0), duration: self.now - process.began, left, ..ProcessEnd::default() };
+        process.deadline = None;
+        process.parted = Some(end.clone());
+        let record = record_of(&end, process.lost);
+        let at = (process.start.step.clone(), process.start.attempt);
+        self.exits.insert(at, Exit { record, durable: true });
+    }
+
     pub fn end(&mut self, index: usize, end: ProcessEnd) {
+        if self.processes[index].parted.is_some() {
+            let process = &mut self.processes[index];
+            process.end = Some(End::Ended(end));
+            let at = (process.start.step.clone(), process.start.attempt);
+            if let Some(exit) = self.exits.get_mut(&at) {
+                exit.record.left_ended = true;
+            }
+            return;
+        }
         let watched = self.watched(index);
         let process = &mut self.processes[index];
         let end = ProcessEnd { duration: self.now - process.began, ..end };
-        let record = ExecRecord {
-            exit: end.exit,
-            signal: end.signal,
-            remote: end.remote,
-            timed_out: end.timed_out,
-            cancelled: end.cancelled,
-            duration_ms: u64::try_from(end.duration.as_millis()).unwrap(),
-            lost_bytes: process.lost,
-            swept: Vec::new(),
-            left: Vec::new(),
-            left_ended: false,
-        };
+        let record = record_of(&end, process.lost);
         process.end = Some(End::Ended(end));
         if process.kind == Kind::Step {
             let at = (process.start.step.clone(), process.start.attempt);
@@ -284,7 +323,7 @@ impl Facts {
 
     /// Whether anything of a step may still have its effect.
     pub fn busy(&self, step: &str) -> bool {
-        self.processes.iter().any(|of| of.start.step == step && of.end.is_none())
+        self.processes.iter().any(|of| of.start.step == step && of.end.is_none() && of.parted.is_none())
     }
 
     /// Of what the latest attempt of a step was to do: what is there, and what is not.

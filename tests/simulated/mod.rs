@@ -3,7 +3,6 @@
 
 mod books;
 mod checks;
-mod clock;
 mod controls;
 mod drive;
 mod facts;
@@ -60,6 +59,15 @@ fn deep() -> Deep {
     let first = given("SIMULATED_POINTS").unwrap_or(200);
     let stride = given("SIMULATED_STRIDE");
     Deep { first, second: stride.unwrap_or(1009), third: stride.unwrap_or(211) }
+}
+
+#[test]
+fn books_of_containers_end_as_they_should() {
+    for (book, code) in [("helped", 0), ("helped-back", 6), ("limited", 0)] {
+        let whole =
+            points::uninterrupted(&books::book(book), &Rig::default()).unwrap_or_else(|found| panic!("{}", found.what));
+        assert_eq!(whole.end.code, code, "{:?}", whole.end);
+    }
 }
 
 #[test]

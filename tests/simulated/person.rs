@@ -10,9 +10,10 @@ use runsheet::{
     operators::{Given, Unattended},
     port::{Answer, Evidence, Local, Operator, Question, QuestionKind, Reply},
     value::{Secret, Type, Value, Written},
+    worlds::scenario::clock::Timeline,
 };
 
-use super::{clock::Timeline, facts::canary, world::SimWorld};
+use super::{facts::canary, world::SimWorld};
 
 /// How somebody answers who is asked about more than facts.
 #[derive(Clone, Debug)]

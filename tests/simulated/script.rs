@@ -11,6 +11,8 @@
 //! | `fails N` | exits with 1 the first N times |
 //! | `exit N`, `die N` | ends with this status, or by this signal |
 //! | `lost` | ends, and nobody learns how |
+//! | `stays` | ends well, and what it started goes on with the rest of the line |
+//! | `beside STEP 5s` | exits with 1 unless something that STEP has started lives for so long |
 //! | `sleep 5s`, `hang` | takes time; for ever |
 //! | `print TEXT` | prints the rest of the line |
 
@@ -27,6 +29,8 @@ pub enum Act {
     Exit(i32),
     Die(i32),
     Lost,
+    Stay,
+    Beside(String, Duration),
     Print(String),
 }
 
@@ -62,6 +66,11 @@ pub fn parse(script: &str, env: &[(String, String)]) -> Vec<Timed> {
                 "since" => {
                     let name = next();
                     acts.push((LOOKS, Act::Since(name, duration(&next()))));
+                }
+                "stays" => acts.push((TAKES, Act::Stay)),
+                "beside" => {
+                    let step = next();
+                    acts.push((LOOKS, Act::Beside(step, duration(&next()))));
                 }
                 "tell" => acts.push((LOOKS, Act::Tell(next()))),
                 "fails" => acts.push((LOOKS, Act::Fails(number(&next()) as u32))),

@@ -17,10 +17,10 @@ use runsheet::{
         World, WorldError,
     },
     value::Secret,
+    worlds::scenario::clock::{Alarms, Timeline},
 };
 
 use super::{
-    clock::{Alarms, Timeline},
     facts::{End, Facts, Kind, Start, canary},
     script,
 };
@@ -148,7 +148,8 @@ impl SimWorld {
             let (fresh, end) = {
                 let facts = self.facts.borrow();
                 let process = &facts.processes[process];
-                (process.out[told..].to_vec(), process.end.clone())
+                let end = process.end.clone().or(process.parted.clone().map(End::Ended));
+                (process.out[told..].to_vec(), end)
             };
             told += fresh.len();
             if let Some(output) = output {
@@ -314,6 +315,7 @@ impl World for SimWorld {
         let facts = self.facts.borrow();
         match (facts.left(step.as_str(), attempt), facts.exit_of(step.as_str(), attempt)) {
             _ if self.forgetful => LeftBehind::Nothing,
+            (Some(left), Some(record)) if facts.processes[left].parted.is_some() => LeftBehind::Daemon(record),
             (Some(_), _) => LeftBehind::Running,
             (None, Some(record)) => LeftBehind::Ended(record),
             (None, None) => LeftBehind::Nothing,
@@ -335,6 +337,7 @@ impl World for SimWorld {
                 if end_it {
                     self.terminate(process);
                 }
+                // What it left running is not waited for.
                 tokio::select! {
                     biased;
                     _ = self.ended(process, None) => {}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use runsheet::{
-    event::{StepId, Stream},
+    event::{Effect, StepId, Stream},
     port::{Cancel, Local, Output, ProcessRequest, Stdin, World},
     worlds::real::RealWorld,
 };
@@ -159,6 +159,8 @@ fn acts() {
         step: StepId::new("talk"),
         attempt: 1,
         number: 1,
+        effect: Effect::Change,
+        looks: false,
         argv: ["python3", "child.py"].map(str::to_owned).to_vec(),
         stdin: Stdin::Nothing,
         env: vec![("PATH".into(), std::env::var("PATH").unwrap())],

@@ -114,6 +114,15 @@ fn texts(set: &mut Set, text: &str) {
     xml(set, text);
     shell(set, text);
     source_code(set, text);
+    shown(set, text);
+}
+
+/// As this program itself shows what is not its own: quoted in a message, and with controls made visible.
+fn shown(set: &mut Set, text: &str) {
+    let quoted = format!("{text:?}");
+    set.text(quoted[1..quoted.len() - 1].to_owned());
+    set.text(crate::text::one_line(text).into_owned());
+    set.text(crate::text::printable(text).into_owned());
 }
 
 /// Spells a text anew, character by character; the closure says whether a character is its first.

@@ -13,7 +13,8 @@ mod views;
 use std::{
     borrow::Cow,
     collections::HashSet,
-    sync::{Arc, RwLock},
+    hash::BuildHasher,
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use serde_json::{Map, Value as Json};
@@ -32,9 +33,22 @@ const SHORTEST: usize = 8;
 /// So many bytes that may begin a secret are shown when nothing follows them for a while.
 const IDLE: usize = 4;
 
+/// More spellings than this are not looked for in spellings of their own.
+const MOST_SPELT: usize = 500;
+
 /// Masks every secret it was told of. Clones are one redactor.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<RwLock<Arc<Forms>>>);
+pub struct Redactor {
+    forms: Arc<RwLock<Arc<Forms>>>,
+    spelt: Arc<Mutex<Spelt>>,
+}
+
+/// Spellings that were found in values, as hashes with a key of their own.
+#[derive(Default)]
+struct Spelt {
+    keys: std::hash::RandomState,
+    seen: HashSet<u64>,
+}
 
 /// A secret that would mask half of every text. Says nothing of its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,22 +69,65 @@ impl Redactor {
         if text.trim().len() < SHORTEST && !allow_short {
             return Err(TooShort);
         }
+        self.learn(&[text]);
+        Ok(())
+    }
+
+    /// Adds the spellings of these, and builds once for all of them.
+    fn learn(&self, texts: &[&str]) {
         // Built outside the lock: should building panic, the panic's own message still has to pass here.
         loop {
             let old = self.current();
-            let known: HashSet<&[u8]> = old.forms().iter().map(|form| &form.bytes[..]).collect();
-            let new: Vec<Form> = forms_of(text).into_iter().filter(|form| !known.contains(&form.bytes[..])).collect();
+            let mut known: HashSet<&[u8]> = old.forms().iter().map(|form| &form.bytes[..]).collect();
+            let mut new: Vec<Form> = Vec::new();
+            let all: Vec<Form> = texts.iter().flat_map(|text| forms_of(text)).collect();
+            for form in &all {
+                if known.insert(&form.bytes[..]) {
+                    new.push(form.clone());
+                }
+            }
             if new.is_empty() {
                 break;
             }
             let forms = Arc::new(Forms::new(old.forms().iter().cloned().chain(new).collect()));
-            let mut lock = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut lock = self.forms.write().unwrap_or_else(PoisonError::into_inner);
             if Arc::ptr_eq(&lock, &old) {
                 *lock = forms;
                 break;
             }
         }
-        Ok(())
+    }
+
+    /// A value may hold a secret in one spelling and is spelt anew as a whole where it is used or quoted: an answer that is
+    /// JSON in an address, a coloured line in a message. Each spelling that it holds is a secret from now on.
+    pub fn add_spellings(&self, text: &str) {
+        let forms = self.current();
+        if forms.is_empty() {
+            return;
+        }
+        let mut spans = forms.find(text.as_bytes(), false, true).spans;
+        spans.sort_unstable();
+        let mut whole: Vec<(usize, usize)> = Vec::new();
+        for (start, end) in spans {
+            match whole.last_mut() {
+                Some(last) if start < last.1 => last.1 = last.1.max(end),
+                _ => whole.push((start, end)),
+            }
+        }
+        let mut spelt = self.spelt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut new = Vec::new();
+        for (start, end) in whole {
+            let spelling = &text[text.floor_char_boundary(start)..text.ceil_char_boundary(end)];
+            let key = spelt.keys.hash_one(spelling);
+            // What is shorter is a spelling of a secret that is.
+            if spelling.len() >= SHORTEST && spelt.seen.len() < MOST_SPELT && spelt.seen.insert(key) {
+                new.push(spelling);
+            }
+        }
+        drop(spelt);
+        if !new.is_empty() {
+            self.learn(&new);
+        }
     }
 
     /// Whether there is no secret to be masked.
@@ -79,18 +136,19 @@ impl Redactor {
     }
 
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let masked = match self.whole(text.as_bytes()) {
+        // In front of a cut first: what is masked there would hide that something longer began with it.
+        let text = match self.before_cuts(text) {
             None => Cow::Borrowed(text),
+            Some(masked) => Cow::Owned(masked),
+        };
+        match self.whole(text.as_bytes()) {
+            None => text,
             // Forms are text, so that what is left between them is text; a form that ends inside a character of
             // other text cannot be, but a net must not tear.
             Some(masked) => Cow::Owned(
                 String::from_utf8(masked)
                     .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
             ),
-        };
-        match self.before_cuts(&masked) {
-            None => masked,
-            Some(masked) => Cow::Owned(masked),
         }
     }
 
@@ -134,6 +192,17 @@ impl Redactor {
         let forms = self.current();
         let whole = !forms.is_empty() && !forms.find(text.as_bytes(), false, true).spans.is_empty();
         whole || self.before_cuts(text).is_some()
+    }
+
+    /// The same of each text in a value: written as JSON, a text is spelt anew, and escapes in it are escapes no more.
+    pub fn holds_in(&self, json: &Json) -> bool {
+        match json {
+            Json::String(text) => self.holds(text),
+            Json::Array(items) => items.iter().any(|item| self.holds_in(item)),
+            Json::Object(entries) => entries.iter().any(|(key, value)| self.holds(key) || self.holds_in(value)),
+            Json::Number(number) => self.holds(&number.to_string()),
+            Json::Null | Json::Bool(_) => false,
+        }
     }
 
     /// Where a text was cut short, a secret may have been cut in two. None if there is no such place.
@@ -239,7 +308,7 @@ impl Redactor {
 
     fn current(&self) -> Arc<Forms> {
         // The lock is only ever held to exchange the whole, so that a poisoned one still holds a whole.
-        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.forms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     lookup,
 };
 use crate::{
-    event::{StepId, Stream},
+    event::{Effect, StepId, Stream},
     port::{Cancel, Output, ProcessRequest, SecretSource, Stdin, WorldError},
     text::one_line,
     value::Secret,
@@ -57,6 +57,8 @@ async fn from_command(world: &RealWorld, argv: &[String]) -> Result<Secret, Worl
         step: StepId::new("secret"),
         attempt: 1,
         number: 1,
+        effect: Effect::Read,
+        looks: false,
         argv: argv.to_vec(),
         stdin: Stdin::Nothing,
         // Tools of vaults and agents find their session in the operator's environment.

@@ -17,7 +17,7 @@ use super::{
     lookup,
 };
 use crate::{
-    event::{StepId, Stream},
+    event::{Effect, StepId, Stream},
     port::{Cancel, Output, ProcessRequest, Stdin},
     text::one_line,
 };
@@ -258,6 +258,8 @@ pub(super) async fn call(world: &RealWorld, argv: &[&str], stdin: &[u8]) -> Resu
         step: StepId::new("signature"),
         attempt: 1,
         number: 1,
+        effect: Effect::Read,
+        looks: false,
         argv: argv.iter().map(|arg| (*arg).to_owned()).collect(),
         stdin: if stdin.is_empty() { Stdin::Nothing } else { Stdin::Bytes(stdin.to_vec()) },
         env,

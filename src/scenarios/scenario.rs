@@ -1,0 +1,93 @@
+//! What a scenario says, every part with its place. Runs nothing.
+
+use indexmap::IndexMap;
+
+use crate::{
+    event::{Outcome, StepStatus},
+    operators::Given,
+    plan::Inputs,
+    text::{Diagnostic, Source, Span, Spanned},
+    value::Secret,
+    worlds::scenario::{CommandPattern, Glob, RequestPattern, Script},
+};
+
+pub struct Scenario {
+    pub name: Spanned<String>,
+    /// Every parameter with its value.
+    pub inputs: Inputs,
+    /// What stands for secrets, by name.
+    pub secrets: IndexMap<String, Secret>,
+    /// By full step id, or by what a question is about that is about no step.
+    pub answers: IndexMap<String, Spanned<Vec<Given>>>,
+    pub world: Script,
+    /// Where the rules of the world stand.
+    pub shell_rules: Vec<Span>,
+    pub http_rules: Vec<Span>,
+    /// In this order.
+    pub crashes: Vec<Spanned<Crash>>,
+    pub expect: Expect,
+}
+
+/// A moment at which the engine dies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The end of this step is on record.
+    After(String),
+    /// A command or request of this step was answered, and nobody heard of it.
+    During(String),
+}
+
+impl Crash {
+    pub fn step(&self) -> &str {
+        match self {
+            Crash::After(step) | Crash::During(step) => step,
+        }
+    }
+}
+
+/// What must come out.
+pub struct Expect {
+    pub outcome: Spanned<Outcome>,
+    pub code: Option<Spanned<u8>>,
+    pub reason: Option<Spanned<Glob>>,
+    pub order: Vec<Spanned<String>>,
+    pub status: Vec<(Spanned<String>, StepStatus)>,
+    pub failure: Vec<(Spanned<String>, Glob)>,
+    pub requests: Vec<Spanned<Times<RequestPattern>>>,
+    pub commands: Vec<Spanned<Times<CommandPattern>>>,
+    /// None: nothing is said about it.
+    pub asked: Option<Spanned<Vec<Spanned<Times<AskedPattern>>>>>,
+    pub captures: Vec<(Spanned<String>, serde_json::Value)>,
+    pub outputs: Vec<(Spanned<String>, serde_json::Value)>,
+    pub undone: Option<Spanned<Vec<String>>>,
+    pub files: Vec<(Spanned<String>, Glob)>,
+}
+
+/// How often something is expected.
+pub struct Times<T> {
+    pub of: T,
+    /// None: at least once.
+    pub times: Option<usize>,
+}
+
+/// Which questions are meant.
+#[derive(Clone, Debug, Default)]
+pub struct AskedPattern {
+    pub step: Option<Glob>,
+    pub about: Option<String>,
+    pub message: Option<Glob>,
+}
+
+/// Something that is wrong with a scenario or with what came of it, and where.
+pub struct Finding {
+    pub source: Source,
+    pub diagnostic: Diagnostic,
+    /// The full id of the step that it is about.
+    pub step: Option<String>,
+}
+
+/// Where a step of a run is written.
+pub struct StepPlace {
+    pub source: Source,
+    pub span: Span,
+}

@@ -1,0 +1,113 @@
+//! Mails as rules see them: addresses, subject, text, date. Bounded, whatever is in them. Knows no rule.
+
+use std::io::{BufRead, BufReader, Cursor, Read};
+
+use mail_parser::{Address, HeaderName, MessageParser, mailbox::mbox::MessageIterator};
+
+use crate::text::{cut, one_line};
+
+/// Bytes of one mail that are read; what comes after is passed over. Heads come first.
+pub const MAIL_LIMIT: u64 = 8 << 20;
+/// Characters of the text of a mail that rules see.
+pub const BODY_LIMIT: usize = 64 << 10;
+/// Characters of a subject or an address.
+const LINE_LIMIT: usize = 2000;
+/// Addresses of one mail.
+const ADDRESSES: usize = 200;
+
+/// One mail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    /// On one line, decoded.
+    pub subject: String,
+    /// The sender's address, without a name.
+    pub from: String,
+    /// The addresses it was sent to: `To`, `Cc`, and where the server says that it was delivered.
+    pub to: Vec<String>,
+    /// Its text; that of HTML where there is no other.
+    pub body: String,
+    pub date: Option<jiff::Timestamp>,
+    pub id: Option<String>,
+    /// It was longer than is read.
+    pub is_cut: bool,
+}
+
+impl Mail {
+    /// Reads one mail. None where nothing in it is a header of a mail.
+    pub fn read(bytes: &[u8]) -> Option<Mail> {
+        let limit = usize::try_from(MAIL_LIMIT).unwrap_or(usize::MAX);
+        let is_cut = bytes.len() > limit;
+        let message = MessageParser::default().parse(&bytes[..bytes.len().min(limit)])?;
+        let delivered = ["Delivered-To", "X-Original-To", "Envelope-To"].into_iter().filter_map(|name| {
+            let text = message.header(HeaderName::Other(name.into()))?.as_text()?;
+            Some(text.trim().trim_matches(['<', '>']).to_owned())
+        });
+        let mut to: Vec<String> = Vec::new();
+        let named = [message.to(), message.cc()].into_iter().flatten().flat_map(addresses);
+        for address in named.chain(delivered).take(ADDRESSES) {
+            let address = line(&address);
+            if !address.is_empty() && !to.contains(&address) {
+                to.push(address);
+            }
+        }
+        let from = message.from().or(message.sender()).and_then(|from| addresses(from).next()).unwrap_or_default();
+        let subject = message.subject();
+        let date = message.date().and_then(|date| jiff::Timestamp::from_second(date.to_timestamp()).ok());
+        if subject.is_none() && from.is_empty() && to.is_empty() {
+            return None;
+        }
+        let body = message.body_text(0).unwrap_or_default();
+        Some(Mail {
+            subject: line(subject.unwrap_or_default()),
+            from: line(&from),
+            to,
+            body: body.chars().take(BODY_LIMIT).collect(),
+            date,
+            id: message.message_id().map(str::to_owned),
+            is_cut,
+        })
+    }
+
+    /// Whether both are the same mail, found twice.
+    pub fn is_same(&self, other: &Mail) -> bool {
+        match (&self.id, &other.id) {
+            (Some(one), Some(two)) => one == two,
+            _ => self == other,
+        }
+    }
+}
+
+fn addresses<'a>(address: &'a Address<'a>) -> impl Iterator<Item = String> + 'a {
+    address.iter().filter_map(|one| Some(one.address.as_deref()?.trim().to_owned()))
+}
+
+/// Folded lines and runs of space become one space.
+fn line(text: &str) -> String {
+    let spaced = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    cut(&one_line(&spaced), LINE_LIMIT).into_owned()
+}
+
+/// The mails of a file: one, or those of an mbox, which begins with `From `. Each is None where it is no mail.
+///
+/// # Errors
+///
+/// Where reading fails.
+pub fn mails(input: impl Read) -> std::io::Result<Vec<Option<Mail>>> {
+    let mut input = BufReader::new(input);
+    if !input.fill_buf()?.starts_with(b"From ") {
+        let mut bytes = Vec::new();
+        // One byte more than is read, to see that there is more.
+        input.take(MAIL_LIMIT + 1).read_to_end(&mut bytes)?;
+        return Ok(vec![Mail::read(&bytes)]);
+    }
+    let mut bytes = Vec::new();
+    input.take(MBOX_LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MBOX_LIMIT {
+        let why = format!("the mailbox is larger than {} MiB; give the newest part of it", MBOX_LIMIT >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+    }
+    MessageIterator::new(Cursor::new(bytes)).map(|message| Ok(Mail::read(message?.contents()))).collect()
+}
+
+/// Bytes of a mailbox that are read.
+const MBOX_LIMIT: u64 = 256 << 20;

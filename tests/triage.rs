@@ -1,0 +1,205 @@
+//! Mails and the runbooks they call for: the real program with real `.eml` and mbox files. Nothing is run.
+
+use crate::support::Bed;
+
+const VCS: &str = r#"
+title: Mirrors are late
+params:
+  host: {type: string, pattern: "[a-z0-9.-]+"}
+triggers:
+  - email: {to: "release+vcs*@*", subject: "[vcs] process delays*"}
+    when: earlier|selectattr('subject', 'startingwith', '[vcs] process delays')|selectattr('age', 'le', 1500)|list|length > 0
+    means: An outage.
+    params: {host: subject|regex_find("on (\\S+)")}
+  - email: {to: "release+vcs*@*", subject: "[vcs] process delays*"}
+    means: |
+      Perhaps nothing.
+      Watch for a second one.
+    sent_by: a script
+    silence: mend the mirror
+    params: {host: subject|regex_find("on (\\S+)")}
+  - email: {subject: "[vcs]*"}
+    means: Something of the mirrors.
+steps:
+  - {id: look, shell: echo "$host", effect: read}
+"#;
+
+const AWS: &str = r#"
+title: A mail of AWS
+triggers:
+  - email: {to: "release+aws@*"}
+    means: Mostly marketing.
+steps:
+  - {id: look, manual: Read it}
+"#;
+
+fn library() -> Bed {
+    Bed::new().file("runbooks/mail/vcs.yaml", VCS).file("runbooks/mail/aws.yaml", AWS)
+}
+
+fn mail(to: &str, subject: &str, minute: u32) -> String {
+    format!(
+        "From: =?utf-8?q?J=C3=A4ger?= <cron@vcs1.example>\nTo: Release <{to}>\nSubject: {subject}\n\
+         Date: Fri, 20 Nov 2026 10:{minute:02}:00 +0000\nMessage-ID: <{minute}@x>\n\nText\n"
+    )
+}
+
+/// The runbook and the meaning of the trigger that came first, or nothing.
+fn leads(bed: &Bed, args: &[&str]) -> Option<(String, String)> {
+    let found = bed.run(&["triage", "--json"]).args(args).stdin_null().end().json();
+    let text = |key: &str| found["match"][key].as_str().map(str::to_owned);
+    Some((text("runbook")?, text("means")?.lines().next()?.to_owned()))
+}
+
+#[test]
+fn a_mail_leads_to_the_trigger_that_says_most() {
+    let bed = library();
+    for (to, subject, expected) in [
+        ("release+aws@m.example", "Your bill", Some(("mail/aws", "Mostly marketing."))),
+        ("RELEASE+AWS@m.example", "Your bill", Some(("mail/aws", "Mostly marketing."))),
+        // Another address, another matter.
+        ("release+aws-sanity@m.example", "Your bill", None),
+        ("release+vcs+forward@m.example", "[vcs] process delays on a", Some(("mail/vcs", "Perhaps nothing."))),
+        ("release+vcs@m.example", "[vcs] push failed", Some(("mail/vcs", "Something of the mirrors."))),
+        // A bracket is a bracket, and the beginning is the beginning.
+        ("release+vcs@m.example", "v process delays on a", None),
+        ("release+vcs@m.example", "Re: [vcs] process delays on a", None),
+    ] {
+        let expected = expected.map(|(runbook, means)| (runbook.to_owned(), means.to_owned()));
+        assert_eq!(leads(&bed, &["--to", to, "--subject", subject]), expected, "{to}: {subject}");
+        bed.write("one.eml", &mail(to, subject, 1));
+        assert_eq!(leads(&bed, &["one.eml"]), expected, "as a file, {to}: {subject}");
+    }
+}
+
+#[test]
+fn it_says_why_what_to_do_and_how_it_is_known() {
+    let bed = library().file("one.eml", &mail("release+vcs@m.example", "[vcs] process\n delays on vcs1.example", 1));
+    bed.run(&["triage", "one.eml"]).stdin_null().end().code(0).stdout(
+        "[vcs] process delays on vcs1.example\n  \
+           from cron@vcs1.example, to release+vcs@m.example\n  \
+           runbook: mail/vcs (Mirrors are late)\n  \
+           why it came: Perhaps nothing.\n    \
+             Watch for a second one.\n  \
+           sent by: a script\n  \
+           to make it stop: mend the mirror\n  \
+           known by: to release+vcs*@*, subject [vcs] process delays*\n  \
+           to do: runsheet run mail/vcs --param host=vcs1.example\n",
+    );
+    let stranger = bed.run(&["triage", "--subject", "Lunch?"]).stdin_null().end().code(13);
+    stranger.stdout_has("no runbook knows this mail");
+}
+
+#[test]
+fn what_a_mail_gives_must_be_a_value_of_the_parameter() {
+    let bed = library();
+    let said = |subject: &str| {
+        let found = bed.run(&["triage", "--json", "--to", "release+vcs@m", "--subject", subject]).stdin_null().end();
+        let found = found.json()["match"].clone();
+        (found["command"].as_str().unwrap().to_owned(), found["problems"]["host"].as_str().map(str::to_owned))
+    };
+    let bare = "runsheet run mail/vcs".to_owned();
+    let (command, why) = said("[vcs] process delays on $(reboot);x");
+    assert_eq!(command, bare);
+    assert!(why.unwrap().starts_with("the mail says $(reboot);x: "));
+    assert_eq!(said("[vcs] process delays"), (bare, Some("the mail does not say it".to_owned())));
+    assert_eq!(said("[vcs] process delays on a.b").0, "runsheet run mail/vcs --param host=a.b");
+}
+
+#[test]
+fn rules_look_at_the_mails_before() {
+    let bed = library();
+    let to = "release+vcs@m.example";
+    let subject = "[vcs] process delays on a";
+    let boxed = |minutes: &[u32]| {
+        minutes
+            .iter()
+            .map(|at| format!("From x Fri Nov 20 10:00:00 2026\n{}\n", mail(to, subject, *at)))
+            .collect::<String>()
+    };
+    bed.write("now.eml", &mail(to, subject, 40));
+    for (before, expected) in [
+        (&[][..], "Perhaps nothing."),
+        (&[20], "An outage."),
+        // Too long ago, itself, and what came after it.
+        (&[2], "Perhaps nothing."),
+        (&[40], "Perhaps nothing."),
+        (&[50], "Perhaps nothing."),
+    ] {
+        bed.write("box", &boxed(before));
+        let found = leads(&bed, &["now.eml", "--mailbox", "box"]).unwrap().1;
+        assert_eq!(found, expected, "{before:?}");
+        std::fs::create_dir_all(bed.path("folder/cur")).unwrap();
+        for (number, at) in before.iter().enumerate() {
+            bed.write(&format!("folder/cur/{number}"), &mail(to, subject, *at));
+        }
+        assert_eq!(leads(&bed, &["now.eml", "--mailbox", "folder"]).unwrap().1, expected, "{before:?}");
+        std::fs::remove_dir_all(bed.path("folder")).unwrap();
+    }
+    // Those of one mailbox know each other.
+    bed.write("both", &boxed(&[0, 20]));
+    let ended = bed.run(&["triage", "--json", "both"]).stdin_null().end().code(0);
+    let means: Vec<_> = ended.events().iter().map(|found| found["match"]["means"].clone()).collect();
+    assert_eq!(means, ["Perhaps nothing.\nWatch for a second one.", "An outage."]);
+}
+
+#[test]
+fn hostile_mails_are_only_mails() {
+    let bed = library();
+    let deep =
+        (0..2000).map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")).collect::<String>();
+    let long = "x".repeat(3_000_000);
+    for (name, text) in [
+        ("escapes", mail("release+vcs@m", "[vcs] \u{1b}[2J\u{202e}oops\u{7}", 1)),
+        ("charset", mail("release+vcs@m", "=?no-such?b?W3Zjc10gYQ==?=", 1)),
+        ("encoded", mail("release+vcs@m", "=?utf-8?b?W3Zjc10gYQ==?=", 1)),
+        ("deep", format!("From: a@b\nTo: release+vcs@m\nSubject: [vcs] deep\n{deep}")),
+        ("long", format!("From: a@b\nSubject: [vcs] {long}\n\n{long}{long}{long}")),
+    ] {
+        bed.write("m.eml", &text);
+        let ended = bed.run(&["triage", "m.eml"]).stdin_null().end();
+        let (code, out) = (ended.code.unwrap(), ended.stdout.clone());
+        assert!(code == 0 || code == 13, "{name}: {code}");
+        assert!(!out.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{name}: {out}");
+        assert!(out.len() < 20_000, "{name}: {}", out.len());
+        assert_eq!(code == 0, name != "charset" || out.contains("mail/vcs"), "{name}: {out}");
+    }
+    bed.write("none", "just text\n");
+    bed.run(&["triage", "none"]).stdin_null().end().code(2).stderr_has("no mail");
+    bed.run(&["triage", "nowhere"]).stdin_null().end().code(2).stderr_has("could not read nowhere");
+    bed.run(&["triage", "-"]).stdin(&mail("release+aws@m", "x", 1)).end().code(0).stdout_has("mail/aws");
+}
+
+#[test]
+fn filters_are_written_with_the_strongest_first() {
+    let bed = Bed::new().file("runbooks/a.yaml", AWS).file(
+        "runbooks/q.yaml",
+        r#"{title: Quotes, triggers: [{email: {subject: 'a "b" \ c?*', from: "x@y"}}], steps: [{id: a, manual: b}]}"#,
+    );
+    let script = bed.run(&["triage", "--export", "sieve", "--folder", "Ops"]).end().code(0).stdout.clone();
+    let (strong, weak) = (script.find("# q: ").unwrap(), script.find("# a: Mostly marketing.").unwrap());
+    assert!(strong < weak, "{script}");
+    assert!(script.contains(r#"header :matches "subject" "a \"b\" \\\\ c\\?*""#), "{script}");
+    assert!(script.contains("fileinto :create \"Ops/a\";"), "{script}");
+}
+
+#[test]
+fn a_trigger_that_is_wrong_is_told_at_its_place() {
+    for (trigger, expected) in [
+        ("{means: x}", "missing `email`"),
+        ("{email: {}}", "does not say which mails"),
+        ("{email: {subject: \"*\"}}", "matches every mail"),
+        ("{email: {subjet: x}}", "did you mean `subject`"),
+        ("{email: {to: \"a@b \"}}", "space at its end"),
+        ("{email: {to: a@b}, params: {hots: subject}}", "did you mean `host`"),
+        ("{email: {to: a@b}, params: {host: sender}}", "a mail has no `sender`"),
+        ("{email: {to: a@b}, when: host == 'x'}", "a mail has no `host`"),
+        ("{email: {to: a@b}, when: run.id == 'x'}", "a mail has no `run`"),
+    ] {
+        let text = format!(
+            "title: T\nparams: {{host: {{type: string}}}}\ntriggers: [{trigger}]\nsteps: [{{id: a, shell: echo \"$host\"}}]\n"
+        );
+        let bed = Bed::new().file("runbooks/x.yaml", &text);
+        bed.run(&["check", "runbooks"]).end().code(3).stdout_has(expected);
+    }
+}
