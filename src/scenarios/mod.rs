@@ -6,10 +6,12 @@ mod judge;
 mod load;
 mod person;
 mod read;
+mod rehearse;
 mod run;
 mod scenario;
 
 pub use load::{Book, Loaded, load};
 pub use person::Answers;
+pub use rehearse::{Live, Met, NotRehearsed, Rehearsal, Rehearsed, rehearse};
 pub use run::{Ran, run};
-pub use scenario::{Crash, Expect, Finding, Scenario, StepPlace};
+pub use scenario::{Crash, Expect, Finding, Scenario, Startle, StepPlace};

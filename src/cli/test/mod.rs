@@ -1,6 +1,6 @@
 //! `test`: the scenarios of runbooks, in a simulated world. Reads files and changes nothing, anywhere.
 
-mod targets;
+pub(super) mod targets;
 
 use std::io::IsTerminal;
 
