@@ -103,8 +103,9 @@ pub(super) fn unattended(plan: &Plan, scenario: &Scenario, answers: &Answers) ->
     let stage = Rc::new(Stage::new(script(plan, scenario), Rc::clone(&clock) as Rc<_>));
     let pace = Pace::Simulated(&clock);
     let came = simulate(plan, scenario, answers, stage, &pace);
-    // Whatever it waits for in simulated time was driven to its end inside.
-    came.now_or_never().expect("nothing is left to wait for")
+    // Whatever it waits for in simulated time was driven to its end inside. Where a runtime stands around it, that shall
+    // not make it give way to others in the middle.
+    tokio::task::unconstrained(came).now_or_never().expect("nothing is left to wait for")
 }
 
 /// Whether anybody lives through it.
