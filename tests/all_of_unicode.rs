@@ -101,3 +101,54 @@ fn every_character_arrives() {
         }
     }
 }
+
+/// The same of what a person gave and of what a step captured, which go through the answers, the record and a resume.
+#[test]
+fn every_character_of_an_answer_and_a_capture_arrives() {
+    for some in chunks().chunks(4) {
+        let count = some.len();
+        let all = 0..count;
+        let each = |of: &dyn Fn(usize) -> String| all.clone().map(of).collect::<Vec<_>>();
+        let fields = each(&|n| format!("a{n}: {{type: string}}")).join(", ");
+        let captures = each(&|n| {
+            format!(
+                "  - {{id: c{n}, shell: 'cat said.{n}; printf .', effect: read, capture: {{c{n}: 'result.stdout[:-1]'}}}}\n"
+            )
+        });
+        let write = |to: &str| {
+            each(&|n| format!("        printf %s \"$a{n}\" > {to}.a{n}; printf %s \"$c{n}\" > {to}.c{n}\n")).concat()
+        };
+        let arguments = each(&|n| format!(", \"{{{{ a{n} }}}}\", \"{{{{ c{n} }}}}\"")).concat();
+        let text = format!(
+            "title: All\nsteps:\n  - {{id: asked, ask: {{fields: {{{fields}}}}}}}\n{}  - {{id: gate, confirm: Go on?}}\n  \
+             - id: here\n    shell:\n      script: |\n{}  - id: there\n    shell:\n      via: [env, -i, LC_ALL=C, PATH=/usr/bin:/bin]\n      \
+             script: |\n{}  - id: program\n    shell: {{exec: [arguments{arguments}]}}\n",
+            captures.concat(),
+            write("here"),
+            write("there"),
+        );
+        let bed = Bed::with(&text).tool(
+            "arguments",
+            "#!/bin/bash\nn=0; while (($#)); do printf %s \"$1\" > program.a$n; printf %s \"$2\" > program.c$n; shift 2; ((++n)); done\n",
+        );
+        let answers: String = some.iter().enumerate().map(|(n, text)| format!("  a{n}: {}\n", quoted(text))).collect();
+        bed.write("answers.yaml", &format!("asked:\n{answers}"));
+        for (n, text) in some.iter().enumerate() {
+            bed.write(&format!("said.{n}"), text);
+        }
+        bed.run(&["run", "./x.yaml", "--answers", "answers.yaml"]).end().code(11);
+        bed.run(&["resume", "last", "--yes"]).end().code(0);
+        for (n, text) in some.iter().enumerate() {
+            for place in ["here", "there", "program"] {
+                for of in ["a", "c"] {
+                    let file = format!("{place}.{of}{n}");
+                    assert!(
+                        bed.read(&file) == *text,
+                        "{file}, which begins with {:?}, is not as it was",
+                        text.chars().next()
+                    );
+                }
+            }
+        }
+    }
+}

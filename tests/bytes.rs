@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use crate::{
+    all_of_unicode::quoted,
     standins::server::{Reply, Server},
     support::Bed,
 };
@@ -128,6 +129,102 @@ proptest! {
     fn any_text_goes_everywhere(value in "[^\u{0}]{0,40}") {
         let (server, place) = place();
         goes_everywhere(&server, &place, &value);
+    }
+}
+
+/// Values of every other origin, to a script here, a script elsewhere and a program: items of a loop, what a step captured, what
+/// a person gave, with a break in the middle after which only the journal knows them.
+const ORIGINS: &str = r#"
+title: X
+params: {list: {type: list}}
+steps:
+  - {id: asked, ask: {fields: {given: {type: string}}}}
+  - {id: said, shell: "cat said; printf .", effect: read, capture: {captured: "result.stdout[:-1]"}}
+  - id: each
+    foreach: {as: item, in: list}
+    group:
+      steps:
+        - {id: made, set: {inner: item}}
+        - {id: here, shell: "printf '%s\\0' \"$item\" >> item.here; printf '%s\\0' \"$inner\" >> inner.here"}
+        - {id: there, shell: {via: [env, -i, "PATH=/usr/bin:/bin"], script: "printf '%s\\0' \"$item\" >> item.there; printf '%s\\0' \"$inner\" >> inner.there"}}
+        - {id: program, shell: {exec: [argument, item, "{{ item }}"]}}
+        - {id: program-inner, shell: {exec: [argument, inner, "{{ inner }}"]}}
+  - {id: gate, confirm: Go on?}
+  - id: again
+    foreach: {as: item, in: list}
+    shell: "printf '%s\\0' \"$old\" >> item.again"
+    env: {old: "{{ inner[item] }}"}
+  - {id: here, shell: "printf '%s\\0' \"$given\" > given.here; printf '%s\\0' \"$captured\" > captured.here"}
+  - {id: there, shell: {via: [env, -i, "PATH=/usr/bin:/bin"], script: "printf '%s\\0' \"$given\" > given.there; printf '%s\\0' \"$captured\" > captured.there"}}
+  - {id: given, shell: {exec: [argument, given, "{{ given }}"]}}
+  - {id: captured, shell: {exec: [argument, captured, "{{ captured }}"]}}
+"#;
+
+/// The values, which are all different and not empty.
+#[track_caller]
+fn come_from_everywhere(values: &[String]) {
+    let bed = Bed::with(ORIGINS).tool("argument", "#!/bin/sh\nprintf '%s\\0' \"$2\" >> \"$1.program\"\n");
+    let list = serde_json::Value::from(values.to_vec()).to_string();
+    // Of the others there is one each: all of them in one text.
+    let whole = values.join("\u{1f}");
+    bed.write("said", &whole);
+    bed.write("answers.yaml", &format!("asked: {{given: {}}}\n", quoted(&whole)));
+    let answers = ["--answers", "answers.yaml"];
+    bed.run(&["run", "./x.yaml", "--param", &format!("list={list}")]).args(&answers).end().code(11);
+    bed.run(&["resume", "last", "--yes"]).end().code(0);
+    let all: String = values.iter().map(|value| format!("{value}\0")).collect();
+    for (name, expected) in
+        [("item", &all), ("inner", &all), ("given", &format!("{whole}\0")), ("captured", &format!("{whole}\0"))]
+    {
+        for place in ["here", "there", "program"] {
+            assert_eq!(bed.read(&format!("{name}.{place}")), **expected, "{name} to {place}: {values:?}");
+        }
+    }
+    assert_eq!(bed.read("item.again"), all, "{values:?}");
+    assert!(!bed.exists("pwned"), "{values:?}");
+    bed.run(&["verify", "last"]).end().code(0);
+    bed.run(&["report", "last"]).end().code(0);
+}
+
+#[test]
+fn items_captures_and_answers_arrive_as_they_are() {
+    let values = [
+        "plain",
+        " ",
+        " a  b ",
+        "-n",
+        "--",
+        "-",
+        "it's \"quoted\" `so`",
+        "'\\''",
+        "$(touch pwned) `touch pwned` ${PATH} $item $$",
+        "; touch pwned #",
+        "EOF\ntouch pwned",
+        "{{ place }} {% if true %} {# no #}",
+        "two\nlines\n",
+        "\ttab\r\nand return\r",
+        "\\n \\ \\\\",
+        "* ? [a] ~ !! %s %n",
+        "]",
+        "a]/b[c",
+        "@undo",
+        "../../etc/passwd",
+        "null",
+        "1e3",
+        "ünïcödé 日本語 🦀 e\u{301}",
+        "\u{202e}right to left\u{feff}",
+        "\u{1}\u{1b}[31mred\u{7f}",
+        "‹v› *** …",
+    ];
+    come_from_everywhere(&values.map(str::to_owned));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_item_capture_and_answer_arrives(values in proptest::collection::btree_set("[^\u{0}]{1,20}", 1..4)) {
+        come_from_everywhere(&values.into_iter().collect::<Vec<_>>());
     }
 }
 

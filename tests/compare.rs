@@ -1,5 +1,8 @@
 //! `plan --against` of two files: what an edit means, as text in and text out. UPDATE_GOLDEN=1 writes the answers anew.
 
+mod pages;
+mod revisions;
+
 use std::{fmt::Write, fs, path::PathBuf};
 
 use crate::support::Bed;

@@ -184,4 +184,4 @@ macro_rules! contract {
     )* };
 }
 
-contract! { asks calls choices derived ends expressions files groups helpers inputs kinds limits loops masking odd origins profiles programs references requests secrets_and_slips shown steps taken undo values via waits watches windows }
+contract! { asks calls choices derived ends expressions files groups helpers inputs kinds limits limits_of_containers loops masking odd origins profiles programs references requests secrets_and_slips shown steps taken undo values via waits watches windows }

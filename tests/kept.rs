@@ -215,3 +215,67 @@ fn a_run_left_with_two_steps_side_by_side_is_gone_on_with() {
         assert_eq!(said, "last of found v6.0");
     }
 }
+
+/// Runs of a loop over a group that calls another runbook, and a choice: one that succeeded, one that was undone, one that
+/// was killed in the choice, and one that was killed while it was taken back.
+const NESTED: (&str, [&str; 4]) = (
+    "0.1.0-nested",
+    ["20261121-063002-swee95", "20261121-063003-nv9u5y", "20261121-063005-ikgbhr", "20261121-063005-2uuu62"],
+);
+
+#[test]
+fn runs_of_containers_and_of_an_undo_are_read() {
+    let (release, runs) = NESTED;
+    let lab = kept(release);
+    let listed: Json = serde_json::from_str(&lab.call(&["history", "--json"]).expect(0).out).unwrap();
+    for (run, outcome) in runs.iter().zip(["succeeded", "undone", "interrupted", "interrupted"]) {
+        let of = listed.as_array().unwrap().iter().find(|of| of["run"] == **run).unwrap();
+        assert_eq!(of["outcome"], outcome, "{release} {run}");
+        lab.call(&["verify", run]).expect(0);
+        let report = lab.call(&["report", run]).expect(0).out;
+        for said in ["scale[web]/one", "scale[db]/part/work", "part of db", "way/right/gate"] {
+            assert!(report.contains(said), "{release} {run}: `{said}` is missing in {report}");
+        }
+    }
+    lab.call(&["resume", runs[0], "--yes"]).expect(0);
+    lab.call(&["resume", runs[1], "--yes"]).expect(6);
+    let report = lab.call(&["report", runs[1]]).expect(0).out;
+    for said in ["## Undo", "last@undo", "scale[web]/part/work", "stays as it is: way/right/gate"] {
+        assert!(report.contains(said), "{release}: `{said}` is missing in {report}");
+    }
+    let log = std::fs::read_to_string(lab.runs_dir().join(runs[1]).join("out/last%40undo.1.log")).unwrap();
+    assert_eq!(log, "taken back: last of found v8.0, one of web with found v8.0 and told part of db\n");
+}
+
+#[test]
+fn runs_of_containers_and_of_an_undo_are_gone_on_with() {
+    let (release, [succeeded, undone, interrupted, half]) = NESTED;
+    let lab = kept(release);
+    let asked = lab.call(&["resume", interrupted, "--yes"]);
+    if asked.err.contains("plans the rest of the run differently") {
+        return assert_eq!(asked.code, Some(7));
+    }
+    assert!(asked.expect(7).err.contains("way/right/gate"));
+    let decided = ["--yes", "--step", "way/right/gate", "--as", "done", "--reason", "it is long ago"];
+    if let Some(said) = gone_on(&lab, interrupted, &decided) {
+        assert_eq!(said, "last of found v9.0, one of web with found v9.0 and told part of db", "{release}");
+    }
+    // What was undone of it is not undone again, and what is left is.
+    let asked = lab.call(&["undo", half, "--yes"]).expect(7);
+    assert!(asked.err.contains("scale[db]/one@undo"), "{asked:#?}");
+    let decided = ["--step", "scale[db]/one@undo", "--as", "done", "--reason", "it is long ago"];
+    let ended = lab.call(&[&["undo", half, "--yes", "--json"], &decided[..]].concat()).expect(6);
+    let begun: Vec<String> = ended
+        .events()
+        .iter()
+        .filter(|of| of["event"] == "step_started")
+        .map(|of| of["step"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(begun, ["scale[web]/part/work@undo", "scale[web]/one@undo"]);
+    lab.call(&["verify", half]).expect(0);
+    lab.call(&["report", half]).expect(0);
+    lab.call(&["undo", undone, "--yes"]).expect(2);
+    // One that had succeeded when that version left it is undone by this one.
+    lab.call(&["undo", succeeded, "--yes"]).expect(6);
+    lab.call(&["verify", succeeded]).expect(0);
+}

@@ -289,6 +289,32 @@ fn a_variable_that_is_no_text_is_refused() {
     assert!(bed.runs().is_empty());
 }
 
+/// Neither is a variable that steps would be given.
+#[test]
+fn a_variable_for_steps_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let bad = std::ffi::OsString::from_vec(vec![b'p', 0xff]);
+    let bed = Bed::with("title: T\nrequires: {env: [REGION]}\nsteps:\n  - {id: a, shell: 'echo $REGION'}\n");
+    let ended = bed.run(&["run", "./x.yaml"]).env("REGION", bad).end();
+    ended.code(4).stderr_has("the variable REGION, which steps are given, is not UTF-8 text");
+    assert!(bed.runs().is_empty());
+}
+
+/// A run that is gone on with passes none of them over either: neither a value to be given again nor a new one.
+#[test]
+fn a_variable_that_is_no_text_is_refused_by_a_resume() {
+    use std::os::unix::ffi::OsStringExt;
+    let bad = || std::ffi::OsString::from_vec(vec![b'p', 0xff]);
+    let bed = Bed::with(
+        "title: T\nparams:\n  host: {type: string}\nsecrets:\n  token: {env: TOKEN}\nsteps:\n  - {id: ask, confirm: Go on?}\n  - {id: a, shell: 'echo $host $token'}\n",
+    );
+    let bed = bed.env("TOKEN", "not-a-real-token");
+    bed.run(&["run", "./x.yaml", "--param", "host=x-not-a-real-token"]).end().code(11);
+    let ended = bed.run(&["resume", "last", "--yes"]).env("RUNSHEET_PARAM_HOST", bad()).end();
+    ended.code(2).stderr_has("parameter `host` (RUNSHEET_PARAM_HOST): what it holds is not UTF-8 text");
+    bed.run(&["resume", "last", "--yes"]).env("RUNSHEET_PARAM_HOST", "x-not-a-real-token").end().code(0);
+}
+
 /// What a person takes back is no part of a value, least of all where it is not shown.
 #[test]
 fn keys_that_erase_are_no_letters_of_a_value() {

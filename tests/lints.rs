@@ -262,6 +262,12 @@ fn secrets_belong_in_no_list_of_arguments() {
     let captured = "title: x\nsteps:\n  - {id: a, shell: x, effect: read, capture: {word: {value: result.stdout, secret: \
                     true}}}\n  - {id: b, effect: read, shell: login $word}\n";
     assert_eq!(told(captured), "secret-in-arguments@4");
+    // What a person is asked for as a secret is one, and what is asked for beside it is none.
+    let asked = "title: x\nsteps:\n  - {id: a, ask: {fields: {code: {type: secret}, user: {type: string}}}}\n  - {id: b, \
+                 effect: read, shell: 'login \"$user\" \"$code\"'}\n  - {id: c, effect: read, shell: 'login - <<<\"$code\"'}\n";
+    assert_eq!(told(asked), "secret-in-arguments@4");
+    let handed = asked.replace("shell: 'login -", "env: {X: '{{ code }}'}, shell: 'login \"$X\"");
+    assert_eq!(told(&handed), "secret-in-arguments@4 secret-in-arguments@5");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod forms;
 mod matrix;
+mod program;
 
 use std::path::{Path, PathBuf};
 

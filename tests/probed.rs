@@ -256,6 +256,30 @@ steps:
 }
 
 #[test]
+fn nothing_is_started_for_a_look_to_stand_beside() {
+    let lab = Lab::new();
+    lab.book(
+        r#"
+title: Beside
+steps:
+  - id: tunnel
+    group:
+      helper: {exec: [touch, started]}
+      steps:
+        - {id: ask, shell: touch asked, effect: read, capture: {said: result.stdout}}
+        - {id: sum, set: {two: 1 + 1}}
+        - {id: use, when: two == 2, shell: 'true', verify: {shell: touch verified}}
+"#,
+    );
+    let plan = probe(&lab, &[], 0);
+    assert!(step(&plan, "tunnel/ask")["probe"]["why"].as_str().unwrap().contains("helper"), "{plan}");
+    assert_eq!((state(&plan, "tunnel/use"), &step(&plan, "tunnel/use")["state"]), ("open".into(), &json!("runs")));
+    for name in ["started", "asked", "verified"] {
+        assert!(!lab.path(&format!("work/{name}")).exists(), "{name}");
+    }
+}
+
+#[test]
 fn an_interrupt_ends_it_with_whatever_it_runs() {
     let lab = Lab::new();
     let gate = lab.gate("slow");

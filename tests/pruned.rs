@@ -308,3 +308,33 @@ fn the_age_is_that_of_the_end_in_the_words_of_the_language() {
     lab.call(&["prune", "--older-than", "1d", "--state-dir", nowhere.to_str().unwrap()]).expect(0);
     assert!(!nowhere.exists());
 }
+
+/// A run that was undone is over, as old as its undo, and one whose undo is not over stays, however it was before.
+#[test]
+fn what_was_undone_goes_and_what_is_half_undone_stays() {
+    let lab = Lab::new();
+    lab.book("title: Back\nsteps:\n  - {id: one, shell: 'echo one', undo: {shell: 'true'}}\n");
+    let undone = run(&lab, &["--yes"], 0);
+    lab.call(&["undo", &undone, "--yes"]).expect(6);
+    lab.book("title: Half\nlock: it\nsteps:\n  - {id: one, shell: 'echo one', undo: {shell: 'read -r _ < \"$HOME/gate\"'}}\n");
+    let gate = lab.gate("gate");
+    let half = run(&lab, &["--yes"], 0);
+    let going = lab.start(&["undo", &half, "--yes"]);
+    let open = gate.reached();
+    let said = prune(&lab, &["0s", "--yes"]).expect(0);
+    let line = said.out.lines().find(|line| line.contains(&half)).unwrap();
+    assert!(line.contains("kept: it is going on"), "{said:#?}");
+    assert_eq!(names(&lab), std::slice::from_ref(&half), "{said:#?}");
+    going.kill();
+    drop(open);
+    until("the end of its step", || processes_of(lab.home()).is_empty());
+    let said = prune(&lab, &["0s", "--yes"]).expect(0);
+    let line = said.out.lines().find(|line| line.contains(&half)).unwrap();
+    assert!(line.contains("kept: it was interrupted"), "{said:#?}");
+    lab.call(&["verify", &half]).expect(0);
+    // Its supervisor saw the end of it. Taken up and over, it goes as well.
+    let ended = lab.call(&["undo", &half, "--yes"]);
+    assert!([Some(6), Some(12)].contains(&ended.code), "{ended:#?}");
+    prune(&lab, &["0s", "--yes"]).expect(0);
+    assert!(names(&lab).is_empty());
+}

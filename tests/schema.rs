@@ -46,7 +46,7 @@ const UNSEEN: &[(&str, &str)] = &[
         "what only an attempt can have is known to what a kind makes of its fields",
     ),
     (
-        "tests/contract/groups.cases: timeout on a container is refused with a way out",
+        "tests/contract/limits_of_containers.cases: retry of a container is still refused",
         "what only an attempt can have is known to what a kind makes of its fields",
     ),
     (

@@ -499,3 +499,45 @@ fn a_killed_signed_run_goes_on_from_what_was_signed() {
     lab.call(&["resume", "last", "--yes", &sign]).expect(0);
     lab.call(&["verify", "last", "--allowed-signers", &allowed]).expect(0);
 }
+
+/// An undo goes on with the record of its run: it is signed before anything is taken back and at its end, and what was
+/// signed before holds still.
+#[test]
+fn an_undo_is_signed_before_and_behind() {
+    let lab = Lab::new();
+    lab.book(
+        "title: Back\nsteps:\n  - {id: one, shell: 'echo one >> \"$HOME/marks\"', undo: {shell: 'echo back >> \"$HOME/marks\"'}}\n",
+    );
+    let ada = key(&lab, "ada", "");
+    let sign = format!("--sign={ada}");
+    lab.call(&["run", "./book.yaml", "--yes"]).expect(0);
+    assert!(signatures(&lab).is_empty());
+    let over = lab.journal().len();
+    lab.call(&["undo", "last", "--yes", &sign]).expect(6);
+    assert_eq!(lab.marks("marks"), ["one", "back"]);
+    let last = lab.journal().len();
+    let begun = lab.journal().iter().position(|of| of["event"] == "step_started" && of["step"] == "one@undo").unwrap();
+    let signed: Vec<usize> =
+        signatures(&lab).iter().filter_map(|name| name.strip_suffix(".txt.sig")?.parse().ok()).collect();
+    let before = signed.iter().copied().min().unwrap();
+    assert!(before >= over && before <= begun && signed.contains(&last), "{signed:?}, begun after record {begun}");
+    let allowed = allowed(&lab, &["ada"]);
+    let found = lab.call(&["verify", "last", "--allowed-signers", &allowed]).expect(0);
+    assert!(found.out.contains(&format!("signed: record {last} by ada@example.org")), "{found:#?}");
+    // What was taken back cannot be cut off again.
+    forge(&lab.run_dir(), |at, own| (at <= over).then(|| own.to_owned()));
+    let found = lab.call(&["verify", "last"]).expect(10);
+    assert!(found.out.contains(&format!("record {last} was signed, and is not there")), "{found:#?}");
+}
+
+#[test]
+fn an_undo_that_cannot_be_signed_takes_nothing_back() {
+    let lab = Lab::new();
+    lab.book("title: Back\nsteps:\n  - {id: one, shell: 'echo one >> \"$HOME/marks\"', undo: {shell: 'echo back >> \"$HOME/marks\"'}}\n");
+    lab.call(&["run", "./book.yaml", "--yes"]).expect(0);
+    let over = lab.journal().len();
+    let ended = lab.call(&["undo", "last", "--yes", "--sign=/nowhere/key"]).expect(4);
+    assert!(ended.err.contains("could not sign: "), "{ended:#?}");
+    assert_eq!(lab.marks("marks"), ["one"]);
+    assert_eq!((lab.journal().len(), lab.outcomes()), (over, vec!["succeeded".to_owned()]));
+}

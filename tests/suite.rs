@@ -5,6 +5,7 @@ mod anchored;
 mod bad;
 mod balrog;
 mod bytes;
+mod ci;
 mod compare;
 mod contract;
 mod discovery;

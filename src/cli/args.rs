@@ -78,6 +78,8 @@ pub enum Verb {
     Doctor(Doctor),
     /// From a mail to the runbook it calls for
     Triage(Triage),
+    /// Judge runbooks as CI does: every part is run, and there is one summary
+    Ci(Ci),
     /// Write the script that completes commands in a shell
     Completions(Completions),
     /// Write the manual pages
@@ -87,8 +89,6 @@ pub enum Verb {
     /// Try a scenario of a runbook yourself, at the keyboard; nothing is run, sent or written
     Rehearse(Rehearse),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
-    #[command(hide = true)]
-    Ci(Later),
     #[command(hide = true)]
     Replay(Later),
     /// What a shell asks while somebody types; see `completions`.
@@ -154,6 +154,47 @@ pub enum Deny {
 }
 
 #[derive(clap::Args)]
+pub struct Ci {
+    /// Files, folders or names; ./runbooks if absent
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Tell what the runbooks do otherwise than another version: a revision of git, or a folder
+    #[arg(long, value_name = "REV", allow_hyphen_values = true)]
+    pub against: Option<String>,
+    /// Fail if there are differences of these kinds, such as guard-removed,destroy-added
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]
+    pub fail_on: Vec<String>,
+    /// Fail where the scenarios of a runbook go through fewer than this percentage of its steps, or of its branches
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
+    /// Where documents are kept that `render --out` wrote of these runbooks; they must be up to date
+    #[arg(long, value_name = "DIR")]
+    pub docs: Option<PathBuf>,
+    /// How the outcome is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: CiFormat,
+    /// Write the summary into this file, as Markdown; with --format github it is added to $GITHUB_STEP_SUMMARY if absent
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+    /// Let these count as errors
+    #[arg(long, value_name = "WHAT")]
+    pub deny: Option<Deny>,
+    /// Do not hand scripts to shellcheck, even where it is installed
+    #[arg(long)]
+    pub no_shellcheck: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CiFormat {
+    /// Drawn, for people
+    Text,
+    /// Workflow commands, which GitHub shows beside the lines of a change, and the summary
+    Github,
+    /// One object
+    Json,
+}
+
+#[derive(Default, clap::Args)]
 pub struct Test {
     /// Runbooks, files of scenarios, folders or names; ./runbooks if absent, or everything in the library
     #[arg(value_name = "PATH")]
@@ -164,6 +205,19 @@ pub struct Test {
     /// How what comes out is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TestFormat,
+    /// Fail where the scenarios of a runbook go through fewer than this percentage of its steps, or of its branches
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_coverage: Option<u8>,
+    /// Take each `expect`, `when`, `fail_when`, `alarm_when` and `confirm` out in turn, and tell which of them no scenario
+    /// misses; with a number, fail where fewer than this percentage are missed
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub mutations: Option<Option<u8>>,
+    /// Write a scenario from this run: its id, the beginning of it, or `last`. Secrets are not in it
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["paths", "filter", "format", "min_coverage", "mutations"])]
+    pub record: Option<String>,
+    /// Add what --record makes to the file beside the runbook, where no scenario of that name stands, and try it
+    #[arg(long, requires = "record")]
+    pub update: bool,
 }
 
 #[derive(clap::Args)]
@@ -185,12 +239,17 @@ pub struct Rehearse {
     pub mode: Mode,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum TestFormat {
     /// One line a scenario, and what is wrong drawn, for people
+    #[default]
     Text,
     /// One object a line
     Json,
+    /// JUnit's XML, which CI systems show as tests
+    Junit,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
 }
 
 #[derive(clap::Args)]
@@ -219,8 +278,12 @@ pub struct Plan {
     /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
     #[arg(long, conflicts_with = "explain_params")]
     pub probe: bool,
-    /// Show what it does otherwise than another version, which is a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
+    /// As Markdown, for a pull request
+    #[arg(long, conflicts_with_all = ["json", "explain_params", "probe"])]
+    pub markdown: bool,
+    /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
+    /// NAME|PATH may be a folder then, which is every runbook below it
+    #[arg(long, value_name = "REV|FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]
     pub against: Option<String>,
     /// Fail (exit 1) if there are differences of these kinds, such as guard-removed,destroy-added
     #[arg(long, value_name = "KINDS", value_delimiter = ',', requires = "against")]

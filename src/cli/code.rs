@@ -35,8 +35,8 @@ pub const ALL: &[ExitCode] = &[
     exit(SUCCEEDED, "succeeded", ""),
     exit(
         FAILED,
-        "a step failed, or a document is not what would be rendered; for `plan --probe`: a run would fail now at a step that \
-         reads",
+        "a step failed, a document is not what would be rendered, or there is a difference that `--fail-on` names; for \
+         `plan --probe`: a run would fail now at a step that reads",
         "read the error; `runsheet report RUN`",
     ),
     exit(USAGE, "usage: a flag, a name or a value that cannot be", "the message says which"),

@@ -60,37 +60,64 @@ impl Write for MaskedLine {
     }
 }
 
-impl Drop for MaskedLine {
-    fn drop(&mut self) {
-        let _ = std::io::stderr().write_all(&self.redactor.bytes(&self.line));
+impl MaskedLine {
+    fn masked(&self) -> Vec<u8> {
+        self.redactor.bytes(&self.line)
     }
 }
+
+impl Drop for MaskedLine {
+    fn drop(&mut self) {
+        let _ = std::io::stderr().write_all(&self.masked());
+    }
+}
+
+// The notations that the tests of the whole program use, so that there is one list of them.
+#[cfg(test)]
+#[path = "../../tests/masking/forms.rs"]
+mod forms;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::value::Secret;
 
+    fn redactor() -> Redactor {
+        let redactor = Redactor::new();
+        for secret in [forms::ODD, forms::KEY] {
+            redactor.add(&Secret::new(secret.into()), false).unwrap();
+        }
+        redactor
+    }
+
     #[test]
     fn a_panic_tells_no_secret_in_any_form() {
-        let redactor = Redactor::new();
-        redactor.add(&Secret::new("p4ss \"word\"/9".into()), false).unwrap();
-        let forms = [
-            "p4ss \"word\"/9",
-            "p4ss \\\"word\\\"/9",
-            "p4ss%20%22word%22/9",
-            "p4ss+%22word%22%2F9",
-            "p4ss &quot;word&quot;/9",
-            "cDRzcyAid29yZCIvOQ==",
-            "703473732022776f7264222f39",
-        ];
-        for form in forms {
-            let said = format!("called `Result::unwrap()` on an `Err` value: {form}!");
+        let redactor = redactor();
+        for form in forms::all() {
+            let said = format!("called `Result::unwrap()` on an `Err` value: {}!", form.shown);
             let text = panic_text(&said, " at src/x.rs:1", &redactor);
-            assert!(text.contains("value: ***"), "{form}: {text}");
-            assert!(!text.contains(form) && text.contains("! at src/x.rs:1\n"), "{form}: {text}");
+            assert!(text.contains("***"), "{}: {text}", form.name);
+            assert!(!text.contains(&form.core) && text.contains("! at src/x.rs:1\n"), "{}: {text}", form.name);
         }
         assert!(panic_text(&"plain", "", &redactor).contains("yours: plain\n"));
         assert!(panic_text(&7, "", &redactor).contains("yours: no message\n"));
+    }
+
+    #[test]
+    fn a_line_of_diagnostics_tells_no_secret_however_it_is_written() {
+        let redactor = redactor();
+        for form in forms::all() {
+            let text = format!("DEBUG what={} end\n", form.shown);
+            for at in 0..=text.len() {
+                let mut line = MaskedLine { redactor: redactor.clone(), line: Vec::new() };
+                line.write_all(&text.as_bytes()[..at]).unwrap();
+                line.write_all(&text.as_bytes()[at..]).unwrap();
+                let said = String::from_utf8(line.masked()).unwrap();
+                assert!(said.starts_with("DEBUG what=") && said.ends_with(" end\n"), "{}: {said}", form.name);
+                assert!(said.contains("***") && !said.contains(&form.core), "{}: {said}", form.name);
+                // What is dropped is written to standard error.
+                line.line.clear();
+            }
+        }
     }
 }

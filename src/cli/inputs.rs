@@ -188,6 +188,11 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
                 .push(format!("the lock of {} must be known before the first step, and {why}{by}", book.runbook.name));
         }
     }
+    for name in handed_on(plan) {
+        if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
+            problems.push(format!("the variable {name}, which steps are given, is not UTF-8 text"));
+        }
+    }
     for (step, program) in programs(&plan.runbook) {
         if world.tool(&program).is_none() {
             problems.push(format!("step {step} runs its script through `{program}`, which is not on the search path"));
@@ -239,6 +244,17 @@ pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bo
         }
     }
     problems
+}
+
+/// Variables of the operator that steps are given, by whatever runbook of the run.
+pub fn handed_on(plan: &Plan) -> Vec<&str> {
+    let callees = plan.runbook.callees();
+    let books = std::iter::once(&*plan.runbook).chain(callees.iter().map(|callee| &*callee.runbook));
+    let named = books.flat_map(|book| book.requires.env.iter().map(|name| name.value.as_str()));
+    let mut names: Vec<&str> = crate::port::BASE_ENV.into_iter().chain(named).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Programs that steps name and that stand between here and where they run, each with the first step that does. One with
@@ -300,6 +316,28 @@ pub fn mask_variables(plan: &Plan, world: &dyn World, redactor: &Redactor) {
             // One that is too short is refused by the step that uses it.
             let _ = redactor.add(&Secret::new(text), short);
         }
+    }
+    for value in plan.params_json().values() {
+        add_spellings(value, redactor);
+    }
+}
+
+/// A parameter that holds a secret in one spelling is spelt anew by an address or a command that is made of it.
+fn add_spellings(value: &serde_json::Value, redactor: &Redactor) {
+    match value {
+        serde_json::Value::String(text) => redactor.add_spellings(text),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_spellings(item, redactor)),
+        _ => {}
+    }
+}
+
+/// The same for what runs nothing and therefore reads no secret: only where a parameter was given that holds one. Names
+/// in the file then stay as they are for everybody else.
+pub fn mask_parameters(plan: &Plan, world: &dyn World, redactor: &Redactor) {
+    let known = Redactor::new();
+    mask_variables(plan, world, &known);
+    if plan.params_json().values().any(|value| known.holds_in(value)) {
+        mask_variables(plan, world, redactor);
     }
 }
 

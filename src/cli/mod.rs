@@ -4,6 +4,7 @@ mod against;
 mod answers;
 mod args;
 mod check;
+mod ci;
 mod code;
 mod completions;
 mod doctor;
@@ -21,6 +22,7 @@ mod new;
 mod outcome;
 mod place;
 mod plan;
+mod planned;
 mod probe;
 mod prune;
 mod rehearse;
@@ -107,6 +109,7 @@ pub fn main() -> u8 {
         args::Verb::List(flags) => list::list(&context, &flags),
         args::Verb::Show(flags) => list::show(&context, &flags),
         args::Verb::Check(flags) => check::check(&context, &flags),
+        args::Verb::Ci(flags) => ci::ci(&context, &flags),
         args::Verb::Plan(flags) => plan::plan(&context, &flags),
         args::Verb::Run(flags) if flags.dry_run => plan::dry_run(&context, &flags),
         args::Verb::Run(flags) => run::run(&context, &flags),
@@ -127,7 +130,6 @@ pub fn main() -> u8 {
         args::Verb::Undo(flags) => resume::undo(&context, &flags),
         args::Verb::Test(flags) => test::test(&context, &flags),
         args::Verb::Rehearse(flags) => rehearse::rehearse(&context, &flags),
-        args::Verb::Ci(_) => later("ci"),
         args::Verb::Replay(_) => later("replay"),
         args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };

@@ -9,7 +9,7 @@ use super::{
     CliError, Context,
     args::{Inputs as InputFlags, Plan as PlanFlags, Run as RunFlags},
     error::code,
-    files, frozen, inputs, print,
+    files, frozen, inputs, planned, print,
     probe::{AllSeen, Counts, Probed},
     session, source,
 };
@@ -30,14 +30,28 @@ pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
     if let Some(other) = &flags.against {
         return super::against::against(context, flags, other);
     }
-    show(context, &flags.inputs, flags.json, flags.probe)
+    show(context, &flags.inputs, if flags.markdown { Form::Markdown } else { Form::of(flags.json) }, flags.probe)
+}
+
+/// How a plan is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Text,
+    Json,
+    Markdown,
+}
+
+impl Form {
+    fn of(json: bool) -> Form {
+        if json { Form::Json } else { Form::Text }
+    }
 }
 
 pub fn dry_run(context: &Context, flags: &RunFlags) -> Result<u8, CliError> {
-    show(context, &flags.inputs, flags.json, false)
+    show(context, &flags.inputs, Form::of(flags.json), false)
 }
 
-fn show(context: &Context, flags: &InputFlags, as_json: bool, probe: bool) -> Result<u8, CliError> {
+fn show(context: &Context, flags: &InputFlags, form: Form, probe: bool) -> Result<u8, CliError> {
     let ready = source::ready(context, &flags.runbook)?;
     let mut given = inputs::gather(&ready.runbook, flags)?;
     // Nothing real is looked at for the sake of an example.
@@ -47,6 +61,7 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool, probe: bool) -> Re
     let plan = Plan::make(Rc::clone(&ready.runbook), Rc::clone(&ready.names), given)
         .map_err(|problems| CliError::invalid(&ready.source, &problems, context.style()))?;
     let dry = DryWorld::new();
+    inputs::mask_parameters(&plan, &dry, &context.redactor);
     let mut problems = inputs::requirements(&plan, &dry, &|_| true);
     let (taken, wrong) = frozen::look(&plan, &ready.found.origin, &[]);
     problems.extend(wrong.iter().map(frozen::told));
@@ -58,13 +73,16 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool, probe: bool) -> Re
     };
     seen.taken = taken;
     let rows = rows(&seen, outlook);
-    let text = if as_json {
-        let mut json = to_json(&plan, &seen, &rows, &problems);
-        context.redactor.json(&mut json);
-        format!("{json}\n")
-    } else {
-        let color = context.color(std::io::stdout().is_terminal());
-        context.redactor.text(&to_text(&plan, &ready.found, &seen, &rows, &problems, color)).into_owned()
+    let text = match form {
+        Form::Json => {
+            let mut json = to_json(&plan, &seen, &rows, &problems);
+            context.redactor.json(&mut json);
+            format!("{json}\n")
+        }
+        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems),
+        Form::Text => {
+            to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
+        }
     };
     print(context, &text)?;
     let fit = problems.is_empty() && seen.wrong().is_empty();
@@ -78,16 +96,16 @@ fn show(context: &Context, flags: &InputFlags, as_json: bool, probe: bool) -> Re
 
 /// What the engine came to for each step.
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     steps: HashMap<StepId, State>,
     /// What a run would take along.
-    taken: Vec<frozen::Entry>,
+    pub taken: Vec<frozen::Entry>,
     /// Whether anything was looked at, and what a look at each step came to.
     probes: bool,
     heard: AllSeen,
     probed: HashMap<StepId, Probed>,
     /// Files that each step names and that are there.
-    files: HashMap<StepId, Vec<String>>,
+    pub files: HashMap<StepId, Vec<String>>,
 }
 
 impl Seen {
@@ -101,7 +119,7 @@ impl Seen {
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Runs,
     Asks,
     Skipped(String),
@@ -305,10 +323,10 @@ async fn walk<'p>(context: &Context, plan: &'p Plan, world: &'p dyn World, on: H
     Ok((seen, outlook))
 }
 
-struct Row<'p> {
-    of: Outlook<'p>,
-    state: State,
-    last: bool,
+pub(super) struct Row<'p> {
+    pub of: Outlook<'p>,
+    pub state: State,
+    pub last: bool,
 }
 
 fn rows<'p>(seen: &Seen, outlook: Vec<(Outlook<'p>, bool)>) -> Vec<Row<'p>> {
@@ -334,7 +352,7 @@ fn rows<'p>(seen: &Seen, outlook: Vec<(Outlook<'p>, bool)>) -> Vec<Row<'p>> {
 }
 
 /// What does something itself is counted; what holds it is not.
-fn effects(rows: &[Row<'_>]) -> [usize; 3] {
+pub(super) fn effects(rows: &[Row<'_>]) -> [usize; 3] {
     let mut counts = [0; 3];
     for row in rows.iter().filter(|row| !matches!(row.state, State::Skipped(_)) && row.counts()) {
         counts[match row.of.step.body.effect {
@@ -348,7 +366,7 @@ fn effects(rows: &[Row<'_>]) -> [usize; 3] {
 
 impl Row<'_> {
     /// What takes its effect back, as it is known by now.
-    fn undo(&self) -> Option<String> {
+    pub(super) fn undo(&self) -> Option<String> {
         let undo = self.of.step.undo.as_deref()?;
         Some(undo.body.action.show(&self.of.after).detail)
     }
@@ -360,7 +378,7 @@ impl Row<'_> {
     }
 }
 
-fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
+pub(super) fn params(plan: &Plan) -> Vec<(String, Json, ValueSource)> {
     plan.inputs
         .values
         .iter()

@@ -144,6 +144,9 @@ impl Probed {
                     _ if !lacks.is_empty() => {
                         Some(format!("it needs the secret {}, which a person is asked for", lacks.join(", ")))
                     }
+                    _ if probed.looked.helper.is_some() => {
+                        Some("it needs the helper of its group, which is not started for a look".to_owned())
+                    }
                     // A pause looks at nothing.
                     _ if of.step.body.kind == "wait" => return None,
                     _ => Some("a step before it ends the run".to_owned()),

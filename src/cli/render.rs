@@ -14,27 +14,8 @@ use crate::{
 };
 
 pub fn render(context: &Context, flags: &Render) -> Result<u8, CliError> {
-    let (targets, whole) = targets(context, flags)?;
-    let mut documents = Vec::new();
-    let mut entries = Vec::new();
-    for found in targets {
-        let ready = source::make_ready(context, found)?;
-        let (runbook, names) = (&ready.runbook, &ready.names);
-        let (text, ending) = match flags.format {
-            RenderFormat::Md => (markdown(runbook, names), "md"),
-            RenderFormat::Mermaid => (mermaid(runbook, names), "mmd"),
-            RenderFormat::Terminal => {
-                let tty = std::io::IsTerminal::is_terminal(&std::io::stdout()) && flags.out.is_none();
-                (terminal(runbook, names, if tty { session::width() } else { 100 }, context.color(tty)), "txt")
-            }
-        };
-        entries.push(IndexEntry::of(runbook));
-        documents.push((PathBuf::from(format!("{}.{ending}", runbook.name)), text));
-    }
-    // A whole library has a front page.
-    if whole && flags.format == RenderFormat::Md && flags.out.is_some() {
-        documents.push((PathBuf::from("README.md"), index(&entries)));
-    }
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout()) && flags.out.is_none();
+    let (documents, whole) = documents(context, &flags.runbooks, flags.format, flags.out.is_some(), terminal)?;
     match &flags.out {
         None => {
             let texts: Vec<String> = documents.into_iter().map(|(_, text)| text).collect();
@@ -46,14 +27,58 @@ pub fn render(context: &Context, flags: &Render) -> Result<u8, CliError> {
     }
 }
 
+/// Every document by its path below the folder that they are written to, and whether they are those of a whole library.
+type Documents = (Vec<(PathBuf, String)>, bool);
+
+fn documents(
+    context: &Context,
+    runbooks: &[String],
+    format: RenderFormat,
+    to_folder: bool,
+    tty: bool,
+) -> Result<Documents, CliError> {
+    let (targets, whole) = targets(context, runbooks)?;
+    let mut documents = Vec::new();
+    let mut entries = Vec::new();
+    for found in targets {
+        let ready = source::make_ready(context, found)?;
+        let (runbook, names) = (&ready.runbook, &ready.names);
+        let (text, ending) = match format {
+            RenderFormat::Md => (markdown(runbook, names), "md"),
+            RenderFormat::Mermaid => (mermaid(runbook, names), "mmd"),
+            RenderFormat::Terminal => {
+                (terminal(runbook, names, if tty { session::width() } else { 100 }, context.color(tty)), "txt")
+            }
+        };
+        entries.push(IndexEntry::of(runbook));
+        documents.push((PathBuf::from(format!("{}.{ending}", runbook.name)), text));
+    }
+    // A whole library has a front page.
+    if whole && format == RenderFormat::Md && to_folder {
+        documents.push((PathBuf::from("README.md"), index(&entries)));
+    }
+    Ok((documents, whole))
+}
+
+/// How many Markdown documents there should be below a folder, and those that are not what would be written, each with
+/// what is wrong with it.
+pub fn drifted(
+    context: &Context,
+    runbooks: &[String],
+    out: &Path,
+) -> Result<(usize, Vec<(PathBuf, String)>), CliError> {
+    let (documents, whole) = documents(context, runbooks, RenderFormat::Md, true, false)?;
+    Ok((documents.len(), differences(out, &documents, whole)?))
+}
+
 /// What is to be rendered, and whether it is a library as a whole.
-fn targets(context: &Context, flags: &Render) -> Result<(Vec<Found>, bool), CliError> {
-    if flags.runbooks.is_empty() {
+fn targets(context: &Context, runbooks: &[String]) -> Result<(Vec<Found>, bool), CliError> {
+    if runbooks.is_empty() {
         return Ok((Library::built_in(), true));
     }
     let mut targets = Vec::new();
     let mut whole = false;
-    for word in &flags.runbooks {
+    for word in runbooks {
         let path = Path::new(word);
         if path.is_dir() {
             whole = true;
@@ -93,7 +118,22 @@ fn write(context: &Context, out: &Path, documents: &[(PathBuf, String)]) -> Resu
 }
 
 fn check(context: &Context, out: &Path, documents: &[(PathBuf, String)], whole: bool) -> Result<u8, CliError> {
-    let mut drifted = 0;
+    let drifted = differences(out, documents, whole)?;
+    for (path, said) in &drifted {
+        print(context, &format!("{}: {said}", path.display()))?;
+    }
+    if drifted.is_empty() {
+        if !context.global.quiet {
+            print(context, &format!("{} documents are up to date\n", documents.len()))?;
+        }
+        return Ok(0);
+    }
+    Err(CliError::new(code::FAILED, format!("{} documents are not what would be written", drifted.len()))
+        .hint("write them with the same command without --check"))
+}
+
+fn differences(out: &Path, documents: &[(PathBuf, String)], whole: bool) -> Result<Vec<(PathBuf, String)>, CliError> {
+    let mut drifted = Vec::new();
     for (name, text) in documents {
         let path = out.join(name);
         let committed = match std::fs::read(&path) {
@@ -102,8 +142,7 @@ fn check(context: &Context, out: &Path, documents: &[(PathBuf, String)], whole: 
             Err(why) => return Err(CliError::new(code::FAILED, format!("could not read {}: {why}", path.display()))),
         };
         if let Some(said) = drift(text, committed.as_deref()) {
-            drifted += 1;
-            print(context, &format!("{}: {said}", path.display()))?;
+            drifted.push((path, said));
         }
     }
     // A document whose runbook is gone misleads as much as one that is out of date.
@@ -113,19 +152,11 @@ fn check(context: &Context, out: &Path, documents: &[(PathBuf, String)], whole: 
             let made =
                 std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with("<!-- made by \"runsheet render"));
             if !known && made {
-                drifted += 1;
-                print(context, &format!("{}: there is no runbook for it any more\n", path.display()))?;
+                drifted.push((path, "there is no runbook for it any more\n".to_owned()));
             }
         }
     }
-    if drifted == 0 {
-        if !context.global.quiet {
-            print(context, &format!("{} documents are up to date\n", documents.len()))?;
-        }
-        return Ok(0);
-    }
-    Err(CliError::new(code::FAILED, format!("{drifted} documents are not what would be written"))
-        .hint("write them with the same command without --check"))
+    Ok(drifted)
 }
 
 fn documents_below(root: &Path) -> Vec<PathBuf> {

@@ -135,19 +135,10 @@ pub fn who() -> Who {
     Who { operator: whoami(), host: hostname(), since: jiff::Timestamp::now() }
 }
 
-/// What steps see of the operator's environment.
+/// What steps see of the operator's environment; what a runbook requires only those of that runbook.
 pub fn base_env(plan: &Plan) -> Vec<(String, String)> {
-    let fixed = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
-    let callees = plan.runbook.callees();
-    let books = std::iter::once(&*plan.runbook).chain(callees.iter().map(|callee| &*callee.runbook));
-    let named = books.flat_map(|book| book.requires.env.iter().map(|name| name.value.as_str()));
-    fixed
-        .into_iter()
-        .chain(named)
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect::<IndexMap<_, _>>()
-        .into_iter()
-        .collect()
+    let text = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    super::inputs::handed_on(plan).into_iter().filter_map(text).collect()
 }
 
 /// What is told to programs and people while a run goes on.

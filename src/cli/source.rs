@@ -7,8 +7,8 @@ use crate::{
     journal::Frozen,
     kinds::registry,
     library::{Found, Library, LibraryError, Origin},
-    model::{Linker, Loaded, Names, Runbook, Runbooks, load_from},
-    syntax::decode,
+    model::{Linker, Loaded, Names, Runbook, Runbooks, load_edited, load_from},
+    syntax::{Node, decode},
     text::{Diagnostic, Source, Span},
 };
 
@@ -33,12 +33,17 @@ pub fn find(context: &Context, word: &str) -> Result<Found, CliError> {
 
 /// Reads and checks, with the runbooks it calls; whatever is wrong is in the answer.
 pub fn read(library: &Library, found: &Found) -> Loaded {
+    read_edited(library, found, &|_| ())
+}
+
+/// As [`read`], of a file whose tree is edited first.
+pub fn read_edited(library: &Library, found: &Found, edit: &dyn Fn(&mut Node)) -> Loaded {
     let library = match &found.origin {
         Origin::File(path) => library.beside(path),
         Origin::BuiltIn => library.clone(),
     };
     match decode(found.shown_as(), found.bytes.clone()) {
-        Ok(source) => load_from(&found.name, &source, &Linker::new(registry(), Rc::new(library))),
+        Ok(source) => load_edited(&found.name, &source, &Linker::new(registry(), Rc::new(library)), edit),
         Err((source, problem)) => Loaded { source, runbook: None, names: Names::default(), problems: vec![problem] },
     }
 }

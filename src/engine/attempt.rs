@@ -54,7 +54,7 @@ impl<'a> Engine<'a> {
             if let Some(why) = self.signals.stop_reason_now().await {
                 return Err(StepError::Paused(why));
             }
-            if !self.helpers_up(step).await? {
+            if self.is_late(step) || !self.helpers_up(step).await? {
                 return Ok(Standing::NotBegun);
             }
             let mut ended = match self.prepare(step).await? {
@@ -87,6 +87,10 @@ impl<'a> Engine<'a> {
                         }
                         drop(turn);
                         asked = true;
+                        // Whoever was asked took their time.
+                        if self.is_late(step) {
+                            return Ok(Standing::NotBegun);
+                        }
                     }
                     self.attempt(step, task.as_ref()).await?
                 }
@@ -129,15 +133,6 @@ impl<'a> Engine<'a> {
         let report = StepReport::of(StepStatus::NotRun);
         self.record_end(step, number, &report, StepStatus::NotRun, &Gathered::default(), &cx, self.world.now()).await?;
         Ok(Standing::Satisfied)
-    }
-
-    /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Unit<'a>, failure: Failure, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, failure).await?;
-        match self.after(step, &ended, last).await? {
-            Next::Again => self.attempts(step, last).await,
-            Next::Over(standing) => Ok(standing),
-        }
     }
 
     /// One attempt, on record before it begins and when it has ended.
@@ -251,7 +246,10 @@ impl<'a> Engine<'a> {
     }
 
     /// A step that could not even be put together is over before it began.
-    pub(super) async fn fail_unstarted(&self, step: &Unit<'a>, failure: Failure) -> Result<Ended, StepError> {
+    pub(super) async fn fail_unstarted(&self, step: &Unit<'a>, mut failure: Failure) -> Result<Ended, StepError> {
+        if let Some(lost) = self.lost_values(step) {
+            failure.add_hint(&lost);
+        }
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();
@@ -280,7 +278,7 @@ impl<'a> Engine<'a> {
                 return Ok(false);
             }
         }
-        if self.signals.stop_reason().is_some() {
+        if self.signals.stop_reason().is_some() || self.is_late(step) {
             return Ok(false);
         }
         let wait = retry.wait_after(turn);

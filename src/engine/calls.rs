@@ -107,12 +107,28 @@ impl<'a> Engine<'a> {
                 }
                 Ok(Eval::Deferred(_)) if self.options.run.is_none() => {}
                 Ok(Eval::Deferred(names)) => {
-                    return Err(Failure::plain(format!("the output `{name}` waits for {}", names.join(", "))));
+                    let why = format!("{}: it waits for {}", not_computed(frame, name), names.join(", "));
+                    return Err(Failure::plain(why));
                 }
-                Err(diagnostic) => return Err(Failure::drawn(diagnostic)),
+                Err(diagnostic) => {
+                    let message = format!("{}: {}", not_computed(frame, name), diagnostic.message);
+                    let told = "its steps are over and their effects are in place; only what it gives is missing";
+                    let hint = diagnostic.hint.clone().map_or(told.to_owned(), |hint| format!("{hint}; {told}"));
+                    return Err(Failure::drawn(Diagnostic { message, ..diagnostic }.hint(hint)));
+                }
             }
         }
         Ok(outputs)
+    }
+
+    /// What of the outputs can never be computed, whatever its steps come to: that is told before the first of them.
+    pub(super) fn hopeless_output(&self, frame: &Rc<Frame<'a>>) -> Option<Failure> {
+        let scope = frame.scope.borrow().clone();
+        frame.book.outputs.iter().find_map(|(name, expr)| {
+            let mut diagnostic = expr.eval(&scope, &[]).err()?;
+            diagnostic.message = format!("{}: {}", not_computed(frame, name), diagnostic.message);
+            Some(Failure::plain((self.options.draw)(&frame.book.source, &diagnostic)))
+        })
     }
 
     /// The status of a container, and of a call what it gives, where expressions can see them.
@@ -194,6 +210,10 @@ impl<'a> Engine<'a> {
         end.add(self.list(&units, &self.plan.finally, self.options.jobs, true).await?);
         Ok(end)
     }
+}
+
+fn not_computed(frame: &Frame<'_>, name: &str) -> String {
+    format!("the output `{name}` of {} could not be computed", frame.book.name)
 }
 
 /// The values of a call.

@@ -37,7 +37,10 @@ impl<'a> Engine<'a> {
         Box::pin(async move {
             loop {
                 let failure = match self.enter(step).await? {
-                    Enter::Inside => return self.inside(step, last).await,
+                    Enter::Inside => match self.within_limit(step, last).await? {
+                        Some(standing) => return Ok(standing),
+                        None => continue,
+                    },
                     Enter::Over(standing) => return Ok(standing),
                     Enter::Broken(failure) => failure,
                 };
@@ -95,6 +98,9 @@ impl<'a> Engine<'a> {
             Condition::Over => return Ok(Enter::Over(Standing::Satisfied)),
             Condition::Broken(failure) => return Ok(Enter::Broken(failure)),
         }
+        if let Err(failure) = self.limit_of(step) {
+            return Ok(Enter::Broken(failure));
+        }
         match step.inside() {
             None => {}
             Some(Inside::Group(group)) => {
@@ -127,6 +133,9 @@ impl<'a> Engine<'a> {
                     Ok(frame) => frame,
                     Err(failure) => return Ok(Enter::Broken(failure)),
                 };
+                if let Some(failure) = self.hopeless_output(&frame) {
+                    return Ok(Enter::Broken(failure));
+                }
                 for steps in [&frame.book.steps, &frame.book.finally] {
                     let graph = self.graph(&frame, steps, false);
                     if let Some(cycle) = graph.cycle(steps) {
@@ -188,7 +197,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Runs what it holds, and puts its end on record if that is over.
-    async fn inside(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
+    pub(super) async fn inside(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
         let began = self.world.now();
         let jobs = self.options.jobs;
         if let (true, Some(foreach)) = (step.is_loop(), &step.step.foreach) {
@@ -270,21 +279,22 @@ impl<'a> Engine<'a> {
             }
             return Ok(Standing::Satisfied);
         }
+        let late = self.took_too_long(step);
         // Something elsewhere failed, and this was not gone through.
-        if end.failed.is_empty() && end.unknown.is_empty() && !end.waiting.is_empty() {
+        if late.is_none() && end.failed.is_empty() && end.unknown.is_empty() && !end.waiting.is_empty() {
             return Ok(Standing::Blocks);
         }
         let mut why = None;
         let mut values = IndexMap::new();
         let status = if !end.unknown.is_empty() {
-            why = Some(format!("nobody knows whether this took effect: {}", end.unknown.join(", ")));
+            let text = format!("nobody knows whether this took effect: {}", end.unknown.join(", "));
+            why = Some(late.map_or(text.clone(), |late| format!("{late}; {text}")));
             StepStatus::Unknown
-        } else if !end.failed.is_empty() {
-            let mut text = format!("failed: {}", end.failed.join(", "));
-            if !end.waiting.is_empty() {
-                text.push_str(&format!("; not run: {}", end.waiting.join(", ")));
-            }
-            why = Some(text);
+        } else if !end.failed.is_empty() || !end.waiting.is_empty() {
+            let named =
+                |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
+            let told = [late, named("failed", &end.failed), named("not run", &end.waiting)];
+            why = Some(told.into_iter().flatten().collect::<Vec<_>>().join("; "));
             StepStatus::Failed
         } else {
             match outputs {
@@ -350,7 +360,7 @@ impl<'a> Engine<'a> {
             of.map_or(1, |of| of.attempts)
         };
         let redactor = self.publisher.redactor();
-        let secret = |value: &Value| redactor.holds(&value.to_json().to_string());
+        let secret = |value: &Value| redactor.holds_in(&value.to_json());
         let (withheld, known): (Vec<_>, Vec<_>) = outputs.iter().partition(|(_, value)| secret(value));
         self.publisher
             .publish(Event::StepFinished {

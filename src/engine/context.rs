@@ -39,6 +39,8 @@ pub struct Attempt<'e, 'a> {
     tail: RefCell<Tail>,
     /// Output that waits until the secret in it is known.
     held: RefCell<Option<Held>>,
+    /// What it would be performed beside is not there.
+    alone: Cell<bool>,
     /// Nobody saw its end, and `verify` found that it had no effect.
     no_effect: Cell<bool>,
 }
@@ -77,6 +79,7 @@ impl<'e, 'a> Attempt<'e, 'a> {
             begun: Cell::new(false),
             tail: RefCell::new(Tail::default()),
             held: RefCell::new(None),
+            alone: Cell::new(false),
             no_effect: Cell::new(false),
         }
     }
@@ -122,6 +125,11 @@ impl<'e, 'a> Attempt<'e, 'a> {
     /// Whether anything may have been done.
     pub fn begun(&self) -> bool {
         self.begun.get()
+    }
+
+    /// From here on nothing is performed.
+    pub fn does_nothing(&self) {
+        self.alone.set(true);
     }
 
     /// To be told when its end is put on record.
@@ -264,6 +272,9 @@ impl StepContext for Attempt<'_, '_> {
         detail: String,
     ) -> Local<'b, Result<Option<Result<ProcessReport, WorldError>>, StepError>> {
         Box::pin(async move {
+            if self.alone.get() {
+                return Ok(None);
+            }
             let seat = self.seat_for(&request).await?;
             request.number = self.intend(effect, detail).await?;
             request.effect = effect;
@@ -290,6 +301,9 @@ impl StepContext for Attempt<'_, '_> {
         detail: String,
     ) -> Local<'b, Result<Option<Result<HttpReply, SendError>>, StepError>> {
         Box::pin(async move {
+            if self.alone.get() {
+                return Ok(None);
+            }
             self.intend(effect, detail).await?;
             request.step = self.step.clone();
             request.effect = effect;

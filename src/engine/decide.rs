@@ -75,6 +75,12 @@ impl<'a> Engine<'a> {
         if self.signals.stop_reason().is_some() && !(unknown && self.signals.only_declined()) {
             return Ok(Next::Over(Standing::Blocks));
         }
+        // What the limit of a container around it has ended has failed with that container.
+        let late = self.is_late(step);
+        if late && !unknown {
+            self.settle(step, StepStatus::Failed, &IndexMap::new());
+            return Ok(Next::Over(Standing::Blocks));
+        }
         if !unknown {
             match step.policy() {
                 OnFailure::Continue => {
@@ -99,7 +105,10 @@ impl<'a> Engine<'a> {
         }
         let title = self.title(step);
         let mut question = if unknown {
-            menu::unknown(step, title, &ended.why, &effects, &ended.output, !last && self.is_over_for_good(step))
+            {
+                let over = late || !last && self.is_over_for_good(step);
+                menu::unknown(step, title, &ended.why, &effects, &ended.output, over)
+            }
         } else {
             menu::failure(step, title, &ended.why, &ended.output)
         };
@@ -108,6 +117,10 @@ impl<'a> Engine<'a> {
         }
         if let Some(seen) = &ended.seen {
             menu::offer(&mut question, seen);
+        }
+        if self.operator.attended() {
+            let editable = if step.undoes { Vec::new() } else { self.editable(step) };
+            menu::help_oneself(&mut question, editable.iter().any(|of| of.is_lost()), !editable.is_empty());
         }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
@@ -134,6 +147,16 @@ impl<'a> Engine<'a> {
             }
             if answer.word == "extend" {
                 if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
+            if answer.word == "shell" {
+                self.subshell(step).await?;
+                continue;
+            }
+            if answer.word == "edit" {
+                if self.edit(step, &question, &mut turn).await? {
                     return Ok(Next::Again);
                 }
                 continue;

@@ -41,7 +41,7 @@ impl Listener for Derived {
     }
 
     fn made(&self, of: &[&Value], written: &str, value: &Value) {
-        if !of.iter().any(|used| self.redactor.holds(&used.to_json().to_string())) {
+        if !of.iter().any(|used| self.redactor.holds_in(&used.to_json())) {
             return;
         }
         of.iter().for_each(|used| spellings(&self.redactor, used));

@@ -49,7 +49,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The helpers of the groups in which a step stands, the outermost first; also of those around the call of its runbook.
-    fn helpers_around(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
+    pub(super) fn helpers_around(&self, step: &Unit<'a>) -> Vec<Unit<'a>> {
         let mut found = Vec::new();
         let mut frame: Option<Rc<Frame<'a>>> = Some(Rc::clone(&step.frame));
         while let Some(at) = frame {

@@ -178,7 +178,7 @@ impl<'a> Engine<'a> {
             }
         }
         for (name, value) in &values {
-            if redactor.holds(&value.to_json().to_string()) {
+            if redactor.holds_in(&value.to_json()) {
                 super::derived::spellings(redactor, value);
                 if !withheld.contains(name) {
                     withheld.push(name.clone());
@@ -274,6 +274,9 @@ impl<'a> Engine<'a> {
         };
         cx.only_looks();
         let report = self.guarded(step, cx.cancel(), task.run(cx)).await?;
+        if report.status == StepStatus::NotRun {
+            return Ok(Verified::Undecided("it was not looked at".into()));
+        }
         if report.status != StepStatus::Succeeded {
             return Ok(Verified::Undecided(why(&report)));
         }

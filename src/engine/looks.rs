@@ -23,6 +23,8 @@ pub struct Looked {
     pub in_place: Option<InPlace>,
     /// Secrets that nobody reads here, for the lack of which it was not looked at.
     pub lacks: Vec<String>,
+    /// What has to live beside it, and is not started for a look.
+    pub helper: Option<StepId>,
     /// The end of what was written, masked.
     pub output: Vec<String>,
 }
@@ -115,6 +117,19 @@ impl<'a> Engine<'a> {
         if self.only_looks() && cx.begun() {
             self.looks.borrow_mut().entry(step.path.clone()).or_default().tried = true;
         }
+    }
+
+    /// Whether a step that looks stands beside a helper, which nobody starts for it.
+    pub(super) fn lacks_helper(&self, step: &Unit<'a>) -> bool {
+        if !self.only_looks() {
+            return false;
+        }
+        let helper = self.helpers_around(step).into_iter().next().map(|helper| helper.path);
+        let lacks = helper.is_some();
+        if lacks {
+            self.looks.borrow_mut().entry(step.path.clone()).or_default().helper = helper;
+        }
+        lacks
     }
 
     /// Remembers which secrets a step lacks.

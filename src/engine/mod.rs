@@ -5,13 +5,16 @@ mod accept;
 mod attempt;
 mod calls;
 mod choices;
+mod closing;
 mod containers;
 mod context;
 mod daemons;
 mod decide;
 mod derived;
+mod edit;
 mod helpers;
 mod judge;
+mod limits;
 mod looks;
 mod menu;
 mod outlook;
@@ -21,7 +24,9 @@ mod questions;
 mod resume;
 mod schedule;
 mod secret_captures;
+mod settle;
 mod signals;
+mod subshell;
 mod undo;
 mod unit;
 mod way_back;
@@ -35,6 +40,7 @@ use std::{
 
 use indexmap::IndexMap;
 
+use closing::undecided;
 pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
 pub use prepare::secret_sources;
@@ -45,12 +51,12 @@ pub use undo::UndoOutlook;
 use unit::{Entered, Frame, Unit};
 
 use crate::{
-    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepState, StepStatus},
+    event::{Effect, Event, Outcome, RunState, SkipCause, StepId, StepPhase, StepStatus},
     plan::Plan,
     port::{Deeds, Failure, Journal, JournalError, Operator, StepError, World},
     syntax::Truth,
     text::{Diagnostic, Source},
-    value::{Scope, Slot, Value},
+    value::{Scope, Value},
 };
 
 /// Draws a diagnostic of a runbook.
@@ -62,7 +68,7 @@ pub struct Options {
     pub step_mode: bool,
     /// How many steps may run side by side; at least one does.
     pub jobs: usize,
-    /// What steps see of the operator's environment.
+    /// What steps see of the operator's environment, with what any runbook of the run requires of it.
     pub base_env: Vec<(String, String)>,
     /// Where steps run.
     pub cwd: PathBuf,
@@ -111,6 +117,8 @@ pub struct Engine<'a> {
     helpers: RefCell<HashMap<*const crate::model::Runbook, Rc<[helpers::Beside<'a>]>>>,
     /// By helper: held while it is started; true once that was given up.
     starting: RefCell<HashMap<StepId, Rc<tokio::sync::Mutex<bool>>>>,
+    /// Containers whose time is over, with their limits.
+    late: RefCell<IndexMap<StepId, std::time::Duration>>,
     /// How many steps may run at once, whatever list they stand in.
     jobs: tokio::sync::Semaphore,
     step_mode: Cell<bool>,
@@ -182,6 +190,7 @@ impl<'a> Engine<'a> {
             callees: RefCell::default(),
             helpers: RefCell::default(),
             starting: RefCell::default(),
+            late: RefCell::default(),
             jobs,
             step_mode,
             over: Cell::new(false),
@@ -385,23 +394,16 @@ impl<'a> Engine<'a> {
         of_run && (self.over.get() || self.was_declined().is_some())
     }
 
-    /// Failures that nobody can do anything about any more, where expressions can see them.
-    fn settle_open_ends(&self) {
-        for step in self.main_units() {
-            let status = self.publisher.state().steps.get(&step.path).and_then(|state| state.status());
-            if let Some(status @ (StepStatus::Failed | StepStatus::Unknown)) = status {
-                self.settle(&step, status, &IndexMap::new());
-            }
-        }
-    }
-
     /// `finally`: each step is tried; a failure there makes a success a failure.
     async fn final_part(&self, end: RunEnd) -> Result<RunEnd, StepError> {
         let open_calls = self.open_calls();
         if self.plan.runbook.finally.is_empty() && open_calls.is_empty() {
             return Ok(end);
         }
+        // Who quits leaves ends that nothing has settled, and these steps look at them.
+        self.settle_open_ends();
         self.forget_waiting();
+        self.forget_limits();
         self.signals.begin_any();
         let list = match self.final_lists(&open_calls).await {
             Err(StepError::Declined(why)) if end.outcome == Outcome::Succeeded => {
@@ -423,84 +425,6 @@ impl<'a> Engine<'a> {
         Ok(RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) })
     }
 
-    fn judge(&self, list: &ListEnd) -> RunEnd {
-        if !list.unknown.is_empty() {
-            let reason = format!("nobody knows whether this took effect: {}", list.unknown.join(", "));
-            return RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) };
-        }
-        if !list.failed.is_empty() {
-            let mut reason = format!("failed: {}", list.failed.join(", "));
-            if !list.waiting.is_empty() {
-                reason.push_str(&format!("; not run: {}", list.waiting.join(", ")));
-            }
-            return RunEnd { outcome: Outcome::Failed, code: 1, reason: Some(reason) };
-        }
-        RunEnd { outcome: Outcome::Succeeded, code: 0, reason: None }
-    }
-
-    async fn close(&self, end: RunEnd) -> RunEnd {
-        let event = Event::RunFinished { outcome: end.outcome, code: end.code, reason: end.reason.clone() };
-        let mut settled = self.end_helpers().await;
-        if settled.is_ok() {
-            settled = self.settle_daemons(end.outcome.closes()).await;
-        }
-        // A question beside which the run came to its end is asked by nobody any more.
-        if settled.is_ok() && end.outcome.closes() {
-            settled = self.give_up_open_question().await;
-        }
-        match self.publish_after(settled, event).await {
-            Ok(()) => end,
-            Err(StepError::Fault(why)) => self.fault(why),
-            Err(error) => self.journal_lost(&JournalError(error.to_string())),
-        }
-    }
-
-    /// A stop from outside. Where it left an effect open and nobody is there to be asked, that is how the run stands.
-    async fn interrupted(&self, why: String) -> RunEnd {
-        let open = self.open_effects();
-        if open.is_empty() || !self.signals.interrupted() || self.operator.attended() {
-            return self.pause(why).await;
-        }
-        self.close(undecided(&why, &open)).await
-    }
-
-    /// A no ends the run. What ran beside it and left its effect open is still to be decided.
-    fn declined(&self, why: String) -> RunEnd {
-        let open = self.open_effects();
-        if open.is_empty() {
-            return RunEnd { outcome: Outcome::Declined, code: 5, reason: Some(why) };
-        }
-        undecided(&why, &open)
-    }
-
-    /// Steps of which nobody knows whether they took effect, but for one at which the operator quit with that in view.
-    fn open_effects(&self) -> Vec<String> {
-        let state = self.publisher.state();
-        let open = |of: &StepState| {
-            of.entered.is_none()
-                && of.status() == Some(StepStatus::Unknown)
-                && of.answers.last().is_none_or(|answer| answer.0 != "quit")
-        };
-        state.steps.iter().filter(|(_, of)| open(of)).map(|(path, _)| path.to_string()).collect()
-    }
-
-    async fn publish_after(&self, before: Result<(), StepError>, event: Event) -> Result<(), StepError> {
-        before?;
-        self.publisher.publish(event).await
-    }
-
-    async fn pause(&self, why: String) -> RunEnd {
-        let mut settled = self.end_helpers().await;
-        if settled.is_ok() {
-            settled = self.settle_daemons(false).await;
-        }
-        match self.publish_after(settled, Event::RunPaused { reason: why.clone() }).await {
-            Ok(()) => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some(why) },
-            Err(StepError::Fault(why)) => self.fault(why),
-            Err(error) => self.journal_lost(&JournalError(error.to_string())),
-        }
-    }
-
     /// One step, from its condition to its end.
     async fn step(&self, step: &Unit<'a>, last: bool) -> Result<Standing, StepError> {
         if step.is_container() {
@@ -510,14 +434,22 @@ impl<'a> Engine<'a> {
         if let Some(standing) = self.carry_on(step, begun, last).await? {
             return Ok(standing);
         }
-        match self.condition(step).await? {
-            Condition::Holds => {
-                let standing = self.attempts(step, last).await?;
-                self.look_whether_in_place(step).await?;
-                Ok(standing)
+        loop {
+            let failure = match self.condition(step).await? {
+                Condition::Holds => {
+                    let standing = self.attempts(step, last).await?;
+                    self.look_whether_in_place(step).await?;
+                    return Ok(standing);
+                }
+                Condition::Over => return Ok(Standing::Satisfied),
+                Condition::Broken(failure) => failure,
+            };
+            // Whoever tries it again has it looked at again: a value may have been given meanwhile.
+            let ended = self.fail_unstarted(step, failure).await?;
+            match self.after(step, &ended, last).await? {
+                decide::Next::Again => {}
+                decide::Next::Over(standing) => return Ok(standing),
             }
-            Condition::Over => Ok(Standing::Satisfied),
-            Condition::Broken(failure) => self.broken(step, failure, last).await,
         }
     }
 
@@ -563,53 +495,6 @@ impl<'a> Engine<'a> {
         Ok(Standing::Satisfied)
     }
 
-    /// Puts the end of a step where expressions can see it. What is inside of one that was skipped is as if it had been
-    /// skipped itself.
-    pub(crate) fn settle(&self, step: &Unit<'a>, status: StepStatus, captures: &IndexMap<String, Value>) {
-        if status == StepStatus::NotRun {
-            let mut scope = step.frame.scope.borrow_mut();
-            for (name, value) in captures {
-                scope.know(name, value.clone());
-            }
-            return;
-        }
-        step.set_status(Slot::Known(Value::text(status.name())));
-        {
-            let mut scope = step.frame.scope.borrow_mut();
-            for name in step.gives() {
-                match captures.get(&name.value) {
-                    Some(value) => scope.know(&name.value, value.clone()),
-                    None => scope.set(&name.value, Slot::Absent),
-                }
-            }
-        }
-        if status == StepStatus::Skipped {
-            self.leave_out(step, StepStatus::Skipped);
-        }
-    }
-
-    /// Before `finally`: what has not run by now will not run.
-    fn forget_waiting(&self) {
-        for step in self.main_units() {
-            let phase = self.publisher.state().steps.get(&step.path).map(|of| of.phase.clone());
-            if matches!(phase, None | Some(StepPhase::NotStarted)) {
-                self.settle_not_run(&step);
-            }
-        }
-    }
-
-    /// A step that has not run and will not.
-    pub(crate) fn settle_not_run(&self, step: &Unit<'a>) {
-        step.set_status(Slot::Known(Value::text("not_run")));
-        let mut scope = step.frame.scope.borrow_mut();
-        for name in step.gives() {
-            // Another case of the same choice may have set it.
-            if !matches!(scope.get(&name.value), Some(Slot::Known(_))) {
-                scope.set(&name.value, Slot::Absent);
-            }
-        }
-    }
-
     pub(crate) fn effect_of(step: &Unit<'_>) -> Effect {
         step.body.effect
     }
@@ -617,12 +502,4 @@ impl<'a> Engine<'a> {
     pub(crate) fn state(&self) -> std::cell::Ref<'_, RunState> {
         self.publisher.state()
     }
-}
-
-fn undecided(why: &str, open: &[String]) -> RunEnd {
-    let reason = match open {
-        [] => why.to_owned(),
-        open => format!("{why}; nobody knows whether this took effect: {}", open.join(", ")),
-    };
-    RunEnd { outcome: Outcome::Unknown, code: 7, reason: Some(reason) }
 }

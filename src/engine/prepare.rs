@@ -7,7 +7,7 @@ use super::{
 use crate::{
     model::{Body, Resolution, SecretPlace, SecretSpec, Setting},
     plan::Plan,
-    port::{Failure, SecretSource, StepError},
+    port::{BASE_ENV, Failure, SecretSource, StepError},
     syntax::{Eval, Rendered},
     text::Diagnostic,
     value::{Scope, Secret, Value},
@@ -94,13 +94,17 @@ impl<'a> Engine<'a> {
             Some(Err(Ok(names))) => return Ok(Resolution::Deferred(names)),
             Some(Err(Err(diagnostic))) => return Err(diagnostic),
         };
+        // What another runbook of the run requires is for its own steps.
+        let required = &step.frame.book.requires.env;
+        let given = |name: &str| BASE_ENV.contains(&name) || required.iter().any(|of| of.value == name);
+        let base_env: Vec<_> = self.options.base_env.iter().filter(|(name, _)| given(name)).cloned().collect();
         body.action.resolve(&Setting {
             scope: &scope,
             effect: body.effect,
             timeout,
             extended: self.extended(step, body),
             env,
-            base_env: &self.options.base_env,
+            base_env: &base_env,
             cwd,
             origins: &step.frame.origins,
             names: step.frame.names,

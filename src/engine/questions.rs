@@ -143,7 +143,7 @@ impl<'a> Engine<'a> {
         // A value that would stand there masked is none that a resume could go by.
         let shown = |(name, value): (&String, &Value)| {
             let json = value.to_json();
-            (!secret(name) && !redactor.holds(&json.to_string())).then(|| (name.clone(), json))
+            (!secret(name) && !redactor.holds_in(&json)).then(|| (name.clone(), json))
         };
         Ok(answer.values.iter().filter_map(shown).collect())
     }

@@ -132,8 +132,8 @@ impl<'a> Engine<'a> {
                         self.end_of(&child, &mut inside);
                     }
                 }
-                // A call may fail after all of its steps went well.
-                if status == Some(StepStatus::Failed) && inside.is_clean() {
+                // A call may fail after all of its steps went well, and any container because its time was over.
+                if status == Some(StepStatus::Failed) && inside.failed.is_empty() && inside.unknown.is_empty() {
                     inside.failed.push(name);
                 }
                 end.add(inside);
@@ -232,6 +232,9 @@ impl<'a> Engine<'a> {
 
     /// Whether another step has failed before this one has begun; what an earlier session began is seen through.
     pub(super) fn begins_not(&self, step: &Unit<'a>) -> bool {
+        if self.is_late(step) {
+            return true;
+        }
         // A helper begins for a step that has.
         !step.step.is_helper() && self.signals.none_begins().is_some() && !self.has_begun(&step.path)
     }

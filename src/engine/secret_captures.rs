@@ -20,6 +20,9 @@ impl<'a> Engine<'a> {
         if step.secret_captures().next().is_some() {
             cx.hold();
         }
+        if self.lacks_helper(step) {
+            cx.does_nothing();
+        }
         cx
     }
 

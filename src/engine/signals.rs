@@ -214,6 +214,12 @@ impl Signals {
         }
     }
 
+    /// The time of a container is over: what runs inside of it is told to end.
+    pub fn interrupt_inside(&self, container: &StepId) {
+        self.raise(POLITELY, |step, _| step.is_inside(container) || step.helps().as_ref() == Some(container));
+        self.changed.notify_waiters();
+    }
+
     /// What only looks may be cut short: it is looked at again at a resume.
     fn cut_reads(&self) {
         let cut: Vec<Cancel> = {

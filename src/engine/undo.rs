@@ -110,6 +110,7 @@ impl<'a> Engine<'a> {
     /// Takes back what ran. `before` is how the run ends if nothing is.
     pub(super) async fn take_back(&self, cause: &Cause, before: RunEnd) -> Result<Taken, StepError> {
         self.signals.begin_any();
+        self.forget_limits();
         if *cause == Cause::Interrupted {
             self.signals.begin_again();
         }

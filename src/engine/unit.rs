@@ -88,6 +88,14 @@ impl<'a> Frame<'a> {
         self.of_loop
     }
 
+    /// What goes before the paths of its file.
+    pub fn of_book(&self) -> String {
+        match &self.outer {
+            Some(outer) if self.of_loop.is_some() => outer.of_book(),
+            _ => self.prefix.clone(),
+        }
+    }
+
     /// The frame around a loop, or that of the caller.
     pub fn outer(&self) -> Option<Rc<Frame<'a>>> {
         self.outer.clone()

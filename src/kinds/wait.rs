@@ -127,6 +127,14 @@ impl Poll {
 }
 
 impl Action for Wait {
+    fn conditions(&self) -> Vec<(&'static str, &Expr)> {
+        let Wait::Poll(poll) = self else { return Vec::new() };
+        let mut all: Vec<_> = poll.look.expect.entries.iter().map(|expr| ("expect", expr)).collect();
+        all.extend(poll.until.iter().map(|expr| ("until", expr)));
+        all.extend(poll.fail_when.iter().map(|expr| ("fail_when", expr)));
+        all
+    }
+
     fn references(&self, names: &Names) -> Vec<Reference> {
         match self {
             Wait::Pause(duration) => duration.references(),

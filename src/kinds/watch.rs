@@ -232,6 +232,15 @@ impl Probe {
 }
 
 impl Action for Watch {
+    fn conditions(&self) -> Vec<(&'static str, &Expr)> {
+        let mut all = Vec::new();
+        for probe in &self.probes {
+            all.extend(probe.look.expect.entries.iter().map(|expr| ("expect", expr)));
+            all.extend(probe.alarm_when.iter().map(|expr| ("alarm_when", expr)));
+        }
+        all
+    }
+
     fn references(&self, names: &Names) -> Vec<Reference> {
         let mut all: Vec<Reference> = self.durations().into_iter().flat_map(DurationSpec::references).collect();
         for probe in &self.probes {

@@ -140,7 +140,8 @@ impl Library {
         &self.roots
     }
 
-    fn name_of(&self, path: &Path) -> String {
+    /// The name of a file: its path below a root, else that of the file alone.
+    pub fn name_of(&self, path: &Path) -> String {
         let absolute = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         for root in &self.roots {
             if let Ok(root) = std::fs::canonicalize(root)

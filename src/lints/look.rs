@@ -13,6 +13,7 @@ use super::{
 use crate::{
     model::{Body, Case, Declared, Inside, Loaded, Names, Runbook, Step},
     text::{Diagnostic, Span},
+    value::Type,
 };
 
 /// What came of looking.
@@ -67,7 +68,7 @@ pub(super) struct Seen<'r> {
     pub names: &'r Names,
     /// Every list of steps, the outermost first.
     pub lists: Vec<List<'r>>,
-    /// Captures that are secrets.
+    /// Captures that are secrets, and what a person gives as one.
     secret_captures: BTreeSet<&'r str>,
     /// Every name that something uses, once somebody asks.
     used: OnceCell<HashSet<String>>,
@@ -95,8 +96,10 @@ impl<'r> Seen<'r> {
             }
             next += 1;
         }
-        let secret_captures =
-            runbook.all_steps().flat_map(Step::secret_captures).map(|capture| capture.name.value.as_str()).collect();
+        let captures = runbook.all_steps().flat_map(Step::secret_captures).map(|capture| capture.name.value.as_str());
+        let typed = runbook.all_steps().flat_map(|step| step.body.action.typed());
+        let given = typed.filter(|(_, param)| param.shape.ty == Type::Secret).map(|(name, _)| name.value.as_str());
+        let secret_captures = captures.chain(given).collect();
         Seen { runbook, names, lists, secret_captures, used: OnceCell::new() }
     }
 

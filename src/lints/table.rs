@@ -209,8 +209,8 @@ steps:
     Lint {
         code: "secret-in-arguments",
         why: "Everybody on a machine can read the arguments of its programs.",
-        more: "Of a secret, or a variable of `env` made from one, among the arguments of a program in a script or in \
-               `exec`. What the shell does itself (`printf`, `echo`) has no such arguments.",
+        more: "Of a secret, what an `ask` takes as one, or a variable of `env` made from either, among the arguments of a \
+               program in a script or in `exec`. What the shell does itself (`printf`, `echo`) has no such arguments.",
         bad: "\
 title: Log in
 secrets:

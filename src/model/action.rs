@@ -6,7 +6,7 @@ use super::{Inside, Names, Param, Parts, fits_variable};
 use crate::{
     event::{Effect, GaveUp},
     port::Task,
-    syntax::Reference,
+    syntax::{Expr, Reference},
     text::{Diagnostic, Span, Spanned},
     value::Scope,
 };
@@ -93,6 +93,11 @@ pub trait Action: std::fmt::Debug {
     /// Whether a limit on one attempt means anything to it.
     fn takes_timeout(&self) -> bool {
         true
+    }
+
+    /// What it decides by, besides what every body has: the word of the language for each.
+    fn conditions(&self) -> Vec<(&'static str, &Expr)> {
+        Vec::new()
     }
 
     /// What it holds, if it is a container.

@@ -32,6 +32,9 @@ impl Body {
     /// The step in words, with what `env` hands over.
     pub fn show(&self, scope: &Scope) -> Shown {
         let mut shown = self.action.show(scope);
+        if let (Some(timeout), true) = (&self.timeout, self.action.inside().is_some()) {
+            shown.detail.push_str(&format!("\nat most {}", timeout.show(scope)));
+        }
         shown.values.extend(self.env.iter().map(|(name, value)| (name.value.clone(), value.show(scope, &[]))));
         shown
     }

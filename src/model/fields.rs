@@ -258,7 +258,11 @@ pub const BODY: &[FieldDoc] = &[
         },
         "values for later steps: `name: expression` over `result`",
     ),
-    field("timeout", Takes::Duration, "limit of one attempt, such as `10m`"),
+    field(
+        "timeout",
+        Takes::Duration,
+        "limit of one attempt, such as `10m`; of a step that holds others, of all that is in it",
+    ),
     field(
         "env",
         Takes::Entries { keys: Keys::Variables, of: &Takes::Template, least: 0 },

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     event::{Effect, StepId},
-    syntax::{Expr, Fields, Foreign, Given, NodeKind, Problems, Template, Text, not_yet, yaml},
+    syntax::{Expr, Fields, Foreign, Given, Node, NodeKind, Problems, Template, Text, not_yet, yaml},
     text::{Diagnostic, Source, Span, Spanned},
     value::Value,
 };
@@ -83,15 +83,22 @@ pub fn load(name: &str, source: &Source, registry: Registry) -> Loaded {
 
 /// As [`load`]; the runbooks it calls come from a library, and are read and checked as well.
 pub fn load_from(name: &str, source: &Source, linker: &Linker) -> Loaded {
-    linker.within(name, || read_runbook(name, source, linker))
+    load_edited(name, source, linker, &|_| ())
 }
 
-fn read_runbook(name: &str, source: &Source, linker: &Linker) -> Loaded {
+/// As [`load_from`], of another file than the one that is written: its tree is edited first. Every place stays that of
+/// the source.
+pub fn load_edited(name: &str, source: &Source, linker: &Linker, edit: &dyn Fn(&mut Node)) -> Loaded {
+    linker.within(name, || read_runbook(name, source, linker, edit))
+}
+
+fn read_runbook(name: &str, source: &Source, linker: &Linker, edit: &dyn Fn(&mut Node)) -> Loaded {
     // A file with doubled keys or tags is still a tree, so that everything else that is wrong is told as well.
     let read = yaml::read(source);
-    let Some(root) = read.node else {
+    let Some(mut root) = read.node else {
         return Loaded { source: source.clone(), runbook: None, names: Names::default(), problems: read.problems };
     };
+    edit(&mut root);
     let problems = Problems::new(source);
     problems.extend(read.problems);
     hidden::check(&root, &problems);
@@ -766,7 +773,7 @@ impl Lowering {
 
 /// Settings of one attempt mean nothing to a step that only holds others.
 fn refuse_on_container(fields: &mut Fields<'_>, kind: &str) {
-    for key in ["retry", "verify", "idempotent", "timeout", "expect", "capture"] {
+    for key in ["retry", "verify", "idempotent", "expect", "capture"] {
         if let Some(span) = fields.key_span(key) {
             let message = format!("`{key}` means nothing to a step of kind `{kind}`");
             fields.problems().push(

@@ -35,7 +35,7 @@ pub use handed::{ONE_STRING_LIMIT, fits_argument, fits_script, fits_variable};
 pub use input::{Param, Profile, SecretPlace, SecretSpec};
 pub use inside::{Call, CallValue, Callee, Case, Choose, ForEach, Group, Inside, Items, MOST_ITEMS, item_path};
 pub use link::{Linker, Runbooks};
-pub use lower::{Loaded, Lowering, Part, load, load_from, number};
+pub use lower::{Loaded, Lowering, Part, load, load_edited, load_from, number};
 pub use names::{Declared, Names, without_items};
 pub use parts::{Parts, Script, ScriptWord};
 pub use registry::{Kind, Registry};

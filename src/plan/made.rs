@@ -169,35 +169,104 @@ fn called_by<'a>(runbook: &'a Runbook, names: &Names, scope: &Scope, above: &str
         for of in std::iter::once(step).chain(undo) {
             let Some(Inside::Call(call)) = of.body.action.inside() else { continue };
             let Some(callee) = &call.callee else { continue };
-            let mut scope = scope.clone().seen_from(step.above());
-            for around in names.loops_around(step.path.as_str()) {
-                if let Some(item) = names.item_of(around) {
-                    scope.set(item, Slot::Unknown { origin: item.into() });
+            for round in rounds(runbook, names, step, scope) {
+                let mut inputs = Inputs::default();
+                for (name, param) in &callee.runbook.params {
+                    let value = match call.params.iter().find(|(of, _)| of.value == *name) {
+                        None => param.default.clone(),
+                        Some((_, value)) => match value.eval(&round.scope) {
+                            Ok(crate::syntax::Eval::Value(value)) => param.read_text(&value.to_string()).ok(),
+                            _ => None,
+                        },
+                    };
+                    let source = if value.is_some() { ValueSource::Flag } else { ValueSource::Missing };
+                    inputs.values.insert(name.clone(), super::Given { value, source });
                 }
+                let at = format!("{above}{}", round.named(of.path.as_str()));
+                let scope = scope_of(&callee.runbook, &callee.names, &inputs);
+                let lock = callee.runbook.lock.as_ref().map(|lock| match lock.render(&scope, &[]) {
+                    Ok(Rendered::Text(text)) => Ok(text),
+                    Ok(Rendered::Deferred(names)) => {
+                        Err(format!("it depends on {}{}", names.join(", "), round.unknown_loop()))
+                    }
+                    Err(diagnostic) => Err(diagnostic.message),
+                });
+                books.push(Book { runbook: &callee.runbook, scope: scope.clone(), at: at.clone(), lock });
+                called_by(&callee.runbook, &callee.names, &scope, &format!("{at}/"), books);
             }
-            let mut inputs = Inputs::default();
-            for (name, param) in &callee.runbook.params {
-                let value = match call.params.iter().find(|(of, _)| of.value == *name) {
-                    None => param.default.clone(),
-                    Some((_, value)) => match value.eval(&scope) {
-                        Ok(crate::syntax::Eval::Value(value)) => param.read_text(&value.to_string()).ok(),
-                        _ => None,
-                    },
-                };
-                let source = if value.is_some() { ValueSource::Flag } else { ValueSource::Missing };
-                inputs.values.insert(name.clone(), super::Given { value, source });
-            }
-            let at = format!("{above}{}", of.path);
-            let scope = scope_of(&callee.runbook, &callee.names, &inputs);
-            let lock = callee.runbook.lock.as_ref().map(|lock| match lock.render(&scope, &[]) {
-                Ok(Rendered::Text(text)) => Ok(text),
-                Ok(Rendered::Deferred(names)) => Err(format!("it depends on {}", names.join(", "))),
-                Err(diagnostic) => Err(diagnostic.message),
-            });
-            books.push(Book { runbook: &callee.runbook, scope: scope.clone(), at: at.clone(), lock });
-            called_by(&callee.runbook, &callee.names, &scope, &format!("{at}/"), books);
         }
     }
+}
+
+/// A step of one item of each loop around it.
+#[derive(Clone)]
+struct Round {
+    scope: Scope,
+    /// Paths of loops with their items, the outermost first.
+    items: Vec<(String, String)>,
+    /// A loop whose items nobody knows yet.
+    unknown: Option<String>,
+}
+
+impl Round {
+    /// The step's path with the items in it.
+    fn named(&self, path: &str) -> String {
+        let mut named = path.to_owned();
+        for (around, item) in self.items.iter().rev().filter(|(around, _)| path.starts_with(around.as_str())) {
+            named.insert_str(around.len(), &format!("[{item}]"));
+        }
+        named
+    }
+
+    fn unknown_loop(&self) -> String {
+        self.unknown.as_ref().map_or_else(String::new, |around| {
+            format!(
+                "; the items of `{around}` are known only once it begins: take them from parameters, or give this \
+                 runbook a `lock` that holds for all of them"
+            )
+        })
+    }
+}
+
+/// More items than this are not looked at one by one before the first step.
+const MOST_ROUNDS: usize = 1000;
+
+/// Every round of the loops around a step, as far as their items are known; one where there is no loop.
+fn rounds(runbook: &Runbook, names: &Names, step: &Step, scope: &Scope) -> Vec<Round> {
+    let mut around: Vec<&str> = names.loops_around(step.path.as_str()).collect();
+    // Of two loops around one step the outer one has the shorter path.
+    around.sort_by_key(|path| path.len());
+    let scope = scope.clone().seen_from(step.above());
+    let mut rounds = vec![Round { scope, items: Vec::new(), unknown: None }];
+    for path in around {
+        let Some(item) = names.item_of(path) else { continue };
+        let foreach = runbook.all_steps().find(|of| of.path.as_str() == path).and_then(|of| of.foreach.as_ref());
+        let known = |round: &Round| match foreach?.eval(&round.scope) {
+            Ok(Ok(items)) => Some(items),
+            _ => None,
+        };
+        let all: Option<Vec<Vec<Value>>> = rounds.iter().map(known).collect();
+        match all.filter(|all| all.iter().map(Vec::len).sum::<usize>() <= MOST_ROUNDS) {
+            Some(all) => {
+                let each = |(round, items): (Round, Vec<Value>)| {
+                    items.into_iter().map(move |value| {
+                        let mut round = round.clone();
+                        round.items.push((path.to_owned(), value.to_string()));
+                        round.scope.know(item, value);
+                        round
+                    })
+                };
+                rounds = rounds.into_iter().zip(all).flat_map(each).collect();
+            }
+            None => {
+                for round in &mut rounds {
+                    round.scope.set(item, Slot::Unknown { origin: item.into() });
+                    round.unknown = Some(path.to_owned());
+                }
+            }
+        }
+    }
+    rounds
 }
 
 /// Where a list of steps stands.

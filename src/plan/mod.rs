@@ -6,7 +6,7 @@ mod edits;
 mod inputs;
 mod made;
 
-pub use compare::{Change, Compared, Comparison, MarkedLine, Version, Weight, What, compare, marked};
+pub use compare::{Change, Compared, Comparison, MarkedLine, Version, Weight, What, compare, likeness, marked};
 pub use difference::{Difference, How, Side, StepDifference, difference};
 pub use edits::Edit;
 pub use inputs::{Given, InputProblem, Inputs, Said, Sources, ValueSource, explain, resolve, variable_for};

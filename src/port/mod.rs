@@ -12,7 +12,7 @@ use std::{future::Future, pin::Pin};
 
 pub use journal::{Journal, JournalError, OutputLog, OutputSummary};
 pub use operator::{Answer, Choice, Closing, Evidence, Operator, Question, QuestionKind, Reply};
-pub use process::{ExecRecord, ProcessEnd, ProcessRequest, RemoteEnd, RemoteScript, Stdin};
+pub use process::{BASE_ENV, ExecRecord, ProcessEnd, ProcessRequest, RemoteEnd, RemoteScript, Stdin};
 pub use sink::Sink;
 pub use storage::{LockKind, Storage, StorageFile, StorageLock};
 pub use task::{Failure, ProcessReport, Sample, StepContext, StepError, StepReport, Task};

@@ -4,6 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::event::{Effect, StepId};
 
+/// Variables of the operator that every step is given.
+pub const BASE_ENV: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "TERM", "TMPDIR", "SSH_AUTH_SOCK"];
+
 /// One process, with everything decided: nothing of the caller's environment reaches it but what stands here.
 #[derive(Clone)]
 pub struct ProcessRequest {

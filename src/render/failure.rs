@@ -79,6 +79,12 @@ pub(super) fn describe(step: &Step, page: &mut Page) {
 
 /// What holds others fails with them; it has a word of its own where it says so.
 pub(super) fn describe_container(step: &Step, page: &mut Page) {
+    if let Some(timeout) = &step.body.timeout {
+        let line = Line::label(if step.foreach.is_some() { "Each is over within" } else { "It is over within" });
+        let line =
+            line.text(" ").code(timeout.source()).text("; else what runs in it is interrupted, and it has failed.");
+        page.push(line.paragraph());
+    }
     let says = match step.on_failure {
         None => return,
         Some(OnFailure::Ask) => Line::of("the run stops there and asks."),

@@ -1,6 +1,7 @@
 //! Runbooks and runs as documents for people: Markdown, Mermaid, the terminal. Knows nothing of files, and of running
 //! anything; text of authors, of outputs and of operators is never trusted to stay in its place.
 
+mod compared;
 mod drift;
 mod failure;
 mod foreign;
@@ -12,14 +13,17 @@ mod mermaid;
 mod nested;
 mod outline;
 mod page;
+mod planned;
 mod report;
 mod schema;
 mod terminal;
 mod timeline;
 mod undone;
 
+pub use compared::compared;
 pub use drift::drift;
 pub use index::IndexEntry;
+pub use planned::{Planned, PlannedStep, planned};
 pub use schema::{schema, schema_of};
 
 use crate::{

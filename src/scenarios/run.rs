@@ -1,7 +1,7 @@
 //! Runs one scenario: the engine itself, over a journal in memory, in the simulated world, through every death that the
 //! scenario wants. Knows nothing of what must come out.
 
-use std::{cell::RefCell, path::PathBuf, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
 
 use futures_util::FutureExt;
 use indexmap::IndexMap;
@@ -42,6 +42,8 @@ pub struct Ran {
     pub simulated: Duration,
     /// Everything that was put on record.
     pub records: Vec<Record>,
+    /// The steps whose commands and requests the world answered, as its rules name them.
+    pub answered: BTreeSet<String>,
 }
 
 /// What a run in a scenario's world came to.
@@ -83,6 +85,7 @@ pub fn run(book: &Book, source: &Source, scenario: &Scenario) -> Ran {
                 end: None,
                 simulated: Duration::ZERO,
                 records: Vec::new(),
+                answered: BTreeSet::new(),
             };
         }
     };
@@ -94,7 +97,9 @@ pub fn run(book: &Book, source: &Source, scenario: &Scenario) -> Ran {
         Ended::Run(end) => Some(end),
         _ => None,
     };
-    Ran { findings, warnings, end, simulated: came.simulated, records: came.records }
+    let commands = came.stage.commands().into_iter().map(|of| of.step);
+    let answered = commands.chain(came.stage.requests().into_iter().map(|of| of.step)).collect();
+    Ran { findings, warnings, end, simulated: came.simulated, records: came.records, answered }
 }
 
 /// With the answers of the scenario, as fast as it goes.

@@ -1,7 +1,10 @@
 //! Expressions, compiled once with the names they use. Knows nothing of which field one stands in.
 #![allow(clippy::result_large_err, reason = "a diagnostic is the product here, not the exception")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
 
 use super::{
     Text,
@@ -90,6 +93,8 @@ pub struct Expr {
     inner: Shared<Node>,
     span: Span,
     references: Arc<[Reference]>,
+    /// What it came to as a condition, over all clones: 1 true, 2 false.
+    sides: Arc<AtomicU8>,
 }
 
 impl Expr {
@@ -99,14 +104,14 @@ impl Expr {
         let uses = uses_of(&tree);
         let references = references(&uses, &text.map).into();
         let inner = Compiled { source: text.text.clone(), map: text.map.clone(), tree, uses };
-        Ok(Expr { inner: Arc::new(inner), span: text.span, references })
+        Ok(Expr { inner: Arc::new(inner), span: text.span, references, sides: Arc::default() })
     }
 
     /// An expression that is this value, to stand where another could not be read.
     pub fn constant(value: Value, span: Span) -> Expr {
         let tree = Node { at: 0..0, kind: Kind::Const(value), depth: 1 };
         let inner = Compiled { source: String::new(), map: TextMap::default(), tree, uses: Vec::new() };
-        Expr { inner: Arc::new(inner), span, references: Arc::new([]) }
+        Expr { inner: Arc::new(inner), span, references: Arc::new([]), sides: Arc::default() }
     }
 
     pub fn source(&self) -> &str {
@@ -141,14 +146,26 @@ impl Expr {
         }
     }
 
+    /// Whether it held, and whether it did not, whenever it was evaluated as a condition since [`Expr::forget_sides`].
+    pub fn sides(&self) -> (bool, bool) {
+        let sides = self.sides.load(Ordering::Relaxed);
+        (sides & 1 != 0, sides & 2 != 0)
+    }
+
+    pub fn forget_sides(&self) {
+        self.sides.store(0, Ordering::Relaxed);
+    }
+
     pub fn eval_bool(&self, scope: &Scope, locals: &[(&str, Value)]) -> Result<Truth, Diagnostic> {
         let waits = waiting(&self.inner.uses, scope, locals);
         if !waits.is_empty() {
             return Ok(Truth::Deferred(waits));
         }
         match Machine::new(&self.inner.source, scope, locals).condition(&self.inner.tree, "a condition") {
-            Ok(true) => Ok(Truth::True),
-            Ok(false) => Ok(Truth::False),
+            Ok(holds) => {
+                self.sides.fetch_or(if holds { 1 } else { 2 }, Ordering::Relaxed);
+                Ok(if holds { Truth::True } else { Truth::False })
+            }
             Err(Stop::Waiting(names)) => Ok(Truth::Deferred(names)),
             Err(Stop::Fault(fault)) => Err(self.place(&fault)),
         }

@@ -2,7 +2,10 @@
 //! otherwise. Knows no page that people write.
 
 use clap::{Arg, ArgAction, Command};
-use runsheet::cli::{EXIT_CODES, command};
+use runsheet::{
+    cli::{EXIT_CODES, command},
+    plan::What,
+};
 
 use serde_json::Value as Json;
 
@@ -10,7 +13,7 @@ use super::{cell, code, schemas::schemas};
 
 /// What stands in a page between `<!-- made: NAME -->` and `<!-- made end -->`.
 pub fn parts() -> Vec<(String, String)> {
-    let mut parts = vec![("exit-codes".to_owned(), exit_codes())];
+    let mut parts = vec![("exit-codes".to_owned(), exit_codes()), ("differences".to_owned(), differences())];
     for (name, schema) in schemas() {
         let (mut own, mut conditional) = (schema.clone(), Vec::new());
         for part in schema["allOf"].as_array().into_iter().flatten() {
@@ -36,6 +39,15 @@ pub fn parts() -> Vec<(String, String)> {
         }
     }
     parts
+}
+
+/// The kinds of difference, those that matter most first.
+fn differences() -> String {
+    let mut table = "| kind | weight | meaning |\n| --- | --- | --- |\n".to_owned();
+    for what in What::ALL {
+        table.push_str(&format!("| {} | {} | {} |\n", code(what.word()), what.weight().heading(), cell(what.means())));
+    }
+    table
 }
 
 fn capital(text: &str) -> String {

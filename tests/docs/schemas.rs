@@ -232,6 +232,8 @@ fn samples() -> Vec<Event> {
             message: "Go?".into(),
             choices: vec!["yes".into()],
         },
+        Event::ValueGiven { step: step(), name: "host".into(), value: "web-2".into(), by: "ada".into() },
+        Event::ShellClosed { step: step(), exit: Some(0), duration_ms: 1, error: text("gone"), by: "ada".into() },
         Event::QuestionAnswered {
             question: 1,
             step: Some(step()),
@@ -300,6 +302,8 @@ fn sampled(event: &Event) -> bool {
         | Event::StepDeferred { .. }
         | Event::QuestionAsked { .. }
         | Event::QuestionAnswered { .. }
+        | Event::ValueGiven { .. }
+        | Event::ShellClosed { .. }
         | Event::Sample { .. }
         | Event::OutputCommit { .. }
         | Event::Recovered { .. }
@@ -387,6 +391,16 @@ steps:
   - {id: exits, shell: echo out, effect: read, capture: {y: result.stdout}}
   - {id: open, shell: touch x, verify: {shell: 'exit 1'}}
 "#;
+
+#[test]
+fn what_ci_says_is_described() {
+    let bed = Bed::with("title: X\nsteps:\n  - {id: a, shell: echo}\n").file("docs/x.md", "");
+    let mut held = Held::to("ci");
+    held.holds(&bed.run(&["ci", ".", "--format", "json", "--docs", "docs"]).end().code(1).json());
+    held.holds(&bed.run(&["ci", ".", "--format", "json"]).end().code(0).json());
+    held.holds(&bed.run(&["ci", "nowhere", "--format", "json"]).end().code(2).json());
+    held.all_met();
+}
 
 #[test]
 fn plans_are_described() {
@@ -494,4 +508,24 @@ fn a_schema_that_says_too_little_or_too_much_is_noticed() {
     let mut schemas = boon::Schemas::new();
     let index = open.compile("file:///check.json", &mut schemas).unwrap();
     assert!(schemas.validate(&line, index).is_ok());
+}
+
+#[test]
+fn differences_are_described() {
+    let old = "title: X\nparams: {v: {type: string, default: a}}\nsteps:\n  - {id: sure, confirm: Sure?}\n  - {id: up, call: {runbook: inner}}\n  - {id: push, shell: \"one\\ntwo\\nthree\"}\n";
+    let new =
+        old.replace("  - {id: sure, confirm: Sure?}\n", "").replace("two", "2 two").replace("default: a", "default: b");
+    let inner = "title: Inner\nsteps:\n  - {id: a, shell: echo}\n";
+    let bed = Bed::new().file("old/x.yaml", old).file("old/inner.yaml", inner);
+    let bed = bed.file("new/x.yaml", &new).file("new/inner.yaml", &inner.replace("echo", "echo it"));
+    let call = |more: &[&str]| bed.run(&["plan", "./new", "--against", "./old", "--json"]).args(more).end();
+    let mut held = Held::to("difference");
+    held.holds(&call(&["--fail-on", "guard-removed"]).code(1).json());
+    bed.write("old/inner.yaml", "title: X\n");
+    held.holds(&call(&[]).code(0).json());
+    held.all_met();
+    let words: Vec<&str> = runsheet::plan::What::ALL.iter().map(|what| what.word()).collect();
+    assert_eq!(held.schema["$defs"]["change"]["properties"]["what"]["items"]["enum"], json!(words));
+    let weights: Vec<&str> = runsheet::plan::Weight::ALL.iter().map(|weight| weight.name()).collect();
+    assert_eq!(held.schema["$defs"]["change"]["properties"]["weight"]["enum"], json!(weights));
 }

@@ -349,13 +349,13 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 /// What no place may hold, and where it is looked for: as it is, as a terminal shows it, with its lines joined, and as
 /// a program reads its JSON.
-struct Needles {
+pub struct Needles {
     find: AhoCorasick,
     names: Vec<String>,
 }
 
 impl Needles {
-    fn new(forms: &[Form]) -> Needles {
+    pub fn new(forms: &[Form]) -> Needles {
         let mut cores: Vec<(String, String)> =
             forms.iter().map(|form| (form.name.clone(), form.core.clone())).collect();
         // A cut that goes through a secret leaves no half of it either.
@@ -374,7 +374,7 @@ impl Needles {
         Some(format!("{} in: …{}…", self.names[hit.pattern().as_usize()], &text[from..to]))
     }
 
-    fn in_bytes(&self, bytes: &[u8]) -> Option<String> {
+    pub fn in_bytes(&self, bytes: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(bytes);
         self.in_any(&text).or_else(|| self.in_json(&text))
     }

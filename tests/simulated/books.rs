@@ -382,6 +382,29 @@ steps:
   - {id: end, shell: do end, verify: {shell: look end}}
 "#;
 
+/// Time that is over for a container: while something runs, and between two attempts.
+const LIMITED: &str = r#"
+title: Limits of containers
+steps:
+  - id: slow
+    timeout: 20s
+    on_failure: continue
+    group:
+      steps:
+        - {id: one, idempotent: true, shell: do one for 4s}
+        - {id: two, effect: read, shell: sleep 300s}
+        - {id: three, shell: do never}
+  - id: poll
+    timeout: 30s
+    on_failure: continue
+    group: {steps: [{id: again, effect: read, shell: exit 1, retry: {attempts: 100, interval: 7s}}, {id: late, shell: do late}]}
+  - id: each
+    foreach: {as: n, in: [1, 2], parallel: 2}
+    timeout: 5m
+    group: {steps: [{id: x, shell: do x-$n for 50s, verify: {shell: look x-$n}}]}
+  - {id: end, when: "steps['slow'].status == 'failed' and steps['poll'].status == 'failed'", shell: do end, verify: {shell: look end}}
+"#;
+
 /// What is taken back needs what lived beside it; and a helper that never gets ready.
 const HELPED_BACK: &str = r#"
 title: Helpers on the way back
@@ -443,6 +466,8 @@ pub fn all() -> Vec<Case> {
         case("undone", UNDONE).unattended(),
         case("undone-calls", UNDONE_CALLS),
         case("undone-calls", UNDONE_CALLS).unattended(),
+        case("limited", LIMITED),
+        case("limited", LIMITED).unattended(),
         case("helped", HELPED),
         case("helped", HELPED).jobs(1),
         case("helped", HELPED).unattended(),

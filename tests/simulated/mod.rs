@@ -62,8 +62,8 @@ fn deep() -> Deep {
 }
 
 #[test]
-fn books_with_helpers_end_as_they_should() {
-    for (book, code) in [("helped", 0), ("helped-back", 6)] {
+fn books_of_containers_end_as_they_should() {
+    for (book, code) in [("helped", 0), ("helped-back", 6), ("limited", 0)] {
         let whole =
             points::uninterrupted(&books::book(book), &Rig::default()).unwrap_or_else(|found| panic!("{}", found.what));
         assert_eq!(whole.end.code, code, "{:?}", whole.end);

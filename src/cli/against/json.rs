@@ -2,10 +2,10 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::plan::{Change, Comparison, Edit, MarkedLine, What, marked};
+use crate::plan::{Change, Comparison, Edit, MarkedLine, marked};
 
-/// `wanted` are the kinds of `--fail-on`.
-pub fn json(of: &Comparison, wanted: &[What]) -> Json {
+/// `failed` are the kinds of `--fail-on` that there are.
+pub fn json(of: &Comparison, failed: &[&str]) -> Json {
     let runbooks: Vec<Json> = of
         .runbooks
         .iter()
@@ -27,7 +27,7 @@ pub fn json(of: &Comparison, wanted: &[What]) -> Json {
         "same": of.is_empty(),
         "looked_at": of.looked_at,
         "runbooks": runbooks,
-        "failed_on": of.found(wanted).into_iter().map(What::word).collect::<Vec<_>>(),
+        "failed_on": failed,
     })
 }
 

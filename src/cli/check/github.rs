@@ -47,6 +47,17 @@ pub fn below_checkout(name: &str) -> String {
     place().unwrap_or_else(|| name.strip_prefix("./").unwrap_or(name).to_owned())
 }
 
+/// An error of a file as a whole, or of no file.
+pub fn error(file: Option<&str>, title: &str, message: &str) -> String {
+    said("error", file, title, message)
+}
+
+/// The same, with another of the words `error`, `warning` and `notice`.
+pub fn said(word: &str, file: Option<&str>, title: &str, message: &str) -> String {
+    let file = file.map(|file| format!("file={},", property(&below_checkout(file)))).unwrap_or_default();
+    format!("::{word} {file}title={}::{}\n", property(&format!("runsheet: {title}")), data(message.trim_end()))
+}
+
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }

@@ -1,7 +1,7 @@
 //! `check`: every mistake of every file, in one go, and what lints say. Reads files, and starts `shellcheck` where there
 //! is one and it is wanted: nothing else.
 
-mod github;
+pub mod github;
 mod sarif;
 
 use std::path::Path;
@@ -26,12 +26,42 @@ use crate::{
 const DRAWN: usize = 100;
 
 pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
-    let library = context.library();
-    let targets = targets(context, flags)?;
     let color = context.color(std::io::IsTerminal::is_terminal(&std::io::stdout()));
-    let shellcheck = if flags.no_shellcheck { None } else { Shellcheck::find() };
-    let mut total = Total::default();
     let mut log = sarif::Log::default();
+    let total = every(context, &flags.paths, flags.no_shellcheck, &mut |source, looked| match flags.format {
+        CheckFormat::Text => print(context, &drawn(source, looked, color, context.global.verbose)),
+        CheckFormat::Json => {
+            let lines = looked.problems.iter().map(|problem| format!("{}\n", as_json(source, problem)));
+            print(context, &lines.collect::<String>())
+        }
+        CheckFormat::Github => print(context, &commands(source, looked)),
+        CheckFormat::Sarif => {
+            log.add(source, looked);
+            Ok(())
+        }
+    })?;
+    if flags.format == CheckFormat::Sarif {
+        print(context, &log.finish())?;
+    }
+    let talks = matches!(flags.format, CheckFormat::Text | CheckFormat::Github);
+    if talks && !context.global.quiet {
+        print(context, &format!("{}\n", total.line()))?;
+    }
+    Ok(total.code(flags.deny))
+}
+
+/// Looks at every runbook that the paths name, and hands over what was found in each.
+pub fn every(
+    context: &Context,
+    paths: &[String],
+    no_shellcheck: bool,
+    hear: &mut dyn FnMut(&Source, &Looked) -> Result<(), CliError>,
+) -> Result<Total, CliError> {
+    let library = context.library();
+    let targets = targets(context, paths)?;
+    let shellcheck = if no_shellcheck { None } else { Shellcheck::find() };
+    let mut total =
+        Total { files: targets.len(), misses_shellcheck: !no_shellcheck && shellcheck.is_none(), ..Total::default() };
     for found in &targets {
         let loaded = match found {
             Ok(found) => source::read(&library, found),
@@ -39,38 +69,27 @@ pub fn check(context: &Context, flags: &Check) -> Result<u8, CliError> {
         };
         let looked = looked(&loaded, shellcheck.as_ref(), &mut total);
         total.add(&looked);
-        match flags.format {
-            CheckFormat::Text => print(context, &drawn(&loaded.source, &looked, color, context.global.verbose))?,
-            CheckFormat::Json => {
-                let lines = looked.problems.iter().map(|problem| format!("{}\n", as_json(&loaded.source, problem)));
-                print(context, &lines.collect::<String>())?;
-            }
-            CheckFormat::Github => {
-                let lines = looked.problems.iter().map(|problem| github::command(&loaded.source, problem));
-                print(context, &lines.collect::<String>())?;
-            }
-            CheckFormat::Sarif => log.add(&loaded.source, &looked),
-        }
+        hear(&loaded.source, &looked)?;
     }
-    if flags.format == CheckFormat::Sarif {
-        print(context, &log.finish())?;
-    }
-    let talks = matches!(flags.format, CheckFormat::Text | CheckFormat::Github);
-    if talks && !context.global.quiet {
-        print(context, &total.line(targets.len(), flags, shellcheck.is_some()))?;
-    }
-    let denied = flags.deny == Some(Deny::Warnings) && total.warnings > 0;
-    Ok(if total.errors > 0 || denied { code::INVALID } else { 0 })
+    Ok(total)
+}
+
+/// As workflow commands of GitHub Actions.
+pub fn commands(source: &Source, looked: &Looked) -> String {
+    looked.problems.iter().map(|problem| github::command(source, problem)).collect()
 }
 
 /// What came of all files together.
 #[derive(Default)]
-struct Total {
-    errors: usize,
-    warnings: usize,
+pub struct Total {
+    pub files: usize,
+    pub errors: usize,
+    pub warnings: usize,
     allowed: usize,
     /// Scripts that `shellcheck` could have read.
     scripts: usize,
+    /// It was wanted and is not there.
+    misses_shellcheck: bool,
 }
 
 impl Total {
@@ -81,17 +100,21 @@ impl Total {
         self.allowed += looked.allowed.len();
     }
 
-    fn line(&self, files: usize, flags: &Check, shellcheck: bool) -> String {
-        let files = if files == 1 { "1 runbook".to_owned() } else { format!("{files} runbooks") };
+    pub fn line(&self) -> String {
+        let files = if self.files == 1 { "1 runbook".to_owned() } else { format!("{} runbooks", self.files) };
         let mut line = format!("{files}: {}, {}", count(self.errors, "error"), count(self.warnings, "warning"));
         if self.allowed > 0 {
             line.push_str(&format!(" ({} allowed)", self.allowed));
         }
-        if !shellcheck && !flags.no_shellcheck && self.scripts > 0 {
+        if self.misses_shellcheck && self.scripts > 0 {
             line.push_str("; shellcheck is not installed, so nobody looked at the scripts with it");
         }
-        line.push('\n');
         line
+    }
+
+    pub fn code(&self, deny: Option<Deny>) -> u8 {
+        let denied = deny == Some(Deny::Warnings) && self.warnings > 0;
+        if self.errors > 0 || denied { code::INVALID } else { code::SUCCEEDED }
     }
 }
 
@@ -124,7 +147,7 @@ fn looked(loaded: &Loaded, shellcheck: Option<&Shellcheck>, total: &mut Total) -
 }
 
 /// Errors all of them, warnings as far as anybody reads them.
-fn drawn(source: &Source, looked: &Looked, color: bool, all: bool) -> String {
+pub fn drawn(source: &Source, looked: &Looked, color: bool, all: bool) -> String {
     let mut text = String::new();
     let mut warnings = 0;
     for problem in &looked.problems {
@@ -152,12 +175,12 @@ fn count(number: usize, what: &str) -> String {
 /// A file of a folder that cannot be read is one mistake among others; the rest is still looked at.
 type Target = Result<Found, (String, LibraryError)>;
 
-fn targets(context: &Context, flags: &Check) -> Result<Vec<Target>, CliError> {
+fn targets(context: &Context, paths: &[String]) -> Result<Vec<Target>, CliError> {
     let library = context.library();
     let mut targets = Vec::new();
     let default = ["runbooks".to_owned()];
-    let paths: &[String] = if flags.paths.is_empty() { &default } else { &flags.paths };
-    for word in paths {
+    let named = if paths.is_empty() { &default } else { paths };
+    for word in named {
         let path = Path::new(word);
         if path.is_dir() {
             let files = files_below(path);
@@ -169,7 +192,7 @@ fn targets(context: &Context, flags: &Check) -> Result<Vec<Target>, CliError> {
             }
         } else if path.exists() {
             targets.push(Ok(library.open(path)?));
-        } else if flags.paths.is_empty() {
+        } else if paths.is_empty() {
             return Err(CliError::usage("there is no folder ./runbooks here").hint("name files, folders or runbooks"));
         } else {
             targets.push(Ok(library.find(word)?));
@@ -179,7 +202,7 @@ fn targets(context: &Context, flags: &Check) -> Result<Vec<Target>, CliError> {
 }
 
 /// One object a line, as documented for programs.
-fn as_json(source: &Source, problem: &Diagnostic) -> serde_json::Value {
+pub fn as_json(source: &Source, problem: &Diagnostic) -> serde_json::Value {
     let start = source.position(problem.span.start);
     let end = source.position(problem.span.end);
     json!({

@@ -151,14 +151,22 @@ fn source_named(source: Option<&str>) -> ValueSource {
     }
 }
 
+/// The value of a parameter that its variable holds; none where that is not set. Passed over, one that is no text would
+/// be as if nobody had said anything.
+fn from_variable(name: &str, param: &Param) -> Result<Option<Value>, String> {
+    let variable = variable_for(name);
+    let wrong = |why: String| format!("parameter `{name}` ({variable}): {why}");
+    let Some(value) = std::env::var_os(&variable) else { return Ok(None) };
+    let text = value.into_string().map_err(|_| wrong("what it holds is not UTF-8 text".to_owned()))?;
+    param.read_text(&text).map(Some).map_err(wrong)
+}
+
 /// For a parameter that this run has never had.
 fn new_value(name: &str, param: &Param, profile: Option<&Profile>) -> Result<Given, String> {
     if let Some(value) = profile.and_then(|profile| profile.params.get(name)) {
         return Ok(Given { value: Some(value.clone()), source: ValueSource::Profile });
     }
-    let variable = variable_for(name);
-    if let Some(text) = Context::variable(&variable) {
-        let value = param.read_text(&text).map_err(|why| format!("parameter `{name}` ({variable}): {why}"))?;
+    if let Some(value) = from_variable(name, param)? {
         return Ok(Given { value: Some(value), source: ValueSource::Environment });
     }
     Ok(match &param.default {
@@ -170,16 +178,13 @@ fn new_value(name: &str, param: &Param, profile: Option<&Profile>) -> Result<Giv
 /// A parameter that held a secret is not on record; a mask must never take its place.
 fn give_again(runbook: &Runbook, given: &mut Inputs, name: &str, attended: bool) -> Result<(), CliError> {
     let Some(param) = runbook.params.get(name) else { return Ok(()) };
-    let variable = variable_for(name);
-    if let Some(text) = Context::variable(&variable) {
-        let value =
-            param.read_text(&text).map_err(|why| CliError::usage(format!("parameter `{name}` ({variable}): {why}")))?;
+    if let Some(value) = from_variable(name, param).map_err(CliError::usage)? {
         given.set(name, value, ValueSource::Environment);
         return Ok(());
     }
     if !attended {
         let message = format!("parameter `{name}` held a secret and is not on record");
-        return Err(CliError::new(code::REQUIREMENT, message).hint(format!("give it again in {variable}")));
+        return Err(CliError::new(code::REQUIREMENT, message).hint(format!("give it again in {}", variable_for(name))));
     }
     inputs::ask_params(runbook, given)
 }

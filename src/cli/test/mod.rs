@@ -1,32 +1,32 @@
 //! `test`: the scenarios of runbooks, in a simulated world. Reads files and changes nothing, anywhere.
 
+mod junit;
+mod mutations;
+mod record;
+mod show;
 pub(super) mod targets;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, rc::Rc};
 
-use serde_json::json;
+use mutations::{Mutations, mutate};
+pub use show::Show;
 use targets::{Target, targets};
 
-use super::{
-    CliError, Context,
-    args::{Test, TestFormat},
-    error::code,
-    print, source,
-};
+use super::{CliError, Context, args::Test, error::code, source};
 use crate::{
-    scenarios::{Book, Finding, Ran, Scenario, load, run},
+    library::Found,
+    scenarios::{Book, Coverage, Item, Ran, load, run},
     syntax::decode,
-    text::{Diagnostic, DrawStyle, Severity, Source, draw, draw_all, one_line},
-    value::show_duration,
+    text::{Diagnostic, Source, Span},
 };
 
 pub fn test(context: &Context, flags: &Test) -> Result<u8, CliError> {
-    let targets = targets(context, &flags.paths)?;
-    let color = context.color(std::io::stdout().is_terminal());
-    let mut total = Total::default();
-    for target in &targets {
-        one(context, flags, target, color, &mut total)?;
+    if let Some(run) = &flags.record {
+        return record::recorded(context, run, flags.update);
     }
+    let color = context.color(std::io::stdout().is_terminal());
+    let mut show = Show::new(context, flags.format, color);
+    let total = all(context, flags, &mut show)?;
     if total.scenarios == 0 && total.invalid == 0 {
         return Err(match &flags.filter {
             Some(filter) => CliError::usage(format!("no scenario's name holds `{filter}`; nothing was tried")),
@@ -34,168 +34,190 @@ pub fn test(context: &Context, flags: &Test) -> Result<u8, CliError> {
                 .hint("scenarios of NAME.yaml stand beside it, in NAME.scenarios.yaml"),
         });
     }
-    if flags.format == TestFormat::Text && !context.global.quiet {
-        print(context, &total.line())?;
+    show.finish(&total)?;
+    Ok(total.code())
+}
+
+/// Everything that is meant, one runbook after the other.
+pub fn all(context: &Context, flags: &Test, show: &mut Show<'_>) -> Result<Total, CliError> {
+    let targets = targets(context, &flags.paths)?;
+    let mut total = Total::default();
+    for target in &targets {
+        one(context, flags, target, show, &mut total)?;
     }
-    Ok(match (total.invalid, total.failed) {
-        (0, 0) => 0,
-        (0, _) => code::FAILED,
-        _ => code::INVALID,
-    })
+    Ok(total)
 }
 
 /// What came of all files together.
 #[derive(Default)]
-struct Total {
-    runbooks: usize,
-    bare: usize,
-    scenarios: usize,
-    failed: usize,
-    invalid: usize,
+pub struct Total {
+    pub runbooks: usize,
+    /// Runbooks without scenarios.
+    pub bare: usize,
+    pub scenarios: usize,
+    pub failed: usize,
+    /// Files that are not well made.
+    pub invalid: usize,
+    /// Runbooks that are below a percentage that was asked for.
+    pub short: usize,
 }
 
 impl Total {
-    fn line(&self) -> String {
-        let mut line = format!("{} of {}: ", count(self.scenarios, "scenario"), count(self.runbooks, "runbook"));
-        line.push_str(&format!("{} passed", self.scenarios - self.failed));
-        if self.failed > 0 {
-            line.push_str(&format!(", {} failed", self.failed));
+    pub fn code(&self) -> u8 {
+        match (self.invalid, self.failed + self.short) {
+            (0, 0) => code::SUCCEEDED,
+            (0, _) => code::FAILED,
+            _ => code::INVALID,
         }
-        if self.invalid > 0 {
-            line.push_str(&format!(", {} could not be read", count(self.invalid, "file")));
-        }
-        if self.bare > 0 {
-            line.push_str(&format!("; {} without scenarios", count(self.bare, "runbook")));
-        }
-        line.push('\n');
-        line
+    }
+
+    /// In one line.
+    pub fn line(&self) -> String {
+        show::last_line(self).trim_end().to_owned()
     }
 }
 
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+/// One scenario and what came of it.
+pub struct Tried {
+    pub name: String,
+    /// Where it stands, from 1.
+    pub line: usize,
+    pub ran: Ran,
+}
+
+/// Everything about one runbook.
+pub struct Tested {
+    pub name: String,
+    pub source: Source,
+    pub scenarios: Source,
+    pub tried: Vec<Tried>,
+    /// Steps and branches; none where not all scenarios were tried.
+    pub coverage: Option<(Vec<Item>, Vec<Item>)>,
+    pub mutations: Option<Mutations>,
+    /// Why it is not enough.
+    pub short: Vec<String>,
+}
+
+/// The whole percentage, rounded down: all is all.
+pub fn percent(of: usize, all: usize) -> usize {
+    (of * 100).checked_div(all).unwrap_or(100)
+}
+
+pub fn covered(items: &[Item]) -> usize {
+    items.iter().filter(|item| item.covered).count()
 }
 
 /// The scenarios of one runbook.
-fn one(context: &Context, flags: &Test, target: &Target, color: bool, total: &mut Total) -> Result<(), CliError> {
-    let style = DrawStyle { color };
-    let invalid = |source: &Source, problems: &[Diagnostic], total: &mut Total| {
-        total.invalid += 1;
-        let text = match flags.format {
-            TestFormat::Text => format!("{}\n", draw_all(source, problems, style)),
-            TestFormat::Json => {
-                let findings: Vec<_> = problems.iter().map(|problem| as_json(source, problem, None)).collect();
-                format!("{}\n", json!({"runbook": target.name(), "result": "invalid", "findings": findings}))
-            }
-        };
-        print(context, &text)
-    };
+fn one(
+    context: &Context,
+    flags: &Test,
+    target: &Target,
+    show: &mut Show<'_>,
+    total: &mut Total,
+) -> Result<(), CliError> {
     let (found, bytes, shown) = match target {
         Target::Pair { found, scenarios, shown } => (found, scenarios, shown),
-        Target::Bare { .. } => {
+        Target::Bare { name } => {
             total.bare += 1;
+            if flags.min_coverage.is_some_and(|least| least > 0) {
+                total.short += 1;
+                show.bare(name)?;
+            }
             return Ok(());
         }
         Target::Orphan { scenarios, runbook } => {
-            let source = Source::new(scenarios.clone(), "");
+            total.invalid += 1;
             let why = format!("there is no runbook {runbook} for these scenarios");
-            let problem = Diagnostic::error("no-runbook", crate::text::Span::at(0), why);
-            return invalid(&source, &[problem.hint("scenarios stand beside their runbook, under its name")], total);
+            let problem = Diagnostic::error("no-runbook", Span::at(0), why);
+            let problem = problem.hint("scenarios stand beside their runbook, under its name");
+            return show.invalid(target.name(), &Source::new(scenarios.clone(), ""), &[problem]);
         }
         Target::Unreadable { name, why } => {
-            let source = Source::new(name.clone(), "");
-            let problem = Diagnostic::error("unreadable", crate::text::Span::at(0), why.clone());
-            return invalid(&source, &[problem], total);
+            total.invalid += 1;
+            let problem = Diagnostic::error("unreadable", Span::at(0), why.clone());
+            return show.invalid(name, &Source::new(name.clone(), ""), &[problem]);
         }
     };
     let read = source::read(&context.library(), found);
-    let Some(runbook) = read.runbook else { return invalid(&read.source, &errors(&read.problems), total) };
-    let book = Book { runbook: std::rc::Rc::new(runbook), names: std::rc::Rc::new(read.names) };
-    let source = match decode(shown.clone(), bytes.clone()) {
-        Ok(source) => source,
-        Err((source, problem)) => return invalid(&source, &[problem], total),
+    let Some(runbook) = read.runbook else {
+        total.invalid += 1;
+        let errors: Vec<Diagnostic> = read.problems.into_iter().filter(Diagnostic::is_error).collect();
+        return show.invalid(&found.name, &read.source, &errors);
     };
-    let loaded = load(&source, &book);
+    let book = Book { runbook: Rc::new(runbook), names: Rc::new(read.names) };
+    let loaded = match decode(shown.clone(), bytes.clone()) {
+        Ok(source) => load(&source, &book),
+        Err((source, problem)) => {
+            total.invalid += 1;
+            return show.invalid(&found.name, &source, &[problem]);
+        }
+    };
     if loaded.problems.iter().any(Diagnostic::is_error) {
-        return invalid(&source, &loaded.problems, total);
+        total.invalid += 1;
+        return show.invalid(&found.name, &loaded.source, &loaded.problems);
     }
-    total.runbooks += 1;
+    let mut tested = Tested {
+        name: found.name.clone(),
+        source: read.source.clone(),
+        scenarios: loaded.source.clone(),
+        tried: Vec::new(),
+        coverage: None,
+        mutations: None,
+        short: Vec::new(),
+    };
+    let mut coverage = Coverage::begin(&book);
     for scenario in &loaded.scenarios {
-        let name = &scenario.name.value;
-        let whole = format!("{}: {name}", found.name);
+        let whole = format!("{}: {}", found.name, scenario.name.value);
         if flags.filter.as_ref().is_some_and(|filter| !whole.contains(filter.as_str())) {
             continue;
         }
-        total.scenarios += 1;
-        let ran = run(&book, &source, scenario);
-        total.failed += usize::from(!ran.findings.is_empty());
-        let text = match flags.format {
-            TestFormat::Text => text(context, &whole, &ran, style),
-            TestFormat::Json => format!("{}\n", line(&found.name, &source, scenario, &ran)),
-        };
-        print(context, &text)?;
+        let ran = run(&book, &loaded.source, scenario);
+        coverage.add(&ran);
+        let line = loaded.source.position(scenario.name.span.start).line;
+        let tried = Tried { name: scenario.name.value.clone(), line, ran };
+        show.scenario(&tested, &tried)?;
+        tested.tried.push(tried);
     }
-    Ok(())
+    if tested.tried.is_empty() {
+        return Ok(());
+    }
+    total.runbooks += 1;
+    total.scenarios += tested.tried.len();
+    total.failed += tested.tried.iter().filter(|tried| !tried.ran.findings.is_empty()).count();
+    // Of some of the scenarios neither says anything.
+    if tested.tried.len() == loaded.scenarios.len() {
+        tested.coverage = Some((coverage.steps(), coverage.branches()));
+        if flags.mutations.is_some() && tested.tried.iter().all(|tried| tried.ran.findings.is_empty()) {
+            tested.mutations = Some(mutate(context, found, &read.source, &loaded));
+        }
+    }
+    tested.short = short(flags, &tested);
+    total.short += usize::from(!tested.short.is_empty());
+    show.runbook(tested)
 }
 
-fn errors(problems: &[Diagnostic]) -> Vec<Diagnostic> {
-    problems.iter().filter(|problem| problem.is_error()).cloned().collect()
+/// What is below a percentage that was asked for.
+fn short(flags: &Test, tested: &Tested) -> Vec<String> {
+    let mut short = Vec::new();
+    if let (Some(least), Some((steps, branches))) = (flags.min_coverage, &tested.coverage) {
+        for (what, items) in [("steps", steps), ("branches", branches)] {
+            let got = percent(covered(items), items.len());
+            if got < usize::from(least) {
+                short.push(format!("{got} % of its {what} are covered, and {least} % are wanted"));
+            }
+        }
+    }
+    if let (Some(Some(least)), Some(mutations)) = (flags.mutations, &tested.mutations) {
+        let got = percent(mutations.missed, mutations.all);
+        if got < usize::from(least) {
+            short.push(format!("{got} % of its guards are missed when they are gone, and {least} % are wanted"));
+        }
+    }
+    short
 }
 
-fn text(context: &Context, name: &str, ran: &Ran, style: DrawStyle) -> String {
-    let passed = ran.findings.is_empty();
-    let mut text = String::new();
-    if !passed || !context.global.quiet {
-        let word = if passed { "ok  " } else { "FAIL" };
-        let seconds = std::time::Duration::from_secs(ran.simulated.as_secs());
-        let took = if seconds.is_zero() { String::new() } else { format!(" ({} simulated)", show_duration(seconds)) };
-        text.push_str(&format!("{word} {}{took}\n", one_line(name)));
-    }
-    let findings = ran.findings.iter().chain(ran.warnings.iter());
-    for finding in findings {
-        text.push_str(&format!("\n{}", draw(&finding.source, &finding.diagnostic, style)));
-    }
-    if !ran.findings.is_empty() || !ran.warnings.is_empty() {
-        text.push('\n');
-    }
-    text
-}
-
-/// One object a scenario, as documented for programs.
-fn line(runbook: &str, source: &Source, scenario: &Scenario, ran: &Ran) -> serde_json::Value {
-    let finding = |of: &Finding| as_json(&of.source, &of.diagnostic, of.step.as_deref());
-    json!({
-        "runbook": runbook,
-        "scenario": scenario.name.value,
-        "file": source.name(),
-        "line": source.position(scenario.name.span.start).line,
-        "result": if ran.findings.is_empty() { "passed" } else { "failed" },
-        "outcome": ran.end.as_ref().map(|end| end.outcome.name()),
-        "code": ran.end.as_ref().map(|end| end.code),
-        "simulated_ms": u64::try_from(ran.simulated.as_millis()).unwrap_or(u64::MAX),
-        "findings": ran.findings.iter().chain(&ran.warnings).map(finding).collect::<Vec<_>>(),
-    })
-}
-
-fn as_json(source: &Source, problem: &Diagnostic, step: Option<&str>) -> serde_json::Value {
-    let start = source.position(problem.span.start);
-    let end = source.position(problem.span.end);
-    let mut object = json!({
-        "file": source.name(),
-        "line": start.line,
-        "column": start.column,
-        "end_line": end.line,
-        "end_column": end.column,
-        "severity": match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-    });
-    if let Some(step) = step {
-        object["step"] = step.into();
-    }
-    object
+/// The runbook without one of its guards.
+fn without(context: &Context, found: &Found, mutant: &crate::scenarios::Mutant) -> Option<Book> {
+    let read = source::read_edited(&context.library(), found, &|root| mutant.apply(root));
+    Some(Book { runbook: Rc::new(read.runbook?), names: Rc::new(read.names) })
 }

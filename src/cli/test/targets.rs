@@ -117,7 +117,7 @@ fn beside(library: &Library, runbook: &Path, scenarios: &Path) -> Target {
 }
 
 /// `a/b.yaml` to `a/b.scenarios.yaml`.
-fn scenarios_of(runbook: &Path) -> PathBuf {
+pub fn scenarios_of(runbook: &Path) -> PathBuf {
     let name = runbook.file_stem().unwrap_or_default().to_string_lossy();
     runbook.with_file_name(format!("{name}{SCENARIOS}"))
 }

@@ -194,6 +194,17 @@ impl Redactor {
         whole || self.before_cuts(text).is_some()
     }
 
+    /// The same of each text in a value: written as JSON, a text is spelt anew, and escapes in it are escapes no more.
+    pub fn holds_in(&self, json: &Json) -> bool {
+        match json {
+            Json::String(text) => self.holds(text),
+            Json::Array(items) => items.iter().any(|item| self.holds_in(item)),
+            Json::Object(entries) => entries.iter().any(|(key, value)| self.holds(key) || self.holds_in(value)),
+            Json::Number(number) => self.holds(&number.to_string()),
+            Json::Null | Json::Bool(_) => false,
+        }
+    }
+
     /// Where a text was cut short, a secret may have been cut in two. None if there is no such place.
     fn before_cuts(&self, text: &str) -> Option<String> {
         let forms = self.current();

@@ -102,16 +102,56 @@ impl Change {
 /// Values of at most this many characters stand in the sentence.
 const SHORT: usize = 36;
 
-/// Everything that is different, what matters most first. What is called is not looked into.
-pub fn compare(old: Version<'_>, new: Version<'_>, registry: Registry) -> Vec<Change> {
-    let (before, after) = (units::Tree::of(old, registry), units::Tree::of(new, registry));
-    let pairs = pairs::Pairs::of(&before, &after);
+/// Everything that is different, what matters most first. What is called is not looked into. Where one version is not
+/// there, all of the other came, or went.
+pub fn compare(old: Option<Version<'_>>, new: Option<Version<'_>>, registry: Registry) -> Vec<Change> {
     let mut changes = Vec::new();
-    order::changes(&before, &after, &pairs, &mut changes);
-    steps::changes(&before, &after, &pairs, &mut changes);
-    around::changes(old, new, registry, &mut changes);
+    let before = old.map_or_else(|| units::Tree::empty(registry), |old| units::Tree::of(old, registry));
+    let after = new.map_or_else(|| units::Tree::empty(registry), |new| units::Tree::of(new, registry));
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            let pairs = pairs::Pairs::of(&before, &after);
+            order::changes(&before, &after, &pairs, &mut changes);
+            steps::changes(&before, &after, &pairs, &mut changes);
+            around::changes(old, new, registry, &mut changes);
+        }
+        (None, Some(new)) => {
+            changes.push(whole(What::RunbookAdded, "adds", new.runbook));
+            order::changes(&before, &after, &pairs::Pairs::default(), &mut changes);
+        }
+        (Some(old), None) => changes.push(whole(What::RunbookRemoved, "removes", old.runbook)),
+        (None, None) => {}
+    }
     // What is gone comes before what is another; the rest stands in the order of the steps.
-    let first = |change: &Change| change.weight() == Weight::Weakens && !change.is(What::GuardRemoved);
-    changes.sort_by_key(|change| (change.weight(), first(change)));
+    let later = |change: &Change| change.weight() == Weight::Weakens && !change.is(What::GuardRemoved);
+    changes.sort_by_key(|change| (change.weight(), later(change)));
     changes
+}
+
+fn whole(what: What, verb: &str, runbook: &Runbook) -> Change {
+    let effects = runbook.effects().into_iter().filter(|(_, count)| *count > 0);
+    let counts: Vec<String> = effects.map(|(effect, count)| format!("{count} {}", effect.name())).collect();
+    Change::new(what, None, "", format!("{verb} the runbook {} with its steps: {}", runbook.name, counts.join(", ")))
+}
+
+/// How much of two runbooks is the same, from 0 to 1: the share of their steps that do the same.
+pub fn likeness(one: Version<'_>, other: Version<'_>, registry: Registry) -> f64 {
+    let prints = |version| {
+        let mut prints: Vec<String> =
+            units::Tree::of(version, registry).units.into_iter().map(|unit| unit.print).collect();
+        prints.sort_unstable();
+        prints
+    };
+    let (a, mut b) = (prints(one), prints(other));
+    let most = a.len().max(b.len()).max(1);
+    let mut common = 0_usize;
+    for print in &a {
+        if let Ok(at) = b.binary_search(print) {
+            b.remove(at);
+            common += 1;
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "steps of one runbook")]
+    let share = common as f64 / most as f64;
+    share
 }

@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use super::units::{Tree, Unit};
 
+/// Whether two steps may be one.
+type Alike<'a> = dyn Fn(&Unit<'_>, &Unit<'_>) -> bool + 'a;
+
 #[derive(Default)]
 pub struct Pairs {
     /// From the old version to the new one, and back.
@@ -26,10 +29,10 @@ impl Pairs {
             }
         }
         // What is left may stand in another list now.
-        let same: [&dyn Fn(&Unit<'_>, &Unit<'_>) -> bool; 3] = [
+        let same: [&Alike<'_>; 3] = [
             &|a, b| a.step.id.value == b.step.id.value && a.step.body.kind == b.step.body.kind,
             &|a, b| a.print == b.print,
-            &|a, b| a.list_name_kind(b) && likeness(a, b) >= ALIKE,
+            &|a, b| a.may_be(b) && likeness(a, b) >= ALIKE,
         ];
         for same in same {
             for a in 0..old.units.len() {
@@ -102,7 +105,7 @@ impl Pairs {
 impl Unit<'_> {
     /// Whether both could be one step that was renamed and changed. A question to a person is what it asks, so another
     /// one is another.
-    fn list_name_kind(&self, other: &Unit<'_>) -> bool {
+    fn may_be(&self, other: &Unit<'_>) -> bool {
         self.step.body.kind == other.step.body.kind && !self.step.body.action.is_asked() && self.lists.is_empty()
     }
 }

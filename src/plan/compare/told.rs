@@ -17,7 +17,11 @@ pub fn headline(changes: &[Change]) -> Option<String> {
         };
     }
     let mut phrases: Vec<(String, usize)> = Vec::new();
-    for change in &top {
+    // That a whole runbook came or went is said before what it holds.
+    let whole = |change: &&Change| {
+        [What::RunbookAdded, What::RunbookRemoved, What::RunbookRenamed].iter().any(|what| change.is(*what))
+    };
+    for change in top.iter().copied().filter(whole).chain(top.iter().copied().filter(|change| !whole(change))) {
         let phrase = counted(change, &top);
         match phrases.iter_mut().find(|(known, _)| *known == phrase) {
             Some((_, count)) => *count += 1,

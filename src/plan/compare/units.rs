@@ -47,8 +47,13 @@ pub struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
+    /// Of a version that is not there.
+    pub fn empty(registry: Registry) -> Tree<'a> {
+        Tree { units: Vec::new(), lists: Vec::new(), graphs: Vec::new(), registry }
+    }
+
     pub fn of(version: Version<'a>, registry: Registry) -> Tree<'a> {
-        let mut tree = Tree { units: Vec::new(), lists: Vec::new(), graphs: Vec::new(), registry };
+        let mut tree = Tree::empty(registry);
         // A runbook was read before, so its text is a tree.
         let root = yaml::parse(&version.runbook.source).unwrap_or_else(|_| nothing());
         for (name, steps) in [("steps", &version.runbook.steps), ("finally", &version.runbook.finally)] {

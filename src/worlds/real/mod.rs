@@ -4,6 +4,7 @@ mod attempt;
 mod child;
 mod control;
 mod family;
+mod git;
 mod http;
 mod launch;
 pub(crate) mod lookup;
@@ -29,6 +30,7 @@ use std::{
 };
 
 pub use attempt::{AttemptState, attempt_state, kill_attempt, wait_attempt};
+pub use git::{GitError, GitTree, Stands};
 pub use shellcheck::Shellcheck;
 pub use signatures::{Checked, SignatureError, SshKey, check_signature, signer};
 pub use supervisor::supervise_main;

@@ -135,7 +135,7 @@ fn nameless(text: &str) -> std::io::Result<File> {
     Ok(file)
 }
 
-fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
+pub(super) fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         if let Some(mut pipe) = pipe {
@@ -148,7 +148,7 @@ fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<V
 }
 
 /// Its exit code, none for a signal; one that takes too long is killed.
-fn wait(child: &mut Child, limit: Duration) -> Result<Option<i32>, String> {
+pub(super) fn wait(child: &mut Child, limit: Duration) -> Result<Option<i32>, String> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {

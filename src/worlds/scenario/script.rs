@@ -165,7 +165,11 @@ impl SeenCommand {
                 _ => None,
             },
         };
+        // What a script is handed after its own name is a program that it runs: the helper of a group.
+        let flag = request.argv.iter().position(|word| word == "-c");
+        let handed = flag.and_then(|at| request.argv.get(at + 3..)).filter(|handed| !handed.is_empty()).map(words);
         let mut forms = vec![argv.clone()];
+        forms.extend(handed.clone());
         if let Some(script) = &script {
             forms.push(script.trim().to_owned());
             let joined = script.replace("\\\n", " ");
@@ -183,7 +187,7 @@ impl SeenCommand {
         }
         let shown = match script {
             Some(script) => script.trim().to_owned(),
-            None => argv,
+            None => handed.unwrap_or(argv),
         };
         SeenCommand { step: who(&request.step, request.looks), shown, forms, env }
     }
@@ -238,7 +242,7 @@ fn who(step: &crate::event::StepId, looks: bool) -> String {
 }
 
 /// A program with its arguments, as one would type them.
-fn words(argv: &[String]) -> String {
+pub(super) fn words(argv: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
         true => word.clone(),

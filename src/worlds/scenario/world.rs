@@ -280,8 +280,13 @@ impl ScenarioWorld {
             return Ok(ProcessEnd { remote: remote.then_some(RemoteEnd::Lost(None)), ..end });
         }
         self.stage.keep(&reply.files, &request.cwd);
-        let left: Vec<String> =
-            reply.left.iter().enumerate().map(|(at, name)| format!("{name} ({})", 1001 + at)).collect();
+        let mut leaves = reply.left;
+        // A helper that did not end at once is there.
+        if request.step.as_str().ends_with("@helper") && reply.exit == 0 && reply.signal.is_none() && leaves.is_empty()
+        {
+            leaves.push(seen.shown.split(' ').next().unwrap_or("helper").to_owned());
+        }
+        let left: Vec<String> = leaves.iter().enumerate().map(|(at, name)| format!("{name} ({})", 1001 + at)).collect();
         let end = ProcessEnd {
             exit: reply.signal.is_none().then_some(reply.exit),
             signal: reply.signal,
