@@ -2,6 +2,7 @@
 //! is tested with the operator itself.
 
 mod helping;
+mod rehearsed;
 mod relay;
 pub mod seat;
 mod stops;

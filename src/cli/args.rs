@@ -86,9 +86,9 @@ pub enum Verb {
     Man(Man),
     /// Try the scenarios of runbooks in a simulated world; nothing is run, sent, read or written
     Test(Test),
+    /// Try a scenario of a runbook yourself, at the keyboard; nothing is run, sent or written
+    Rehearse(Rehearse),
     // Verbs of the language's page that are not there yet: said so, instead of suggesting another.
-    #[command(hide = true)]
-    Rehearse(Later),
     #[command(hide = true)]
     Replay(Later),
     /// What a shell asks while somebody types; see `completions`.
@@ -218,6 +218,25 @@ pub struct Test {
     /// Add what --record makes to the file beside the runbook, where no scenario of that name stands, and try it
     #[arg(long, requires = "record")]
     pub update: bool,
+}
+
+#[derive(clap::Args)]
+pub struct Rehearse {
+    /// Name or path of a runbook that has scenarios
+    #[arg(value_name = "NAME|PATH")]
+    pub runbook: String,
+    /// The scenario: its name, or a text that only this name holds; asked for if absent and there are several
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// How many seconds of the run go into one of yours, while no question is open; 1 is real time
+    #[arg(long, value_name = "N", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub speed: u32,
+    /// Let one thing go wrong that the scenario names under `surprises`: which and when comes of this number
+    #[arg(long, value_name = "SEED")]
+    pub surprise: Option<u64>,
+    /// Ask before each step that changes something, or only what the runbook asks
+    #[arg(long, value_name = "MODE", default_value = "step")]
+    pub mode: Mode,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -25,6 +25,7 @@ mod plan;
 mod planned;
 mod probe;
 mod prune;
+mod rehearse;
 mod render;
 mod report;
 mod resume;
@@ -128,7 +129,7 @@ pub fn main() -> u8 {
         args::Verb::Man(flags) => man::man(&context, &flags),
         args::Verb::Undo(flags) => resume::undo(&context, &flags),
         args::Verb::Test(flags) => test::test(&context, &flags),
-        args::Verb::Rehearse(_) => later("rehearse"),
+        args::Verb::Rehearse(flags) => rehearse::rehearse(&context, &flags),
         args::Verb::Replay(_) => later("replay"),
         args::Verb::Triage(flags) => triage::triage(&context, &flags),
     };

@@ -148,6 +148,8 @@ pub struct Shown<'a> {
     pub plan: &'a Plan,
     /// The hashes of records, where anchors are wanted.
     pub hashes: Option<HashOf>,
+    /// Nothing of the run is kept.
+    pub passing: bool,
 }
 
 /// Everything the engine needs that a run and a resume find in different ways.
@@ -241,7 +243,8 @@ impl<'a> Session<'a> {
             let journal = Rc::clone(journal);
             Rc::new(move |seq| journal.hash_of(seq)) as HashOf
         });
-        let shown = Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes };
+        let shown =
+            Shown { json: self.json, attended: self.person.attended(), plan: self.plan, hashes, passing: false };
         let before = (!resumed.is_empty()).then_some(&self.open.state);
         let sinks = sinks(self.context, &shown, before);
         let (redactor, state) = (self.context.redactor.clone(), self.open.state.clone());
@@ -277,7 +280,8 @@ pub fn run_value(
     Value::map(run)
 }
 
-fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) -> Vec<Rc<dyn Sink + 'a>> {
+/// Lines for people, and for programs what they asked for. `before` is what was on record when it is gone on with.
+pub fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) -> Vec<Rc<dyn Sink + 'a>> {
     let scope = shown.plan.scope();
     let titles: HashMap<StepId, String> =
         shown.plan.runbook.all_steps().map(|step| (step.path.clone(), shown.plan.title(step, &scope))).collect();
@@ -295,6 +299,9 @@ fn sinks<'a>(context: &Context, shown: &Shown<'_>, before: Option<&RunState>) ->
     if let Some(hashes) = &shown.hashes {
         lines = lines.anchored(Anchors::new(Rc::clone(hashes), before));
         json = json.anchored(Anchors::new(Rc::clone(hashes), before));
+    }
+    if shown.passing {
+        lines = lines.passing();
     }
     if let Some(before) = before {
         lines.goes_on(before);

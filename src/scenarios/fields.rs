@@ -56,6 +56,11 @@ const SCENARIO_FIELDS: &[FieldDoc] = &[
         Takes::OneOrMany(&Takes::Text),
         "the engine dies when a command or request of this step was answered and before it hears of it, and is resumed",
     ),
+    field(
+        "surprises",
+        Takes::List { of: &Takes::Fields(&SURPRISE), least: 0 },
+        "what may go wrong besides: `rehearse --surprise SEED` lets one of them happen, and `test` none",
+    ),
     field("expect", Takes::Fields(&EXPECT), "what must come out"),
 ];
 
@@ -192,6 +197,17 @@ const HTTP_REPLY_FIELDS: &[FieldDoc] = &[
     ),
 ];
 
+pub const SURPRISE: Mapping = Mapping {
+    name: "surprise",
+    fields: SURPRISE_FIELDS,
+    rules: &[Rule::Needs("step"), Rule::ExactlyOne(&["shell", "http"])],
+};
+const SURPRISE_FIELDS: &[FieldDoc] = &[
+    field("step", Takes::Text, "the full id of the step, without `*`; as for commands"),
+    field("shell", Takes::Fields(&SHELL_REPLY), "what comes of its command instead"),
+    field("http", Takes::Fields(&HTTP_REPLY), "what comes back of its request instead"),
+];
+
 pub const EXPECT: Mapping = Mapping { name: "expect", fields: EXPECT_FIELDS, rules: &[] };
 const EXPECT_FIELDS: &[FieldDoc] = &[
     field("outcome", Takes::OneOf(OUTCOMES), "how the run ends; `succeeded` if absent"),
@@ -265,6 +281,7 @@ pub const ALL: &[(&str, &Mapping)] = &[
     ("A reply to a command", &SHELL_REPLY),
     ("A rule of `world.http`", &HTTP_RULE),
     ("A reply to a request", &HTTP_REPLY),
+    ("An entry of `surprises`", &SURPRISE),
     ("`expect`", &EXPECT),
     ("An entry of `requests`", &SEEN_REQUEST),
     ("An entry of `commands`", &SEEN_COMMAND),

@@ -8,7 +8,7 @@ use super::{
     fields::{EXPECT, FILE, SCENARIO, WORLD},
     read::{
         answers, asked, fields, files, glob, http_rule, json, pairs, problem, seen_command, seen_request, shell_rule,
-        text, texts, written,
+        surprise, text, texts, written,
     },
     scenario::{Crash, Expect, Scenario, StepPlace},
 };
@@ -138,6 +138,16 @@ impl Loader<'_> {
             crashes.push(step.map(Crash::During));
         }
         crashes.sort_by_key(|crash| crash.span.start);
+        let surprises: Vec<_> = fields
+            .get("surprises")
+            .and_then(|given| given.list())
+            .unwrap_or_default()
+            .iter()
+            .filter_map(surprise)
+            .collect();
+        for of in &surprises {
+            self.check_step(&Spanned::new(of.value.step.clone(), of.span), true);
+        }
         let expect = fields.require("expect").and_then(|node| self.expect(node));
         fields.finish();
         Some(Scenario {
@@ -149,6 +159,7 @@ impl Loader<'_> {
             shell_rules,
             http_rules,
             crashes,
+            surprises,
             expect: expect?,
         })
     }

@@ -9,6 +9,7 @@ mod mutate;
 mod person;
 mod read;
 mod record;
+mod rehearse;
 mod run;
 mod scenario;
 
@@ -17,5 +18,6 @@ pub use load::{Book, Loaded, load};
 pub use mutate::{Mutant, mutants};
 pub use person::Answers;
 pub use record::{Recorded, record};
+pub use rehearse::{Live, Met, NotRehearsed, Rehearsal, Rehearsed, rehearse};
 pub use run::{Ran, run};
-pub use scenario::{Crash, Expect, Finding, Scenario, StepPlace};
+pub use scenario::{Crash, Expect, Finding, Scenario, Startle, StepPlace};

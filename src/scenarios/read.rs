@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    fields::{ASKED, HTTP_REPLY, HTTP_RULE, SEEN_COMMAND, SEEN_REQUEST, SHELL_REPLY, SHELL_RULE},
-    scenario::{AskedPattern, Times},
+    fields::{ASKED, HTTP_REPLY, HTTP_RULE, SEEN_COMMAND, SEEN_REQUEST, SHELL_REPLY, SHELL_RULE, SURPRISE},
+    scenario::{AskedPattern, Startle, Times},
 };
 use crate::{
     model::Mapping,
@@ -13,7 +13,8 @@ use crate::{
     text::{Diagnostic, Span, Spanned},
     value::Written,
     worlds::scenario::{
-        CommandPattern, Glob, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, ShellFailure, ShellReply, ShellRule,
+        CommandPattern, Glob, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, ShellFailure, ShellReply,
+        ShellRule, SurpriseReply,
     },
 };
 
@@ -278,6 +279,30 @@ fn http_reply(given: &Given<'_>) -> Option<HttpReplyRule> {
     };
     fields.finish();
     Some(reply)
+}
+
+pub fn surprise(given: &Given<'_>) -> Option<Spanned<Startle>> {
+    let mut fields = fields(given.node(), "an entry of `surprises`", &SURPRISE, given.problems())?;
+    conflict(&fields, &["shell", "http"]);
+    let step = fields.need("step").and_then(|given| text(&given));
+    let shell = fields.get("shell");
+    let http = fields.get("http");
+    let at = fields.span();
+    let slip = fields.has_slip_of(&["shell", "http"]);
+    fields.finish();
+    let reply = match (shell, http) {
+        (Some(given), _) => SurpriseReply::Shell(shell_reply(&given)?),
+        (None, Some(given)) => SurpriseReply::Http(http_reply(&given)?),
+        (None, None) => {
+            if !slip {
+                let hint = "say what goes wrong: `shell: {exit: 1}` or `http: {status: 503}`";
+                problem(given.problems(), "missing-key", Span::at(at.start), "this surprise has no reply", hint);
+            }
+            return None;
+        }
+    };
+    let step = step?;
+    Some(Spanned::new(Startle { step: step.value, reply }, step.span))
 }
 
 fn times(fields: &mut Fields<'_>) -> Option<usize> {

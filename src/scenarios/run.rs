@@ -3,12 +3,14 @@
 
 use std::{cell::RefCell, collections::BTreeSet, path::PathBuf, rc::Rc, time::Duration};
 
+use futures_util::FutureExt;
 use indexmap::IndexMap;
 
 use super::{
     judge::judge,
     load::Book,
     person::{Answers, Asked},
+    rehearse::{Live, until_dead},
     scenario::{Crash, Finding, Scenario},
 };
 use crate::{
@@ -88,7 +90,8 @@ pub fn run(book: &Book, source: &Source, scenario: &Scenario) -> Ran {
         }
     };
     let answers = Answers::new(&scenario.answers);
-    let came = simulate(&plan, scenario, &answers);
+    let mut came = unattended(&plan, scenario, &answers);
+    came.asked = answers.asked();
     let (findings, warnings) = judge(book, source, scenario, &answers, &came);
     let end = match came.end {
         Ended::Run(end) => Some(end),
@@ -99,10 +102,35 @@ pub fn run(book: &Book, source: &Source, scenario: &Scenario) -> Ran {
     Ran { findings, warnings, end, simulated: came.simulated, records: came.records, answered }
 }
 
-/// Runs a plan from its beginning to its end, and through every death in between.
-fn simulate(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
+/// With the answers of the scenario, as fast as it goes.
+pub(super) fn unattended(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
     let clock = Rc::new(Simulated::default());
     let stage = Rc::new(Stage::new(script(plan, scenario), Rc::clone(&clock) as Rc<_>));
+    let pace = Pace::Simulated(&clock);
+    let came = simulate(plan, scenario, answers, stage, &pace);
+    // Whatever it waits for in simulated time was driven to its end inside. Where a runtime stands around it, that shall
+    // not make it give way to others in the middle.
+    tokio::task::unconstrained(came).now_or_never().expect("nothing is left to wait for")
+}
+
+/// Whether anybody lives through it.
+pub(super) enum Pace<'a> {
+    Simulated(&'a Simulated),
+    Live(&'a Live<'a>),
+}
+
+/// Runs a plan from its beginning to its end, and through every death in between.
+pub(super) async fn simulate(
+    plan: &Plan,
+    scenario: &Scenario,
+    answers: &dyn Operator,
+    stage: Rc<Stage>,
+    pace: &Pace<'_>,
+) -> Came {
+    let live = match pace {
+        Pace::Simulated(_) => None,
+        Pace::Live(live) => Some(*live),
+    };
     let mut disk = MemoryStorage::new();
     let run = RunId::make(scenario.world.wall, 1);
     let mut state = RunState::default();
@@ -139,8 +167,12 @@ fn simulate(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
             seen: &seen,
             run: &run,
             first: sessions == 1,
+            live,
         };
-        let driven = drive(&Driven { stage: &stage, clock: &clock }, program.go());
+        let driven = match pace {
+            Pace::Simulated(clock) => drive(&Driven { stage: &stage, clock }, program.go()),
+            Pace::Live(_) => until_dead(&stage, program.go()).await,
+        };
         records.append(&mut seen.records.borrow_mut());
         match driven {
             Ok(Ok(session)) => {
@@ -148,7 +180,7 @@ fn simulate(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
                 break (Ended::Run(session.end), redactor);
             }
             Ok(Err(why)) => break (Ended::Refused(why), redactor),
-            Err(Halt::Stopped) if stage.unanswered().is_some() => break (Ended::Unanswered, redactor),
+            Err(Halt::Stopped) if stage.gave_up() => break (Ended::Unanswered, redactor),
             Err(Halt::Stopped) => {
                 crashes.next();
                 if let Some(left) = left.borrow_mut().take() {
@@ -156,7 +188,9 @@ fn simulate(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
                 }
                 stage.revive();
                 // Somebody comes a little later.
-                clock.pass(Duration::from_secs(1));
+                if let Pace::Simulated(clock) = pace {
+                    clock.pass(Duration::from_secs(1));
+                }
             }
             Err(halt) => break (Ended::Hangs(halt), redactor),
         }
@@ -171,12 +205,12 @@ fn simulate(plan: &Plan, scenario: &Scenario, answers: &Answers) -> Came {
         }
     }
     alive.extend(crashes.map(|(at, _)| at));
-    let simulated = crate::worlds::scenario::Clock::now(&*clock);
-    Came { end, records, state, scope, asked: answers.asked(), stage, redactor, simulated, alive }
+    let simulated = stage.now();
+    Came { end, records, state, scope, asked: Vec::new(), stage, redactor, simulated, alive }
 }
 
 /// The scenario's world, with its secrets under the sources from which the runbook reads them.
-fn script(plan: &Plan, scenario: &Scenario) -> Script {
+pub(super) fn script(plan: &Plan, scenario: &Scenario) -> Script {
     let mut script = scenario.world.clone();
     for (spec, source) in secret_sources(plan) {
         if let (Ok(Some(source)), Some(secret)) = (source, scenario.secrets.get(&spec.name)) {
@@ -219,6 +253,8 @@ struct Program<'a> {
     seen: &'a Rc<Seen>,
     run: &'a RunId,
     first: bool,
+    /// Who is there, if somebody is.
+    live: Option<&'a Live<'a>>,
 }
 
 struct Session {
@@ -236,7 +272,10 @@ impl Program<'_> {
         let (first, open) = if self.first { self.begin()? } else { (None, self.reopen()?) };
         let events = if self.first { Vec::new() } else { self.resumed(&open) };
         let world: &dyn World = self.world;
-        let sinks: Vec<Rc<dyn Sink>> = vec![Rc::clone(self.seen) as Rc<dyn Sink>];
+        let mut sinks: Vec<Rc<dyn Sink>> = vec![Rc::clone(self.seen) as Rc<dyn Sink>];
+        if let Some(live) = self.live {
+            sinks.extend((live.sinks)((!self.first).then_some(&open.state)));
+        }
         let journal = open.journal.clone();
         let publisher = Publisher::new(world, &*journal, sinks, self.redactor.clone(), open.state.clone());
         if let Some(first) = &first {
@@ -268,10 +307,10 @@ impl Program<'_> {
             param_sources: self.plan.sources_json(),
             secrets: runbook.secrets.values().map(|of| (of.name.clone(), of.describe().into())).collect(),
             tool_version: env!("CARGO_PKG_VERSION").into(),
-            operator: NAME.into(),
+            operator: self.name(),
             host: "scenario".into(),
             cwd: FOLDER.into(),
-            attended: false,
+            attended: self.live.is_some(),
             profile: None,
             lock: self.plan.lock.clone(),
             files: Default::default(),
@@ -285,19 +324,24 @@ impl Program<'_> {
     }
 
     fn reopen(&self) -> Result<OpenRun, String> {
-        let who = Who { operator: NAME.into(), host: "scenario".into(), since: self.world.wall() };
+        let who = Who { operator: self.name(), host: "scenario".into(), since: self.world.wall() };
         self.store.open(self.run, &who).map_err(|error| format!("could not {error}"))
     }
 
     fn resumed(&self, open: &OpenRun) -> Vec<Event> {
         let resumed = Event::RunResumed {
-            by: NAME.into(),
+            by: self.name(),
             host: "scenario".into(),
             tool_version: env!("CARGO_PKG_VERSION").into(),
-            attended: false,
+            attended: self.live.is_some(),
             undo: false,
         };
         open.recovered.iter().cloned().chain([resumed]).collect()
+    }
+
+    /// Who runs it, for the record.
+    fn name(&self) -> String {
+        self.live.map_or_else(|| NAME.to_owned(), |_| self.answers.name())
     }
 
     fn options(&self, began: jiff::Timestamp) -> Options {
@@ -314,18 +358,18 @@ impl Program<'_> {
         let run = [
             ("id", self.run.as_str().to_owned()),
             ("started", began.to_string()),
-            ("operator", NAME.to_owned()),
+            ("operator", self.name()),
             ("dir", "/scratch".to_owned()),
             ("files", "/files".to_owned()),
         ];
         let run = run.map(|(name, text)| (name.to_owned(), Value::text(text))).into_iter().collect();
         Options {
-            step_mode: false,
+            step_mode: self.live.is_some_and(|live| live.step_mode),
             jobs: 4,
             base_env: env.into_iter().collect(),
             cwd: PathBuf::from(FOLDER),
             run: Some(Value::map(run)),
-            signals: None,
+            signals: self.live.map(|live| (live.signals)()),
             secrets: self.typed(),
             decisions: IndexMap::new(),
             undo: false,

@@ -8,7 +8,7 @@ use crate::{
     plan::Inputs,
     text::{Diagnostic, Source, Span, Spanned},
     value::Secret,
-    worlds::scenario::{CommandPattern, Glob, RequestPattern, Script},
+    worlds::scenario::{CommandPattern, Glob, RequestPattern, Script, SurpriseReply},
 };
 
 pub struct Scenario {
@@ -25,7 +25,17 @@ pub struct Scenario {
     pub http_rules: Vec<Span>,
     /// In this order.
     pub crashes: Vec<Spanned<Crash>>,
+    /// What may go wrong besides.
+    pub surprises: Vec<Spanned<Startle>>,
     pub expect: Expect,
+}
+
+/// What one step may be answered with out of turn.
+#[derive(Clone, Debug)]
+pub struct Startle {
+    /// As the rules of the world name it.
+    pub step: String,
+    pub reply: SurpriseReply,
 }
 
 /// A moment at which the engine dies.

@@ -48,18 +48,26 @@ pub struct Lines {
     /// The runbook's own title.
     heading: Option<String>,
     anchors: Option<Anchors>,
+    /// Nothing of it is kept, so nobody is told to go on with it.
+    passing: bool,
     state: RefCell<Screen>,
 }
 
 impl Lines {
     pub fn new(out: Box<dyn Write>, options: LineOptions, titles: HashMap<StepId, String>) -> Lines {
         let state = Screen::on(out);
-        Lines { options, titles, heading: None, anchors: None, state: RefCell::new(state) }
+        Lines { options, titles, heading: None, anchors: None, passing: false, state: RefCell::new(state) }
     }
 
     /// Also tells what the runbook is called.
     pub fn headed(mut self, title: impl Into<String>) -> Lines {
         self.heading = Some(title.into());
+        self
+    }
+
+    /// Of a run of which nothing is kept.
+    pub fn passing(mut self) -> Lines {
+        self.passing = true;
         self
     }
 
@@ -402,7 +410,8 @@ impl Lines {
     }
 
     fn resume(&self, state: &Screen) -> Option<String> {
-        state.run.as_ref().map(|run| format!("  go on with: {}", self.bold(&format!("runsheet resume {run}"))))
+        let run = state.run.as_ref().filter(|_| !self.passing);
+        run.map(|run| format!("  go on with: {}", self.bold(&format!("runsheet resume {run}"))))
     }
 
     /// Whether an event is shown even when little is to be said.

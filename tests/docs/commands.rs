@@ -119,9 +119,9 @@ fn every_command_in_a_page_can_be_typed() {
 
 #[test]
 fn commands_are_found_where_a_page_shows_them() {
-    let page = "`runsheet list`, `runsheet` and `runsheet resume RUN --as done\\|not-done`\n\n```sh\nFOO=1\ntarget/release/runsheet plan \\\n  x -p 'a=b c' | less\nrunsheet prune --older 9d # no\n```\n\n```text\nrunsheet no\n```\n\n```console\n$ runsheet rehearse x\nrunsheet no\n```\n";
+    let page = "`runsheet list`, `runsheet` and `runsheet resume RUN --as done\\|not-done`\n\n```sh\nFOO=1\ntarget/release/runsheet plan \\\n  x -p 'a=b c' | less\nrunsheet prune --older 9d # no\n```\n\n```text\nrunsheet no\n```\n\n```console\n$ runsheet replay x\nrunsheet no\n```\n";
     let found: Vec<String> = calls(page).iter().map(|call| call.join(" ")).collect();
-    assert_eq!(found, ["list", "resume RUN --as done", "plan x -p a=b c", "prune --older 9d", "rehearse x"]);
+    assert_eq!(found, ["list", "resume RUN --as done", "plan x -p a=b c", "prune --older 9d", "replay x"]);
     let said: Vec<_> = calls(page).iter().map(|call| wrong(call)).collect();
     assert_eq!(said[..1], [None]);
     assert!(said[1].as_ref().unwrap().contains("required"), "{said:?}");

@@ -4,7 +4,7 @@ mod junit;
 mod mutations;
 mod record;
 mod show;
-mod targets;
+pub(super) mod targets;
 
 use std::{io::IsTerminal, rc::Rc};
 

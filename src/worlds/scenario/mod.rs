@@ -3,14 +3,16 @@
 
 pub mod clock;
 mod glob;
+mod pace;
 mod script;
 mod stage;
 mod world;
 
 pub use glob::Glob;
+pub use pace::{Held, Paced};
 pub use script::{
     CommandPattern, FOLDER, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, Script, SeenCommand, SeenRequest,
     ShellFailure, ShellReply, ShellRule, WALL, holds,
 };
-pub use stage::{Clock, MOST, Simulated, Stage, Unanswered};
+pub use stage::{Clock, MOST, Simulated, Stage, Surprise, SurpriseReply, Unanswered};
 pub use world::{Driven, ScenarioWorld};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    FOLDER, Script, SeenCommand, SeenRequest,
+    FOLDER, HttpReplyRule, Script, SeenCommand, SeenRequest, ShellReply,
     clock::{Alarms, Timeline},
 };
 use crate::{
@@ -29,6 +29,22 @@ pub enum Unanswered {
     TooMany {
         step: String,
     },
+}
+
+/// A reply that nobody expects, in the place of the one whose turn it is.
+#[derive(Clone, Debug)]
+pub struct Surprise {
+    /// As commands and requests name their step.
+    pub step: String,
+    /// At which of its commands or requests it comes; the first is 1.
+    pub turn: usize,
+    pub reply: SurpriseReply,
+}
+
+#[derive(Clone, Debug)]
+pub enum SurpriseReply {
+    Shell(ShellReply),
+    Http(HttpReplyRule),
 }
 
 /// Time as a run in this world sees it.
@@ -95,6 +111,11 @@ pub struct Stage {
     /// Called in the moment of its death, while everything still is as it was.
     last: RefCell<Option<Box<dyn Fn()>>>,
     pub(super) random: Cell<u64>,
+    surprise: RefCell<Option<Surprise>>,
+    /// How often what it waits for has been there.
+    surprise_turns: Cell<usize>,
+    /// What no rule answers fails, and the run goes on.
+    lenient: Cell<bool>,
 }
 
 impl Stage {
@@ -114,6 +135,9 @@ impl Stage {
             dead: Cell::new(false),
             last: RefCell::default(),
             random: Cell::new(0),
+            surprise: RefCell::default(),
+            surprise_turns: Cell::new(0),
+            lenient: Cell::new(false),
         }
     }
 
@@ -135,6 +159,17 @@ impl Stage {
     /// What nothing answered, if that ended the run.
     pub fn unanswered(&self) -> Option<Unanswered> {
         self.unanswered.borrow().clone()
+    }
+
+    /// Whether what nothing answers was the end of everything.
+    pub fn gave_up(&self) -> bool {
+        let endless = matches!(*self.unanswered.borrow(), Some(Unanswered::TooMany { .. }));
+        endless || (!self.lenient.get() && self.unanswered.borrow().is_some())
+    }
+
+    /// Since the beginning of the scenario.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
     }
 
     /// How often each rule was used: those for commands, then those for requests.
@@ -172,8 +207,38 @@ impl Stage {
         *self.dies_during.borrow_mut() = None;
     }
 
+    /// What no rule answers is a failure of the step from now on, and not the end of everything.
+    pub fn be_lenient(&self) {
+        self.lenient.set(true);
+    }
+
+    pub fn surprise(&self, surprise: Surprise) {
+        *self.surprise.borrow_mut() = Some(surprise);
+    }
+
+    /// Whether the surprise has come.
+    pub fn surprised(&self) -> bool {
+        self.surprise.borrow().as_ref().is_some_and(|surprise| self.surprise_turns.get() >= surprise.turn)
+    }
+
+    /// The surprise, if this is its moment.
+    pub(super) fn sprung<T>(&self, step: &str, reply: impl Fn(&SurpriseReply) -> Option<T>) -> Option<T> {
+        let surprise = self.surprise.borrow();
+        let surprise = surprise.as_ref().filter(|surprise| surprise.step == step)?;
+        let reply = reply(&surprise.reply)?;
+        self.surprise_turns.set(self.surprise_turns.get() + 1);
+        (self.surprise_turns.get() == surprise.turn).then_some(reply)
+    }
+
     pub(super) fn refuse(&self, what: Unanswered) {
-        self.unanswered.borrow_mut().get_or_insert(what);
+        let endless = matches!(what, Unanswered::TooMany { .. });
+        let mut unanswered = self.unanswered.borrow_mut();
+        if endless || unanswered.is_none() {
+            *unanswered = Some(what);
+        }
+        if self.lenient.get() && !endless {
+            return;
+        }
         self.dead.set(true);
     }
 

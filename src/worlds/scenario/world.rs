@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     FOLDER, HttpFailure, HttpReplyRule, SeenCommand, SeenRequest, ShellFailure, ShellReply, Simulated, Stage,
-    Unanswered, clock::Timeline,
+    SurpriseReply, Unanswered, clock::Timeline,
 };
 use crate::{
     event::{StepId, Stream},
@@ -62,6 +62,13 @@ impl ScenarioWorld {
 
     /// The reply whose turn it is; none where no rule fits.
     fn shell_reply(&self, seen: &SeenCommand) -> Option<ShellReply> {
+        let sprung = self.stage.sprung(&seen.step, |reply| match reply {
+            SurpriseReply::Shell(reply) => Some(reply.clone()),
+            SurpriseReply::Http(_) => None,
+        });
+        if sprung.is_some() {
+            return sprung;
+        }
         let at = self.stage.script.shell.iter().position(|rule| seen.matches(&rule.on))?;
         let replies = &self.stage.script.shell[at].replies;
         let turn = take_turn(&self.stage.shell_turns, at);
@@ -69,6 +76,13 @@ impl ScenarioWorld {
     }
 
     fn http_reply(&self, seen: &SeenRequest) -> Option<HttpReplyRule> {
+        let sprung = self.stage.sprung(&seen.step, |reply| match reply {
+            SurpriseReply::Http(reply) => Some(reply.clone()),
+            SurpriseReply::Shell(_) => None,
+        });
+        if sprung.is_some() {
+            return sprung;
+        }
         let at = self.stage.script.http.iter().position(|rule| seen.matches(&rule.on))?;
         let replies = &self.stage.script.http[at].replies;
         let turn = take_turn(&self.stage.http_turns, at);
