@@ -77,8 +77,6 @@ impl<'a> Engine<'a> {
         }
         let own = self.world.variable("SHELL").filter(|shell| self.world.tool(shell).is_some());
         ProcessRequest {
-            effect: crate::event::Effect::Change,
-            looks: false,
             step: step.path.clone(),
             attempt: 0,
             number: 0,
