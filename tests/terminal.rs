@@ -1,6 +1,7 @@
 //! A person at a terminal, from the outside: the few things that only a pseudo-terminal can show. What each key answers
 //! is tested with the operator itself.
 
+mod helping;
 mod relay;
 pub mod seat;
 mod stops;

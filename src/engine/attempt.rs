@@ -135,15 +135,6 @@ impl<'a> Engine<'a> {
         Ok(Standing::Satisfied)
     }
 
-    /// An expression of the step itself failed before anything was done.
-    pub(super) async fn broken(&self, step: &Unit<'a>, failure: Failure, last: bool) -> Result<Standing, StepError> {
-        let ended = self.fail_unstarted(step, failure).await?;
-        match self.after(step, &ended, last).await? {
-            Next::Again => self.attempts(step, last).await,
-            Next::Over(standing) => Ok(standing),
-        }
-    }
-
     /// One attempt, on record before it begins and when it has ended.
     async fn attempt(&self, step: &Unit<'a>, task: &dyn Task) -> Result<Ended, StepError> {
         self.end_daemons_of(&step.path).await?;
@@ -255,7 +246,10 @@ impl<'a> Engine<'a> {
     }
 
     /// A step that could not even be put together is over before it began.
-    pub(super) async fn fail_unstarted(&self, step: &Unit<'a>, failure: Failure) -> Result<Ended, StepError> {
+    pub(super) async fn fail_unstarted(&self, step: &Unit<'a>, mut failure: Failure) -> Result<Ended, StepError> {
+        if let Some(lost) = self.lost_values(step) {
+            failure.add_hint(&lost);
+        }
         let number = self.state().steps.get(&step.path).map_or(0, |state| state.attempts) + 1;
         self.start(step, number).await?;
         let began = self.world.now();

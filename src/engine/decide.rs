@@ -118,6 +118,10 @@ impl<'a> Engine<'a> {
         if let Some(seen) = &ended.seen {
             menu::offer(&mut question, seen);
         }
+        if self.operator.attended() {
+            let editable = if step.undoes { Vec::new() } else { self.editable(step) };
+            menu::help_oneself(&mut question, editable.iter().any(|of| of.is_lost()), !editable.is_empty());
+        }
         // `finally` is not paused: what cannot be decided there stays as it is.
         if last && !self.operator.attended() {
             self.settle(step, ended.status, &IndexMap::new());
@@ -143,6 +147,16 @@ impl<'a> Engine<'a> {
             }
             if answer.word == "extend" {
                 if self.extend(step, &question, &mut turn).await? {
+                    return Ok(Next::Again);
+                }
+                continue;
+            }
+            if answer.word == "shell" {
+                self.subshell(step).await?;
+                continue;
+            }
+            if answer.word == "edit" {
+                if self.edit(step, &question, &mut turn).await? {
                     return Ok(Next::Again);
                 }
                 continue;

@@ -161,6 +161,30 @@ pub(super) fn failure(step: &Unit<'_>, title: String, why: &str, output: &[Strin
     }
 }
 
+/// The name that is asked for where several values may be given.
+pub(super) const WHICH: &str = "which";
+
+/// What a person at a terminal may do besides, behind the choice to repeat the step: give a value that it uses, and look
+/// around with what it would have.
+pub(super) fn help_oneself(question: &mut Question, lost: bool, values: bool) {
+    let again = question.choices.iter().position(|choice| choice.name == "retry");
+    if let (Some(at), true) = (again, values) {
+        let key = if question.choices.iter().any(|choice| choice.key == 'e') { 'v' } else { 'e' };
+        let what = if lost {
+            "give a value that it lacks, or another one to a parameter"
+        } else {
+            "give another value to a parameter that it uses"
+        };
+        let edit = choice(key, "edit", format!("{what}, and run it again"));
+        let edit = Choice { needs_reason: question.choices[at].needs_reason, ..edit };
+        question.choices.insert(at + 1, edit);
+    }
+    if let Some(at) = question.choices.iter().position(|choice| choice.name == "output") {
+        let what = "a shell with the variables and in the folder of the step, then this again";
+        question.choices.insert(at + 1, choice('h', "shell", what));
+    }
+}
+
 /// The value that is asked for by [`how_long`].
 pub(super) const LONGER: &str = "for";
 

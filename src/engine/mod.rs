@@ -11,6 +11,7 @@ mod context;
 mod daemons;
 mod decide;
 mod derived;
+mod edit;
 mod helpers;
 mod judge;
 mod limits;
@@ -25,6 +26,7 @@ mod schedule;
 mod secret_captures;
 mod settle;
 mod signals;
+mod subshell;
 mod undo;
 mod unit;
 mod way_back;
@@ -398,6 +400,8 @@ impl<'a> Engine<'a> {
         if self.plan.runbook.finally.is_empty() && open_calls.is_empty() {
             return Ok(end);
         }
+        // Who quits leaves ends that nothing has settled, and these steps look at them.
+        self.settle_open_ends();
         self.forget_waiting();
         self.forget_limits();
         self.signals.begin_any();
@@ -430,14 +434,22 @@ impl<'a> Engine<'a> {
         if let Some(standing) = self.carry_on(step, begun, last).await? {
             return Ok(standing);
         }
-        match self.condition(step).await? {
-            Condition::Holds => {
-                let standing = self.attempts(step, last).await?;
-                self.look_whether_in_place(step).await?;
-                Ok(standing)
+        loop {
+            let failure = match self.condition(step).await? {
+                Condition::Holds => {
+                    let standing = self.attempts(step, last).await?;
+                    self.look_whether_in_place(step).await?;
+                    return Ok(standing);
+                }
+                Condition::Over => return Ok(Standing::Satisfied),
+                Condition::Broken(failure) => failure,
+            };
+            // Whoever tries it again has it looked at again: a value may have been given meanwhile.
+            let ended = self.fail_unstarted(step, failure).await?;
+            match self.after(step, &ended, last).await? {
+                decide::Next::Again => {}
+                decide::Next::Over(standing) => return Ok(standing),
             }
-            Condition::Over => Ok(Standing::Satisfied),
-            Condition::Broken(failure) => self.broken(step, failure, last).await,
         }
     }
 

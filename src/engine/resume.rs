@@ -13,11 +13,14 @@ use crate::{
 impl<'a> Engine<'a> {
     /// Puts what the journal knows where expressions can see it.
     pub(super) async fn restore(&self) -> Result<(), StepError> {
+        // Once before what is made of these values, once for what is known only then.
+        self.restore_given();
         for steps in [&self.plan.runbook.steps, &self.plan.runbook.finally] {
             for step in self.list_of(&self.top, steps) {
                 self.restore_step(&step).await?;
             }
         }
+        self.restore_given();
         if self.state().undo.is_some() {
             for undo in self.main_units().iter().filter_map(Unit::undo) {
                 self.restore_step(&undo).await?;

@@ -148,6 +148,25 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         values: Map<String, Json>,
     },
+    /// A person gave a value after a failure: another one for a parameter, or one that was not on record. What ran before
+    /// has used the old one.
+    ValueGiven {
+        step: StepId,
+        name: String,
+        value: Json,
+        by: String,
+    },
+    /// A shell that a person had opened at a failure, with what the step would have, was closed.
+    ShellClosed {
+        step: StepId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exit: Option<i32>,
+        duration_ms: u64,
+        /// Why it could not be opened, or its end is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        by: String,
+    },
     Sample {
         step: StepId,
         probe: String,
@@ -240,6 +259,8 @@ impl Event {
             | Event::StepSkipped { step, .. }
             | Event::StepDeferred { step, .. }
             | Event::StepUndone { step, .. }
+            | Event::ValueGiven { step, .. }
+            | Event::ShellClosed { step, .. }
             | Event::Sample { step, .. }
             | Event::OutputCommit { step, .. } => Some(step),
             Event::QuestionAsked { step, .. } | Event::QuestionAnswered { step, .. } => step.as_ref(),

@@ -32,6 +32,8 @@ pub struct RunState {
     pub last_seq: u64,
     /// Plans that took the place of the one before, in order.
     pub plans: Vec<PlanReplaced>,
+    /// Values that people gave after failures, in order: at which step, the name, the value.
+    pub given: Vec<(StepId, String, Json)>,
     /// Files that steps name, as they were last accepted.
     pub files: BTreeMap<String, NotedFile>,
 }
@@ -391,7 +393,10 @@ impl RunState {
             }
             Event::StepUndone { step, undone_by } => self.undone(step, undone_by.as_ref()).map_err(illegal)?,
             Event::RunClosing {} => self.closing = true,
-            Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
+            Event::ValueGiven { step, name, value, .. } => {
+                self.given.push((step.clone(), name.clone(), value.clone()));
+            }
+            Event::ShellClosed { .. } | Event::Sample { .. } | Event::Recovered { .. } | Event::Unrecognised => {}
         }
         self.last_seq = record.seq;
         Ok(())

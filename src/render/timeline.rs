@@ -122,6 +122,16 @@ fn in_words(event: &Event) -> Option<Line> {
         Event::QuestionAnswered { question, answer, by, .. } => {
             Line::of(format!("answer to question {question}: ")).code(head(answer)).text(", by ").code(by)
         }
+        Event::ValueGiven { name, value, by, .. } => {
+            Line::new().code(name).text(" is from here on ").code(head(&value.to_string())).text(", given by ").code(by)
+        }
+        Event::ShellClosed { duration_ms, error, by, .. } => {
+            let line = Line::of("a shell was closed after ").text(millis(*duration_ms)).text(", opened by ").code(by);
+            match error {
+                Some(error) => line.text(": ").code(head(error)),
+                None => line,
+            }
+        }
         Event::Sample { probe, state, .. } => {
             let line = Line::of("a sample of ").code(probe);
             if state.words().is_empty() { line } else { line.text(": ").strong(state.words()) }

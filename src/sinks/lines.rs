@@ -252,6 +252,18 @@ impl Lines {
                     }
                 }]
             }
+            Event::ValueGiven { step, name, value, by } => {
+                let (step, value) = (id(step), one_line(&value.to_string()).into_owned());
+                vec![format!("  {step}: {} = {value} from here on, given by {}", one_line(name), one_line(by))]
+            }
+            Event::ShellClosed { step, exit, duration_ms, error, .. } => {
+                let took = show_duration(Duration::from_millis(*duration_ms));
+                vec![match (error, exit) {
+                    (Some(error), _) => self.red(&format!("! the shell at {}: {}", id(step), one_line(error))),
+                    (None, Some(exit)) => self.dim(&format!("– the shell at {} was closed ({exit}) {took}", id(step))),
+                    (None, None) => self.dim(&format!("– the shell at {} was closed {took}", id(step))),
+                }]
+            }
             Event::StepSkipped { step, cause, reason } => {
                 let by = match cause {
                     SkipCause::Condition => "skipped",
@@ -403,6 +415,7 @@ impl Lines {
             }
             Event::QuestionAsked { .. }
             | Event::DaemonEnded { .. }
+            | Event::ValueGiven { .. }
             | Event::Recovered { .. }
             | Event::PlanReplaced(_)
             | Event::FilesNoted { .. }

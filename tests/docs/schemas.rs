@@ -232,6 +232,8 @@ fn samples() -> Vec<Event> {
             message: "Go?".into(),
             choices: vec!["yes".into()],
         },
+        Event::ValueGiven { step: step(), name: "host".into(), value: "web-2".into(), by: "ada".into() },
+        Event::ShellClosed { step: step(), exit: Some(0), duration_ms: 1, error: text("gone"), by: "ada".into() },
         Event::QuestionAnswered {
             question: 1,
             step: Some(step()),
@@ -300,6 +302,8 @@ fn sampled(event: &Event) -> bool {
         | Event::StepDeferred { .. }
         | Event::QuestionAsked { .. }
         | Event::QuestionAnswered { .. }
+        | Event::ValueGiven { .. }
+        | Event::ShellClosed { .. }
         | Event::Sample { .. }
         | Event::OutputCommit { .. }
         | Event::Recovered { .. }
