@@ -373,6 +373,12 @@ impl Row<'_> {
         Some(undo.body.action.show(&self.of.after).detail)
     }
 
+    /// The values that it is handed.
+    pub(super) fn undo_values(&self) -> Vec<(String, String)> {
+        let undo = self.of.step.undo.as_deref();
+        undo.map(|undo| undo.body.show(&self.of.after).values).unwrap_or_default()
+    }
+
     /// A loop over items that nobody knows stands for at least one of them.
     fn counts(&self) -> bool {
         !self.of.holds
@@ -541,6 +547,9 @@ fn to_text(
         }
         for line in row.undo().iter().flat_map(|undo| undo.lines()) {
             text.push_str(&format!("   {} {}\n", paint("2", "↶"), printable(line)));
+        }
+        for (name, value) in row.undo_values() {
+            text.push_str(&format!("     {name} = {}\n", one_line(&value)));
         }
         if step.irreversible {
             text.push_str("   a point of no return: nothing before it is undone once it ran\n");

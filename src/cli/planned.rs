@@ -93,6 +93,10 @@ fn step(plan: &Plan, seen: &Seen, row: &Row<'_>, next: Option<&Row<'_>>) -> Plan
             fact(&format!("{}{secret} =", capture.name.value), capture.value.on_one_line());
         }
     }
+    let undo = row.undo().filter(|_| !by_item).map(|undo| {
+        let values = row.undo_values().into_iter().map(|(name, value)| format!("\n{name} = {value}"));
+        format!("{}{}", undo.trim_end(), values.collect::<String>())
+    });
     PlannedStep {
         path: row.of.path.to_string(),
         title: plan.title(step, scope),
@@ -100,7 +104,7 @@ fn step(plan: &Plan, seen: &Seen, row: &Row<'_>, next: Option<&Row<'_>>) -> Plan
         effect: step.body.effect,
         facts,
         detail: shown.detail,
-        undo: if by_item { None } else { row.undo() },
+        undo,
         depth: row.of.depth,
     }
 }

@@ -95,8 +95,13 @@ impl<'a> Engine<'a> {
                     self.outlook_inside(&any, within, depth, all);
                 }
             }
+            // One item after the other, unless the loop says otherwise.
+            let serial = unit.step.foreach.as_ref().is_some_and(|foreach| foreach.parallel.is_none());
+            let mut before: Option<String> = None;
             for item in items {
-                self.outlook_unit(&item, Vec::new(), within, depth + 1, all);
+                let needs = before.take().into_iter().collect();
+                self.outlook_unit(&item, needs, within, depth + 1, all);
+                before = serial.then(|| item.path.to_string());
             }
             return;
         }

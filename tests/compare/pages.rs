@@ -133,3 +133,16 @@ fn a_comment_fits_into_its_place() {
     assert!(said.contains("s399: runs another script"), "the end is missing");
     assert!(said.contains("This is too long for a comment"));
 }
+
+#[test]
+fn items_of_a_loop_come_one_after_the_other_and_their_undo_shows_its_values() {
+    let bed = Bed::with(
+        "title: X\nsteps:\n  - id: each\n    foreach: {as: host, in: [one, two]}\n    shell: up \"$host\"\n    undo: {shell: down \"$host\"}\n",
+    );
+    let said = bed.run(&["plan", "./x.yaml"]).end().code(0).stdout;
+    assert!(!said.contains("after nothing"), "{said}");
+    assert!(said.contains("   ↶ down \"$host\"\n     host = two\n"), "{said}");
+    let plan = bed.run(&["plan", "./x.yaml", "--json"]).end().code(0).json();
+    assert_eq!(plan["steps"][2]["needs"], serde_json::json!(["each[one]"]));
+    bed.run(&["plan", "./x.yaml", "--markdown"]).end().code(0).stdout_has("down \"$host\"\nhost = two\n");
+}
