@@ -68,7 +68,7 @@ fn write(context: &Context, book: &Book, path: &Path, made: &Recorded) -> Result
         text = "scenarios:\n".to_owned();
     } else {
         let held = read(book, &shown, &text)?;
-        if held.iter().any(|name| *name == made.name) {
+        if held.contains(&made.name) {
             let error = CliError::usage(format!("{shown} has a scenario `{}` already; nothing was written", made.name));
             return Err(error.hint("take that one out, or give it another name"));
         }
