@@ -2,6 +2,7 @@
 //! but the summary that was asked for.
 
 mod kit;
+mod mistakes;
 
 use std::path::Path;
 
