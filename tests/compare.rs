@@ -81,3 +81,20 @@ fn fail_on_is_an_exit_code() {
     plan("guard-remved").code(2).stderr_has("did you mean `guard-removed`?");
     bed.run(&["plan", "./x.yaml", "--fail-on", "guard-removed"]).end().code(2).stderr_has("--against");
 }
+
+/// What is left out as usual is what the tables of fields say is in force where nothing is written.
+#[test]
+fn defaults_are_those_of_the_language() {
+    for (kind, key, usual) in runsheet::plan::compare::DEFAULTS {
+        let kind = runsheet::kinds::registry().get(kind).unwrap();
+        let own = kind.fields.iter().find(|field| field.name == *key).map(|field| field.summary);
+        let inner = kind.fields.iter().find(|field| field.name == "probes").map(|field| field.summary);
+        let summary = own.or(inner).unwrap();
+        let said = summary.contains(&format!("{usual} if absent"));
+        assert!(
+            said || (["false", "0s"].contains(usual) && !summary.contains("if absent")),
+            "{}.{key}: {usual}: {summary}",
+            kind.name
+        );
+    }
+}

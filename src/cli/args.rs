@@ -275,12 +275,12 @@ pub struct Plan {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
-    /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
-    #[arg(long, conflicts_with = "explain_params")]
-    pub probe: bool,
     /// As Markdown, for a pull request
     #[arg(long, conflicts_with_all = ["json", "explain_params", "probe"])]
     pub markdown: bool,
+    /// Look around: run the steps and the `verify`s that only read, once each, and say what they saw
+    #[arg(long, conflicts_with = "explain_params")]
+    pub probe: bool,
     /// Show what it does otherwise than another version: a revision of git, a file, a folder or a runbook.
     /// NAME|PATH may be a folder then, which is every runbook below it
     #[arg(long, value_name = "REV|FILE", conflicts_with_all = ["explain_params", "probe"], allow_hyphen_values = true)]

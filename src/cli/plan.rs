@@ -30,7 +30,8 @@ pub fn plan(context: &Context, flags: &PlanFlags) -> Result<u8, CliError> {
     if let Some(other) = &flags.against {
         return super::against::against(context, flags, other);
     }
-    show(context, &flags.inputs, if flags.markdown { Form::Markdown } else { Form::of(flags.json) }, flags.probe)
+    let form = if flags.markdown { Form::Markdown } else { Form::of(flags.json) };
+    show(context, &flags.inputs, form, flags.probe)
 }
 
 /// How a plan is written.
@@ -79,9 +80,10 @@ fn show(context: &Context, flags: &InputFlags, form: Form, probe: bool) -> Resul
             context.redactor.json(&mut json);
             format!("{json}\n")
         }
-        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems),
+        Form::Markdown => planned::markdown(&plan, &seen, &rows, &problems, &context.redactor),
         Form::Text => {
-            to_text(&plan, &ready.found, &seen, &rows, &problems, context.color(std::io::stdout().is_terminal()))
+            let color = context.color(std::io::stdout().is_terminal());
+            context.redactor.text(&to_text(&plan, &ready.found, &seen, &rows, &problems, color)).into_owned()
         }
     };
     print(context, &text)?;
@@ -101,9 +103,9 @@ pub(super) struct Seen {
     /// What a run would take along.
     pub taken: Vec<frozen::Entry>,
     /// Whether anything was looked at, and what a look at each step came to.
-    probes: bool,
+    pub probes: bool,
     heard: AllSeen,
-    probed: HashMap<StepId, Probed>,
+    pub probed: HashMap<StepId, Probed>,
     /// Files that each step names and that are there.
     pub files: HashMap<StepId, Vec<String>>,
 }

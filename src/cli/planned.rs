@@ -2,13 +2,18 @@
 
 use serde_json::Value as Json;
 
-use super::plan::{Row, Seen, State, effects, params};
+use super::{
+    plan::{Row, Seen, State, effects, params},
+    probe::Probed,
+};
 use crate::{
+    event::Redactor,
     plan::{Plan, ValueSource},
     render::{Planned, PlannedStep, planned},
 };
 
-pub(super) fn markdown(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String]) -> String {
+/// What is secret is masked before anything is escaped, which could hide it from whoever masks.
+pub(super) fn markdown(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[String], redactor: &Redactor) -> String {
     let params = params(plan).into_iter().map(|(name, value, source)| {
         let value = match (value, source) {
             (_, ValueSource::Missing) => "‹not given›".to_owned(),
@@ -24,7 +29,7 @@ pub(super) fn markdown(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[S
     }
     notes.extend(plan.lock.iter().map(|lock| format!("no other run with the lock {lock} may be under way")));
     notes.extend(seen.taken.iter().map(|entry| format!("takes along {}", entry.shown())));
-    planned(&Planned {
+    let mut page = Planned {
         runbook: plan.runbook.name.clone(),
         title: plan.runbook.title.value.clone(),
         params: params.collect(),
@@ -32,7 +37,16 @@ pub(super) fn markdown(plan: &Plan, seen: &Seen, rows: &[Row<'_>], problems: &[S
         steps: rows.iter().enumerate().map(|(number, row)| step(plan, seen, row, rows.get(number + 1))).collect(),
         effects: effects(rows),
         problems: problems.to_vec(),
-    })
+    };
+    let own = [&mut page.runbook, &mut page.title].into_iter();
+    let own = own.chain(page.params.iter_mut().map(|(_, value, _)| value)).chain(&mut page.notes);
+    let own = own.chain(&mut page.problems);
+    let steps = page.steps.iter_mut().flat_map(|step| {
+        let own = [&mut step.path, &mut step.title, &mut step.detail].into_iter().chain(&mut step.undo);
+        own.chain(step.facts.iter_mut().map(|(_, text)| text))
+    });
+    own.chain(steps).for_each(|text| *text = redactor.text(text).into_owned());
+    planned(&page)
 }
 
 fn step(plan: &Plan, seen: &Seen, row: &Row<'_>, next: Option<&Row<'_>>) -> PlannedStep {
@@ -45,6 +59,9 @@ fn step(plan: &Plan, seen: &Seen, row: &Row<'_>, next: Option<&Row<'_>>) -> Plan
         State::Skipped(reason) => fact("skipped:", reason.clone()),
         State::Deferred(names) => fact("decided later: waits for", names.join(", ")),
         State::Wrong(error) => fact("wrong:", error.clone()),
+    }
+    for line in seen.probed.get(&row.of.path).map(Probed::text).unwrap_or_default() {
+        fact("saw:", line);
     }
     if row.last {
         fact("part:", "finally".into());

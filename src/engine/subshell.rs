@@ -77,11 +77,11 @@ impl<'a> Engine<'a> {
         }
         let own = self.world.variable("SHELL").filter(|shell| self.world.tool(shell).is_some());
         ProcessRequest {
-            effect: crate::event::Effect::Change,
-            looks: false,
             step: step.path.clone(),
             attempt: 0,
             number: 0,
+            effect: Effect::Change,
+            looks: false,
             argv: vec![own.unwrap_or_else(|| "bash".into())],
             stdin: Stdin::Nothing,
             env: env.into_iter().collect(),

@@ -1,7 +1,9 @@
 //! Scenarios in, verdicts out. The runbook of all of them is `book.yaml` beside this file unless one brings its own.
 
 mod bad;
+mod measured;
 mod program;
+mod recorded;
 mod world;
 
 use std::rc::Rc;

@@ -297,3 +297,28 @@ fn what_does_not_end_is_told() {
         ],
     );
 }
+
+/// A helper goes on beside the steps of its group, which wait until it is ready; one that ends at once is a failure.
+#[test]
+fn helpers_of_groups_are_answered() {
+    let steps = r#"
+steps:
+  - id: g
+    group:
+      helper: {exec: [ssh, -N, host], ready: {shell: nc -z localhost 1}}
+      steps: [{id: a, shell: use it}]
+"#;
+    let world = |reply: &str, expect: &str| {
+        format!(
+            "world:\n  shell:\n    - {{match: ssh -N host, reply: {{{reply}}}}}\n    - {{match: nc *, reply: [{{exit: 1}}, {{exit: \
+             0}}]}}\n    - {{step: g/a, reply: {{}}}}\nexpect: {expect}"
+        )
+    };
+    check(steps, &world("", "{status: {g/a: succeeded}}"), &["ok in 1s"]);
+    let got = world("exit: 255", "{outcome: failed, status: {g/a: not_run}}");
+    check(
+        steps,
+        &got,
+        &["s.yaml:6 unused: this rule was never used", "s.yaml:7 unused: this rule was never used", "ok in 0ns"],
+    );
+}
