@@ -16,10 +16,13 @@ use crate::{
     worlds::scenario::{Paced, Stage, Surprise, Unanswered, clock::Halt},
 };
 
+/// Makes what shows a program, from what was on record before it.
+pub type Sinks<'a> = dyn Fn(Option<&RunState>) -> Vec<Rc<dyn Sink>> + 'a;
+
 /// What there is while somebody lives through it.
 pub struct Live<'a> {
     /// What shows the run, made anew for each program; with what was on record before, where one died.
-    pub sinks: &'a dyn Fn(Option<&RunState>) -> Vec<Rc<dyn Sink>>,
+    pub sinks: &'a Sinks<'a>,
     pub signals: &'a dyn Fn() -> tokio::sync::mpsc::UnboundedReceiver<Signal>,
     pub step_mode: bool,
 }

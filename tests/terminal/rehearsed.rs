@@ -14,7 +14,7 @@ steps:
   - id: sure
     confirm: Is the channel quiet?
   - id: settle
-    wait: {duration: 1h}
+    wait: 1h
   - id: trigger
     http: {method: POST, url: "https://ci.example/job", auth: {bearer: token}}
   - id: push
