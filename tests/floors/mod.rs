@@ -113,7 +113,6 @@ const LINES: usize = 620;
 const LONG: &[(&str, &str)] = &[
     ("src/model/checks.rs", "every rule over names and references, in one place"),
     ("src/model/lower.rs", "one pass over the fields of the language"),
-    ("src/sinks/lines.rs", "one match over the events, an arm for each"),
     ("src/syntax/eval.rs", "one match over the tree, an arm for each node"),
     ("src/syntax/parse.rs", "one grammar; what could be taken out already is in parse/"),
     ("tests/journal.rs", "one simulated disk and every way it can fail"),
