@@ -163,10 +163,12 @@ fn a_built_in_is_taken_out_and_wins_from_then_on() {
     bed.run(&["eject", "tour/deploy"])
         .end()
         .code(0)
-        .stdout("runbooks/tour/deploy.yaml\n")
+        .stdout("runbooks/tour/deploy.scenarios.yaml\nrunbooks/tour/deploy.yaml\n")
         .stderr_has("from now on `tour/deploy` means runbooks/tour/deploy.yaml, which hides the built-in");
-    let built_in = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/tour/deploy.yaml")).unwrap();
-    assert_eq!(bed.read("runbooks/tour/deploy.yaml"), built_in);
+    for file in ["runbooks/tour/deploy.yaml", "runbooks/tour/deploy.scenarios.yaml"] {
+        let built_in = fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        assert_eq!(bed.read(file), built_in);
+    }
     bed.run(&["list"]).end().stdout_has("hides built-in");
     // Once more would take away what was changed since.
     bed.write("runbooks/tour/deploy.yaml", "mine\n");
@@ -194,7 +196,10 @@ fn eject_takes_only_what_is_built_in() {
     bed.run(&["eject", "mine"]).end().code(2).stderr_has("it is runbooks/mine.yaml already");
     bed.run(&["eject", "tour/deplo"]).end().code(2).stderr_has("did you mean `tour/deploy`?");
     bed.run(&["eject", "tour/deploy", "x.yaml"]).end().code(2).stderr_has("a folder is wanted");
-    bed.run(&["eject", "tour/deploy", "/proc"]).end().code(1).stderr_has("could not write /proc/tour/deploy.yaml");
+    bed.run(&["eject", "tour/deploy", "/proc"])
+        .end()
+        .code(1)
+        .stderr_has("could not write /proc/tour/deploy.scenarios.yaml");
     assert!(!bed.exists("x.yaml"));
 }
 

@@ -72,6 +72,12 @@ pub fn of(target: &str, root: &Path) -> Vec<(String, Vec<u8>)> {
             }
             seeds
         }
+        "scenarios" => ["runbooks", "tests/bad-scenarios"]
+            .iter()
+            .flat_map(|folder| files(&root.join(folder)))
+            .filter(|path| holds_scenarios(path))
+            .map(|path| (name(root, &path), read(&path)))
+            .collect(),
         "expression" => {
             let mut all = own(&EXPRESSIONS);
             all.extend(examples().map(str::to_owned));
@@ -87,6 +93,11 @@ pub fn of(target: &str, root: &Path) -> Vec<(String, Vec<u8>)> {
     let found = files(&root.join("fuzz/found").join(target));
     seeds.extend(found.iter().map(|path| (name(root, path), read(path))));
     seeds
+}
+
+fn holds_scenarios(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    path.ends_with(".scenarios.yaml") || (path.contains("bad-scenarios") && path.ends_with(".yaml"))
 }
 
 /// Every file below a folder, in order; none where there is no such folder.

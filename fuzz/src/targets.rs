@@ -11,6 +11,7 @@ use runsheet::{
     model::{Loaded, load as read},
     plan::{Plan, Sources, resolve},
     render,
+    scenarios::Book,
     syntax::{Eval, Expr, Reference, Rendered, ScalarStyle, Template, Text, decode},
     text::{Diagnostic, DrawStyle, Source, Span, TextMap, draw_all},
     value::{Scope, Slot, Value, parse_duration, show_duration},
@@ -127,12 +128,35 @@ pub fn input(bytes: &[u8]) {
     }
 }
 
+/// Bytes are scenarios of a runbook or have mistakes, each with a place in the text that can be drawn.
+pub fn scenarios(bytes: &[u8]) {
+    thread_local! {
+        static BOOK: Book = {
+            let source = Source::new("book.yaml", include_str!("../../tests/scenarios/book.yaml").to_owned());
+            let Loaded { runbook, names, .. } = read("book", &source, kinds::registry());
+            Book { runbook: Rc::new(runbook.expect("the tests hold it to be well made")), names: Rc::new(names) }
+        };
+    }
+    let source = match decode("fuzz.scenarios.yaml", bytes.to_vec()) {
+        Ok(source) => source,
+        Err((source, problem)) => return placed(&source, &[problem]),
+    };
+    let loaded = BOOK.with(|book| runsheet::scenarios::load(&source, book));
+    placed(&source, &loaded.problems);
+    let errors = loaded.problems.iter().any(Diagnostic::is_error);
+    assert!(errors || !loaded.scenarios.is_empty(), "a file without scenarios is an error");
+    for scenario in &loaded.scenarios {
+        assert!(!scenario.name.value.trim().is_empty());
+        inside(&source, scenario.name.span);
+    }
+}
+
 /// What takes bytes, and panics where a promise is broken.
 type Target = fn(&[u8]);
 
 /// A target under the name of its folder of seeds.
-pub const ALL: [(&str, Target); 4] =
-    [("load", load), ("expression", expression), ("template", template), ("input", input)];
+pub const ALL: [(&str, Target); 5] =
+    [("load", load), ("expression", expression), ("template", template), ("input", input), ("scenarios", scenarios)];
 
 /// The text as a plain scalar that is the whole of a file.
 fn scalar(bytes: &[u8]) -> Option<(Source, Text)> {

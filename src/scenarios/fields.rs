@@ -211,6 +211,12 @@ const SURPRISE_FIELDS: &[FieldDoc] = &[
 pub const EXPECT: Mapping = Mapping { name: "expect", fields: EXPECT_FIELDS, rules: &[] };
 const EXPECT_FIELDS: &[FieldDoc] = &[
     field("outcome", Takes::OneOf(OUTCOMES), "how the run ends; `succeeded` if absent"),
+    field(
+        "refused",
+        Takes::Entries { keys: Keys::Names, of: &Takes::Text, least: 1 },
+        "parameters that are refused, so that nothing begins, each with a text that the reason holds; `*` is any text. \
+         Nothing else is expected then",
+    ),
     field("code", Takes::Integer { least: 0, most: 255 }, "the exit code"),
     field("reason", Takes::Text, "a text that the reason of the end holds; `*` is any text"),
     field(

@@ -18,7 +18,7 @@ use crate::{
     operators::{Given as Answer, check_values},
     plan::{InputProblem, Inputs, Sources, resolve},
     port::Evidence,
-    syntax::{Given, Node, Problems, yaml},
+    syntax::{Given, Node, NodeKind, Problems, yaml},
     text::{Diagnostic, Source, Span, Spanned, did_you_mean},
     value::{Secret, Written},
     worlds::scenario::{Glob, Script, WALL},
@@ -124,7 +124,9 @@ impl Loader<'_> {
         }
         let params = fields.get("params");
         let profile = fields.get("profile").and_then(|given| text(&given));
-        let inputs = self.inputs(params.as_ref(), profile.as_ref(), at);
+        let expect = fields.require("expect").and_then(|node| self.expect(node));
+        let refuses = expect.as_ref().is_some_and(|expect| !expect.refused.is_empty());
+        let inputs = self.inputs(params.as_ref(), profile.as_ref(), at, refuses);
         let secrets = fields.get("secrets").map(|given| self.secrets(&given)).unwrap_or_default();
         let answers = fields.get("answers").map(|given| self.answers(&given)).unwrap_or_default();
         let (world, shell_rules, http_rules) = fields.get("world").map(|given| self.world(&given)).unwrap_or_default();
@@ -148,11 +150,12 @@ impl Loader<'_> {
         for of in &surprises {
             self.check_step(&Spanned::new(of.value.step.clone(), of.span), true);
         }
-        let expect = fields.require("expect").and_then(|node| self.expect(node));
         fields.finish();
+        let (inputs, refused) = inputs?;
         Some(Scenario {
             name: name?,
-            inputs: inputs?,
+            inputs,
+            refused,
             secrets,
             answers,
             world,
@@ -164,7 +167,14 @@ impl Loader<'_> {
         })
     }
 
-    fn inputs(&self, params: Option<&Given<'_>>, profile: Option<&Spanned<String>>, at: Span) -> Option<Inputs> {
+    /// The parameters, and where refusals are expected those that are refused, each with the reason.
+    fn inputs(
+        &self,
+        params: Option<&Given<'_>>,
+        profile: Option<&Spanned<String>>,
+        at: Span,
+        refuses: bool,
+    ) -> Option<(Inputs, Vec<(String, String)>)> {
         let mut file: IndexMap<String, Written> = IndexMap::new();
         let mut spans = IndexMap::new();
         let mut whole = true;
@@ -184,7 +194,14 @@ impl Loader<'_> {
             variable: &|_| None,
         };
         let (inputs, wrong) = resolve(&self.book.runbook, &sources);
+        let mut refused = Vec::new();
+        let mut mistaken = !whole;
         for wrong in &wrong {
+            if let (InputProblem::Bad { name, why, .. }, true) = (wrong, refuses) {
+                refused.push((name.clone(), why.clone()));
+                continue;
+            }
+            mistaken = true;
             match wrong {
                 InputProblem::Unknown { name, hint } => {
                     let span = spans.get(name).map_or(at, |(key, _)| *key);
@@ -202,18 +219,22 @@ impl Loader<'_> {
                 }
             }
         }
-        if !wrong.is_empty() || !whole {
+        if mistaken {
             return None;
         }
-        let missing = inputs.missing();
-        if !missing.is_empty() {
+        // A refused one has no value either.
+        let missing: Vec<_> =
+            inputs.missing().into_iter().filter(|name| !refused.iter().any(|(of, _)| of == name)).collect();
+        if refuses {
+            refused.extend(missing.iter().map(|name| (name.to_string(), "it must be given".to_owned())));
+        } else if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
             let message = format!("{} must be given: {}", self.book.runbook.name, names.join(", "));
             let hint = format!("params: {{{}: …}}", missing.join(": …, "));
             problem(self.problems, "missing-parameter", at, message, &hint);
             return None;
         }
-        Some(inputs)
+        Some((inputs, refused))
     }
 
     fn secrets(&self, given: &Given<'_>) -> IndexMap<String, Secret> {
@@ -305,6 +326,31 @@ impl Loader<'_> {
         .map(|outcome| (outcome.name(), outcome));
         let outcome =
             fields.get("outcome").and_then(|given| Some(Spanned::new(given.one_of(&outcomes)?, given.span())));
+        let mut refused = Vec::new();
+        if let Some(given) = fields.get("refused") {
+            for (name, text) in pairs(&given) {
+                if !self.book.runbook.params.contains_key(&name.value) {
+                    let near = did_you_mean(&name.value, self.book.runbook.params.keys().map(String::as_str));
+                    let message = format!("there is no parameter `{}` in {}", name.value, self.book.runbook.name);
+                    problem(self.problems, "unknown-parameter", name.span, message, &near.unwrap_or_default());
+                }
+                refused.push((name, within(&text.value)));
+            }
+            let entries = match &node.kind {
+                NodeKind::Map(entries) => entries.as_slice(),
+                _ => &[],
+            };
+            if let Some(other) = entries.iter().find(|entry| entry.key.text != "refused") {
+                let message = format!("`{}` does not go with `refused`", other.key.text);
+                problem(
+                    self.problems,
+                    "conflict",
+                    other.key.span,
+                    message,
+                    "where a parameter is refused, nothing begins",
+                );
+            }
+        }
         let order = fields.get("order").map(|given| texts(&given)).unwrap_or_default();
         for step in &order {
             self.check_step(step, false);
@@ -369,6 +415,7 @@ impl Loader<'_> {
         });
         let files = fields.get("files").map(|given| pairs(&given)).unwrap_or_default();
         let expect = Expect {
+            refused,
             outcome: outcome.unwrap_or(Spanned::new(Outcome::Succeeded, Span::at(node.span.start))),
             code: fields.get("code").and_then(|given| {
                 let code = u8::try_from(given.integer(0..=255)?).ok()?;

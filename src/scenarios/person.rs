@@ -68,11 +68,10 @@ impl Answers {
         let mut reply = Reply::Nobody { why: "there is no answer left".into() };
         if let Some(next) = queue.front() {
             reply = next.ask(&named).await;
-            if matches!(reply, Reply::Answer(_)) {
-                self.used.borrow_mut().push(key.clone());
-                if queue.len() > 1 {
-                    queue.pop_front();
-                }
+            // One that will not do was given as well: it is asked again with the same words.
+            self.used.borrow_mut().push(key.clone());
+            if matches!(reply, Reply::Answer(_)) && queue.len() > 1 {
+                queue.pop_front();
             }
         }
         self.queues.borrow_mut().insert(key, queue);

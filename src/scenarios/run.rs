@@ -46,6 +46,46 @@ pub struct Ran {
     pub answered: BTreeSet<String>,
 }
 
+impl Ran {
+    /// Where nothing was run.
+    fn nothing() -> Ran {
+        Ran {
+            findings: Vec::new(),
+            warnings: Vec::new(),
+            end: None,
+            simulated: Duration::ZERO,
+            records: Vec::new(),
+            answered: BTreeSet::new(),
+        }
+    }
+}
+
+/// The parameters that are refused, held against those that must be.
+fn refusals(source: &Source, scenario: &Scenario) -> Vec<Finding> {
+    let finding = |span, message: String| {
+        let diagnostic = Diagnostic::error("refused", span, message);
+        Finding { source: source.clone(), diagnostic, step: None }
+    };
+    let mut findings = Vec::new();
+    for (name, wanted) in &scenario.expect.refused {
+        let got = scenario.refused.iter().find(|(of, _)| *of == name.value);
+        let message = match got {
+            None => format!("expected parameter `{}` to be refused, and it is taken", name.value),
+            Some((_, why)) if !wanted.matches(why) => {
+                format!("expected parameter `{}` to be refused for another reason, got: {why}", name.value)
+            }
+            Some(_) => continue,
+        };
+        findings.push(finding(name.span, message));
+    }
+    for (name, why) in &scenario.refused {
+        if !scenario.expect.refused.iter().any(|(of, _)| of.value == *name) {
+            findings.push(finding(scenario.name.span, format!("parameter `{name}` is refused: {why}")));
+        }
+    }
+    findings
+}
+
 /// What a run in a scenario's world came to.
 pub struct Came {
     pub end: Ended,
@@ -74,19 +114,15 @@ pub enum Ended {
 
 /// Runs a scenario and holds what came of it against what it says.
 pub fn run(book: &Book, source: &Source, scenario: &Scenario) -> Ran {
+    if !scenario.expect.refused.is_empty() {
+        return Ran { findings: refusals(source, scenario), ..Ran::nothing() };
+    }
     let plan = match Plan::make(Rc::clone(&book.runbook), Rc::clone(&book.names), scenario.inputs.clone()) {
         Ok(plan) => plan,
         Err(problems) => {
             let of = &book.runbook.source;
             let finding = |diagnostic| Finding { source: of.clone(), diagnostic, step: None };
-            return Ran {
-                findings: problems.into_iter().map(finding).collect(),
-                warnings: Vec::new(),
-                end: None,
-                simulated: Duration::ZERO,
-                records: Vec::new(),
-                answered: BTreeSet::new(),
-            };
+            return Ran { findings: problems.into_iter().map(finding).collect(), ..Ran::nothing() };
         }
     };
     let answers = Answers::new(&scenario.answers);

@@ -15,6 +15,8 @@ pub struct Scenario {
     pub name: Spanned<String>,
     /// Every parameter with its value.
     pub inputs: Inputs,
+    /// Parameters that are refused, each with the reason; there only where this is expected.
+    pub refused: Vec<(String, String)>,
     /// What stands for secrets, by name.
     pub secrets: IndexMap<String, Secret>,
     /// By full step id, or by what a question is about that is about no step.
@@ -58,6 +60,8 @@ impl Crash {
 /// What must come out.
 pub struct Expect {
     pub outcome: Spanned<Outcome>,
+    /// Parameters, each with what the reason holds for which it is refused. Nothing is run where there are any.
+    pub refused: Vec<(Spanned<String>, Glob)>,
     pub code: Option<Spanned<u8>>,
     pub reason: Option<Spanned<Glob>>,
     pub order: Vec<Spanned<String>>,

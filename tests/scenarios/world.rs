@@ -322,3 +322,18 @@ steps:
         &["s.yaml:6 unused: this rule was never used", "s.yaml:7 unused: this rule was never used", "ok in 0ns"],
     );
 }
+
+#[test]
+fn a_parameter_that_is_refused_begins_nothing() {
+    let of = |params: &str, refused: &str| {
+        tried(&book(BOOK), &format!("scenarios:\n- {{name: it, params: {params}, expect: {{refused: {refused}}}}}\n"))
+    };
+    assert_eq!(of("{version: 3}", "{version: v}"), ["ok in 0ns"]);
+    assert_eq!(of("{}", "{version: must be given}"), ["ok in 0ns"]);
+    let taken = of("{version: v3}", "{version: '*'}");
+    assert_eq!(taken, ["s.yaml:2 refused: expected parameter `version` to be refused, and it is taken"]);
+    let other = of("{version: 3}", "{version: 'not for this reason'}");
+    assert!(other[0].contains("expected parameter `version` to be refused for another reason, got: "), "{other:?}");
+    let more = of("{jenkins: none}", "{version: must be given}");
+    assert!(more[0].starts_with("s.yaml:2 refused: parameter `jenkins` is refused: "), "{more:?}");
+}

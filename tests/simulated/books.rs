@@ -392,7 +392,7 @@ steps:
     group:
       steps:
         - {id: one, idempotent: true, shell: do one for 4s}
-        - {id: two, effect: read, shell: sleep 300s}
+        - {id: two, effect: read, shell: hang}
         - {id: three, shell: do never}
   - id: poll
     timeout: 30s

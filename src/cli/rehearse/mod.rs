@@ -40,6 +40,12 @@ pub fn rehearse(context: &Context, flags: &Rehearse) -> Result<u8, CliError> {
             .hint(format!("without one: runsheet test {}", flags.runbook)));
     }
     let scenario = chosen(&loaded.scenarios, flags.scenario.as_deref())?;
+    if !scenario.expect.refused.is_empty() {
+        return Err(CliError::usage(format!(
+            "nothing begins in `{}`: its parameters are refused",
+            scenario.name.value
+        )));
+    }
     session::block_on(live(context, flags, &book, scenario, &person))?
 }
 
