@@ -291,7 +291,7 @@ impl<'a> Engine<'a> {
     /// How a run stands that was asked to be taken back, if nothing is.
     fn asked_end(&self, reopened: Option<(Outcome, u8)>) -> RunEnd {
         match reopened {
-            Some((outcome, code)) => RunEnd { outcome, code, reason: Some(format!("it was {}", outcome.name())) },
+            Some((outcome, code)) => RunEnd { outcome, code, reason: Some(stood(outcome).into()) },
             None => RunEnd { outcome: Outcome::Paused, code: 11, reason: Some("it was not over".into()) },
         }
     }
@@ -501,5 +501,18 @@ impl<'a> Engine<'a> {
 
     pub(crate) fn state(&self) -> std::cell::Ref<'_, RunState> {
         self.publisher.state()
+    }
+}
+
+/// How a run stood that is over, at the beginning of a reason.
+fn stood(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "it had succeeded",
+        Outcome::Failed => "it had failed",
+        Outcome::Declined => "it was declined",
+        Outcome::Undone => "it was undone already",
+        Outcome::UndoFailed => "its undo had failed",
+        Outcome::Paused => "it was paused",
+        Outcome::Unknown => "its outcome was unknown",
     }
 }

@@ -79,7 +79,8 @@ impl<'a> Engine<'a> {
                 }
                 return;
             }
-            if step.body.effect == Effect::Read {
+            // What only asks leaves nothing behind, whatever it asks about.
+            if step.body.effect == Effect::Read || step.body.action.is_gate() {
                 return;
             }
             let why = match self.took(step) {
