@@ -144,6 +144,36 @@ fn rules_look_at_the_mails_before() {
 }
 
 #[test]
+fn it_matters_where_the_server_delivered_it() {
+    let bed = library();
+    let many: String = (0..1000).map(|n| format!("p{n}@x.example,\n ")).collect();
+    for head in [
+        "Delivered-To: release+aws@m.example\nTo: list@m.example".to_owned(),
+        "Delivered-To: me@m.example\nDelivered-To: <release+aws@m.example>\nTo: list@m.example".to_owned(),
+        "X-Envelope-To: release+aws@m.example".to_owned(),
+        format!("To: {many}release+aws@m.example"),
+    ] {
+        bed.write("m.eml", &format!("From: a@b\n{head}\nSubject: x\n\ny\n"));
+        assert_eq!(leads(&bed, &["m.eml"]).unwrap().0, "mail/aws", "{}", &head[..head.len().min(80)]);
+    }
+}
+
+#[test]
+fn a_value_of_several_lines_can_be_pasted() {
+    let bed = Bed::new().file(
+        "runbooks/note.yaml",
+        "title: T\nparams: {note: {type: string}}\ntriggers: [{email: {subject: note}, params: {note: body}}]\n\
+         steps: [{id: a, shell: echo \"$note\"}]\n",
+    );
+    bed.write("m.eml", "From: a@b\nSubject: note\n\nit's\na \\ b\n");
+    let said = bed.run(&["triage", "m.eml"]).stdin_null().end().code(0).stdout;
+    let (_, command) = said.split_once("to do: runsheet ").unwrap();
+    let script = format!("printf %s {}", command.trim_end().rsplit_once("--param ").unwrap().1);
+    let pasted = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert_eq!(String::from_utf8(pasted.stdout).unwrap(), "note=it's\na \\ b\n");
+}
+
+#[test]
 fn hostile_mails_are_only_mails() {
     let bed = library();
     let deep =
@@ -180,6 +210,7 @@ fn filters_are_written_with_the_strongest_first() {
     let (strong, weak) = (script.find("# q: ").unwrap(), script.find("# a: Mostly marketing.").unwrap());
     assert!(strong < weak, "{script}");
     assert!(script.contains(r#"header :matches "subject" "a \"b\" \\\\ c\\?*""#), "{script}");
+    bed.run(&["triage", "--export", "sieve", "--folder", "a\nb"]).end().code(2).stderr_has("on one line");
     assert!(script.contains("fileinto :create \"Ops/a\";"), "{script}");
 }
 

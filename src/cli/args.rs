@@ -199,8 +199,8 @@ pub struct Test {
     /// Runbooks, files of scenarios, folders or names; ./runbooks if absent, or everything in the library
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
-    /// Only scenarios whose `RUNBOOK: NAME` holds this text
-    #[arg(long, value_name = "TEXT")]
+    /// Only scenarios whose `RUNBOOK: NAME` holds this text; what all of them go through is not told then
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["min_coverage", "mutations"])]
     pub filter: Option<String>,
     /// How what comes out is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]

@@ -63,7 +63,7 @@ pub fn text(rows: &[Value]) -> String {
     let width = rows.iter().filter_map(|row| Some(row["name"].as_str()?.chars().count())).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
-        let name = row["name"].as_str().unwrap_or("");
+        let name = one_line(row["name"].as_str().unwrap_or(""));
         let title = row["title"].as_str().or(row["problem"].as_str()).unwrap_or("");
         let effects = match &row["effects"] {
             Value::Object(of) => {
@@ -74,10 +74,10 @@ pub fn text(rows: &[Value]) -> String {
         };
         text.push_str(&format!("{name:width$}  {}\n", one_line(title)));
         let owner = row["owner"].as_str().map(|owner| format!("; {}", one_line(owner))).unwrap_or_default();
-        let origin = row["origin"].as_str().unwrap_or("");
+        let origin = one_line(row["origin"].as_str().unwrap_or(""));
         text.push_str(&format!("{:width$}  {effects}{owner}; {origin}\n", ""));
         for hidden in row["hides"].as_array().into_iter().flatten().filter_map(|hidden| hidden.as_str()) {
-            text.push_str(&format!("{:width$}  hides {hidden}\n", ""));
+            text.push_str(&format!("{:width$}  hides {}\n", "", one_line(hidden)));
         }
         for why in row["why"].as_array().into_iter().flatten() {
             let (field, found) = (why["field"].as_str().unwrap_or(""), why["text"].as_str().unwrap_or(""));

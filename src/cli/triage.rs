@@ -30,6 +30,9 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
         return Err(error.hint("add some to a runbook: triggers: [{email: {subject: \"Alert *\"}, means: …}]"));
     }
     if flags.export.is_some() {
+        if flags.folder.is_empty() || flags.folder.contains(char::is_control) {
+            return Err(CliError::usage("--folder must be the name of a folder, on one line"));
+        }
         print(context, &sieve(&runbooks, &flags.folder))?;
         return Ok(0);
     }
@@ -175,7 +178,28 @@ fn command(found: &Match<'_>) -> String {
 /// A word as a shell needs it quoted.
 fn quoted(text: &str) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c));
-    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if plain {
+        return text.to_owned();
+    }
+    if !text.contains(char::is_control) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    // As bash, zsh and fish 4 read it: what cannot be seen is spelt.
+    let mut word = String::from("$'");
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => word.extend(['\\', c]),
+            '\n' => word.push_str("\\n"),
+            '\t' => word.push_str("\\t"),
+            c if c.is_control() => {
+                let mut bytes = [0; 4];
+                word.extend(c.encode_utf8(&mut bytes).bytes().map(|byte| format!("\\x{byte:02x}")));
+            }
+            c => word.push(c),
+        }
+    }
+    word.push('\'');
+    word
 }
 
 /// What a mail is known by.
@@ -215,7 +239,8 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
         }
     }
     for other in others(found) {
-        text.push_str(&format!("  less likely: {}, known by {}\n", other.runbook.name, known_by(other)));
+        let name = one_line(&other.runbook.name);
+        text.push_str(&format!("  less likely: {name}, known by {}\n", known_by(other)));
     }
     text
 }

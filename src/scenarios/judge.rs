@@ -307,6 +307,8 @@ impl Judge<'_> {
             Event::StepUndone { step, .. } => Some(step.to_string()),
             _ => None,
         });
+        // A container is undone with what is in it; only one that has an undo of its own is something by itself.
+        let undone = undone.filter(|step| self.book.runbook.step_at(step).is_none_or(|of| of.undo.is_some()));
         let got: Vec<String> = undone.collect();
         if got != wanted.value {
             let shown = |steps: &[String]| if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
@@ -420,7 +422,10 @@ impl Judge<'_> {
                 .iter()
                 .any(|(of, wanted)| of.value == step && *wanted == StepStatus::Failed);
             if !expected && !self.scenario.expect.failure.iter().any(|(of, _)| of.value == step) {
-                self.under(&step, "step-failed", format!("step {step} {}", ended(StepStatus::Failed, &error)), None);
+                let message = format!("step {step} {}", ended(StepStatus::Failed, first_line(&error).as_str()));
+                // What is drawn below the first line says in its last what to do.
+                let hint = error.lines().rev().find_map(|line| line.trim().strip_prefix("= help: "));
+                self.under(&step, "step-failed", message, hint.map(str::to_owned));
             }
         }
     }

@@ -193,6 +193,9 @@ impl Operator for Noted<'_> {
             let began = self.real.now();
             let mut shown = question.clone();
             shown.context.insert(0, "a rehearsal: nothing is really done".to_owned());
+            for choice in shown.choices.iter_mut().filter(|choice| choice.name == "pause") {
+                choice.consequence = "stop here; a rehearsal cannot be gone on with".to_owned();
+            }
             let reply = self.person.ask(&shown).await;
             drop(held);
             let (answer, reason) = match &reply {

@@ -86,6 +86,10 @@ impl Lines {
         let mut lines = self.header(started);
         // The blank line comes behind what is told here.
         lines.pop();
+        for (step, name, value) in &before.given {
+            let whence = self.dim(&format!("  (given at {})", one_line(step.as_str())));
+            lines.push(format!("  since then: {} = {}{whence}", one_line(name), show(value)));
+        }
         let named = |wanted: &dyn Fn(StepStatus) -> bool| {
             let of = |(step, state): (&StepId, &crate::event::StepState)| {
                 state.status().filter(|status| wanted(*status)).map(|_| one_line(step.as_str()).into_owned())

@@ -23,8 +23,9 @@ pub fn draw(source: &Source, diagnostic: &Diagnostic, style: DrawStyle) -> Strin
     let related: Vec<(Span, String)> =
         diagnostic.related.iter().map(|(span, text)| (clamp(source, *span), one_line(text).into_owned())).collect();
     let window = Window::around(source, diagnostic.span, &related);
+    let path = one_line(source.name());
     let mut snippet =
-        Snippet::source(window.text.as_ref()).path(source.name()).line_start(window.first_line).fold(true);
+        Snippet::source(window.text.as_ref()).path(path.as_ref()).line_start(window.first_line).fold(true);
     let mut primary = AnnotationKind::Primary.span(window.range(marked(source, diagnostic.span)));
     if !label.is_empty() {
         primary = primary.label(label.as_str());

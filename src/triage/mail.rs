@@ -1,8 +1,11 @@
 //! Mails as rules see them: addresses, subject, text, date. Bounded, whatever is in them. Knows no rule.
 
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::{
+    collections::HashSet,
+    io::{BufRead, BufReader, Cursor, Read},
+};
 
-use mail_parser::{Address, HeaderName, MessageParser, mailbox::mbox::MessageIterator};
+use mail_parser::{Address, MessageParser, mailbox::mbox::MessageIterator};
 
 use crate::text::{cut, one_line};
 
@@ -13,7 +16,9 @@ pub const BODY_LIMIT: usize = 64 << 10;
 /// Characters of a subject or an address.
 const LINE_LIMIT: usize = 2000;
 /// Addresses of one mail.
-const ADDRESSES: usize = 200;
+const ADDRESSES: usize = 20_000;
+/// Where a server notes for whom a mail came.
+const DELIVERED: [&str; 5] = ["Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To"];
 
 /// One mail.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,15 +43,16 @@ impl Mail {
         let limit = usize::try_from(MAIL_LIMIT).unwrap_or(usize::MAX);
         let is_cut = bytes.len() > limit;
         let message = MessageParser::default().parse(&bytes[..bytes.len().min(limit)])?;
-        let delivered = ["Delivered-To", "X-Original-To", "Envelope-To"].into_iter().filter_map(|name| {
-            let text = message.header(HeaderName::Other(name.into()))?.as_text()?;
-            Some(text.trim().trim_matches(['<', '>']).to_owned())
-        });
-        let mut to: Vec<String> = Vec::new();
+        // A relay on the way adds one of its own, so that there may be several of a name.
+        let delivered =
+            message.headers_raw().filter(|(name, _)| DELIVERED.iter().any(|of| name.eq_ignore_ascii_case(of)));
+        let delivered = delivered.map(|(_, text)| text.trim().trim_matches(['<', '>']).to_owned());
+        let (mut to, mut known) = (Vec::new(), HashSet::new());
         let named = [message.to(), message.cc()].into_iter().flatten().flat_map(addresses);
-        for address in named.chain(delivered).take(ADDRESSES) {
+        // Where the server delivered it is one of ours, and comes before whatever else the sender wrote.
+        for address in delivered.chain(named).take(ADDRESSES) {
             let address = line(&address);
-            if !address.is_empty() && !to.contains(&address) {
+            if !address.is_empty() && known.insert(address.clone()) {
                 to.push(address);
             }
         }

@@ -256,6 +256,7 @@ pub fn tree(revision: &str, folder: &Path) -> Result<GitTree, CliError> {
             GitError::NoRepository(_) => error.hint("a file, a folder or a runbook's name needs no repository"),
             GitError::NoRevision(_) => error
                 .hint("`git log --oneline` shows revisions; one of a remote may have to be fetched first: git fetch origin")
+                .hint("a shallow clone has the newest ones alone: git fetch --unshallow, in GitHub Actions fetch-depth: 0")
                 .hint("a file is meant by a path that contains `/` or ends in .yaml"),
             GitError::Failed(_) => error,
         }

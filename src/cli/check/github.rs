@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::text::{Diagnostic, Severity, Source};
+use crate::text::{Diagnostic, Severity, Source, printable};
 
 /// One line, such as `::error file=x.yaml,line=3,col=5,…::message`.
 pub fn command(source: &Source, problem: &Diagnostic) -> String {
@@ -59,7 +59,7 @@ pub fn said(word: &str, file: Option<&str>, title: &str, message: &str) -> Strin
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    printable(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {

@@ -2,7 +2,7 @@
 //! Tries nothing.
 
 use super::Tested;
-use crate::text::{DrawStyle, draw};
+use crate::text::{DrawStyle, draw, printable};
 
 pub fn report(tested: &[Tested], invalid: &[(String, String)]) -> String {
     let mut suites = String::new();
@@ -71,7 +71,7 @@ fn failure(suite: &str, name: &str, kind: &str, why: &str) -> String {
 /// Text as it may stand in an attribute or between tags; what XML cannot say becomes U+FFFD.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in printable(text).chars() {
         match c {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),

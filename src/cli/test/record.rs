@@ -52,6 +52,10 @@ fn indented(text: &str, by: usize) -> String {
 /// Adds the scenario to the file, if there is none of its name.
 fn write(context: &Context, book: &Book, path: &Path, made: &Recorded) -> Result<u8, CliError> {
     let shown = path.display().to_string();
+    // Two at once would each write what was there before the other. Held until this returns; a folder that cannot be
+    // locked says so when the file is written.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _held = std::fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
     let before = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => Vec::new(),

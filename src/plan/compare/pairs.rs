@@ -66,24 +66,29 @@ impl Pairs {
     fn pair_lists(&mut self, old: &Tree<'_>, new: &Tree<'_>, one: usize, other: usize) {
         self.lists.push((one, other));
         let (a, b) = (&old.lists[one].members, &new.lists[other].members);
-        let id = |tree: &Tree<'_>, unit: usize| tree.units[unit].step.id.value.clone();
-        let in_new = |name: &str| b.iter().copied().find(|unit| id(new, *unit) == name);
-        let in_old = |name: &str| a.iter().copied().find(|unit| id(old, *unit) == name);
+        fn id<'t>(tree: &'t Tree<'_>, unit: usize) -> &'t str {
+            &tree.units[unit].step.id.value
+        }
+        let ids_of_new: HashMap<&str, usize> = b.iter().rev().map(|unit| (id(new, *unit), *unit)).collect();
+        let ids_of_old: HashMap<&str, usize> = a.iter().rev().map(|unit| (id(old, *unit), *unit)).collect();
+        let in_new = |name: &str| ids_of_new.get(name).copied();
+        let in_old = |name: &str| ids_of_old.get(name).copied();
         // An id that is new, or gone, names a step that was there already, if they do the same.
         let mut found = Vec::new();
         let mut taken: Vec<usize> = Vec::new();
         for one in a {
-            let same_id = in_new(&id(old, *one));
+            let same_id = in_new(id(old, *one));
             if same_id.is_some_and(|other| new.units[other].print == old.units[*one].print) {
                 continue;
             }
             let renamed = b.iter().copied().find(|other| {
-                let own = in_old(&id(new, *other));
+                // Told apart first by what is cheap: of many steps hardly any do the same.
+                if new.units[*other].print != old.units[*one].print {
+                    return false;
+                }
+                let own = in_old(id(new, *other));
                 let stays = own.is_some_and(|own| old.units[own].print == new.units[*other].print);
-                new.units[*other].print == old.units[*one].print
-                    && !stays
-                    && (same_id.is_none() || own.is_none())
-                    && !taken.contains(other)
+                !stays && (same_id.is_none() || own.is_none()) && !taken.contains(other)
             });
             if let Some(other) = renamed {
                 taken.push(other);
@@ -91,7 +96,7 @@ impl Pairs {
             }
         }
         for one in a.iter().filter(|one| !found.iter().any(|(of, _)| of == *one)).copied().collect::<Vec<_>>() {
-            if let Some(other) = in_new(&id(old, one)).filter(|other| !taken.contains(other)) {
+            if let Some(other) = in_new(id(old, one)).filter(|other| !taken.contains(other)) {
                 taken.push(other);
                 found.push((one, other));
             }
