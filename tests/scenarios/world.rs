@@ -196,7 +196,7 @@ steps:
         steps,
         &world(
             "  shell: [{step: pack, reply: {}}]",
-            "{outcome: failed, failure: {up: there is no file /work/out.tar}}",
+            "{outcome: failed, failure: {up: there is no file /here/out.tar}}",
         ),
         &["s.yaml:5 unused: this rule was never used", "s.yaml:6 unused: this rule was never used", "ok in 0ns"],
     );

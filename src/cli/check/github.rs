@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(
             command(&source, &problem),
             "::error file=a%2Cb%3Ac%0A%25.yaml,line=1,endLine=1,col=1,endColumn=2,title=runsheet%3A some-code::\
-             100%25%0D%0A::error::x (a%0Ab)%0Ahint: c%0Ad\n"
+             100%25\\r%0A::error::x (a%0Ab)%0Ahint: c%0Ad\n"
         );
         let problem = Diagnostic::warning("w", Span::new(0, 8), "over lines");
         assert_eq!(

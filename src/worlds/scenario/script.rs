@@ -23,7 +23,7 @@ pub struct Script {
 }
 
 /// Where everything of a scenario happens.
-pub const FOLDER: &str = "/work";
+pub const FOLDER: &str = "/here";
 
 /// What the wall clock shows where a scenario does not say: a Monday morning.
 pub const WALL: jiff::Timestamp = jiff::Timestamp::constant(1_767_605_400, 0);
