@@ -93,9 +93,6 @@ mod tests {
 
     #[test]
     fn nothing_gets_out_of_an_attribute() {
-        assert_eq!(
-            escaped("a\"><b>&\u{1b}\u{0}\n\u{ffff}ü"),
-            "a&quot;&gt;&lt;b&gt;&amp;\\u{1b}\\u{0}&#10;\u{fffd}ü"
-        );
+        assert_eq!(escaped("a\"><b>&\u{1b}\u{0}\n\u{ffff}ü"), "a&quot;&gt;&lt;b&gt;&amp;\\u{1b}\\u{0}&#10;\u{fffd}ü");
     }
 }
