@@ -8,7 +8,7 @@ use super::{Tested, Total, Tried, covered, junit, percent};
 use crate::{
     cli::{CliError, Context, args::TestFormat, check::github, print},
     scenarios::{Finding, Item},
-    text::{Diagnostic, DrawStyle, Severity, Source, draw, draw_all, one_line},
+    text::{Diagnostic, DrawStyle, Source, draw, draw_all, one_line},
     value::show_duration,
 };
 
@@ -255,22 +255,7 @@ fn summary(of: &Tested) -> Option<serde_json::Value> {
 }
 
 fn as_json(source: &Source, problem: &Diagnostic, step: Option<&str>) -> serde_json::Value {
-    let start = source.position(problem.span.start);
-    let end = source.position(problem.span.end);
-    let mut object = json!({
-        "file": source.name(),
-        "line": start.line,
-        "column": start.column,
-        "end_line": end.line,
-        "end_column": end.column,
-        "severity": match problem.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        },
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint,
-    });
+    let mut object = crate::cli::check::as_json(source, problem);
     if let Some(step) = step {
         object["step"] = step.into();
     }
