@@ -1,9 +1,8 @@
-//! The one integration binary: each topic is a module.
+//! The integration binary of the program: each topic is a module. What is built in is tried by `procedures`.
 
 mod all_of_unicode;
 mod anchored;
 mod bad;
-mod balrog;
 mod bytes;
 mod ci;
 mod compare;
@@ -40,12 +39,18 @@ mod shared_disk;
 mod side_by_side;
 mod signed;
 mod simulated;
-mod standins;
+
+/// The server alone; the services that it stands in for are used by `procedures`.
+#[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
+mod standins {
+    pub mod client;
+    pub mod server;
+}
+
 mod supervised;
 mod support;
 mod tampered;
 mod terminal;
-mod thread_dump;
 mod tour;
 mod triage;
 mod unattended;

@@ -77,6 +77,7 @@ impl World {
             .param("canary_watch", "100ms")
             .param("held_for", "20ms")
             .env("JENKINS_TOKEN", TOKEN)
+            .secret(TOKEN)
     }
 
     fn run(&self, change: &str) -> Ran {

@@ -38,7 +38,8 @@ impl World {
             .param("poll", "20ms")
             .param("settle", "100ms")
             .param("patience", "30s")
-            .env("GITHUB_TOKEN", TOKEN);
+            .env("GITHUB_TOKEN", TOKEN)
+            .secret(TOKEN);
         for (name, value) in self.git.env() {
             bench = bench.env(&name, value);
         }

@@ -31,6 +31,7 @@ pub fn bench_at(url: &str, edits: &[(&str, &str)]) -> Bench {
         .param("deployment", "30s")
         .param("canary_watch", "10ms")
         .env("JENKINS_TOKEN", TOKEN)
+        .secret(TOKEN)
 }
 
 fn run(jenkins: &Jenkins, edits: &[(&str, &str)]) -> Ran {

@@ -1,0 +1,13 @@
+//! What is built in, run for real: each procedure against stand-ins and real programs, with everything that may go wrong.
+
+mod balrog;
+#[allow(dead_code, reason = "each procedure uses the part of it that it needs")]
+mod bench;
+#[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
+mod lab;
+#[allow(dead_code, reason = "the first procedures that need real parts are on their way")]
+mod parts;
+mod standins;
+#[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
+mod support;
+mod thread_dump;
