@@ -145,5 +145,5 @@ fn pattern(fields: &mut Fields<'_>, key: &'static str, problems: &Problems) -> O
         problems.push(Diagnostic::error("wrong-value", text.span, message).hint(hint));
         return Some(None);
     }
-    Some(Some(Wildcard::new(text.text.as_str())))
+    Some(Some(Wildcard::any_case(text.text.as_str())))
 }
