@@ -98,7 +98,12 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        let lines: Vec<String> = answers.iter().map(|(step, answer)| format!("{step}: \"{answer}\"\n")).collect();
+        let line = |(step, answer): &(&str, &str)| match answer.starts_with('{') {
+            // Fields of a question, or an answer with a reason, are written as a mapping.
+            true => format!("{step}: {answer}\n"),
+            false => format!("{step}: \"{answer}\"\n"),
+        };
+        let lines: Vec<String> = answers.iter().map(line).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);
@@ -201,6 +206,11 @@ impl Ran {
             _ => None,
         })
         .next()
+    }
+
+    /// What a step has captured under that name, in the order in which it ended; the last one counts.
+    pub fn captured(&self, name: &str) -> Option<&Value> {
+        self.events.iter().rev().filter_map(|event| event["captures"].get(name)).next()
     }
 
     pub fn succeeded(&self) -> &Ran {
