@@ -98,12 +98,9 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        let line = |(step, answer): &(&str, &str)| match answer.starts_with('{') {
-            // Fields of a question, or an answer with a reason, are written as a mapping.
-            true => format!("{step}: {answer}\n"),
-            false => format!("{step}: \"{answer}\"\n"),
-        };
-        let lines: Vec<String> = answers.iter().map(line).collect();
+        // What is written as a list or a map of YAML is meant as one; all else is text.
+        let answer = |text: &str| if text.starts_with(['{', '[']) { text.to_owned() } else { format!("\"{text}\"") };
+        let lines: Vec<String> = answers.iter().map(|(step, text)| format!("{step}: {}\n", answer(text))).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);

@@ -5,6 +5,7 @@ mod balrog;
 mod bench;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
+mod notify;
 #[allow(dead_code, reason = "the first procedures that need real parts are on their way")]
 mod parts;
 mod standins;
