@@ -5,6 +5,7 @@ mod balrog;
 mod bench;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
+#[allow(dead_code, reason = "not each procedure needs a part of Node")]
 mod parts;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
