@@ -109,6 +109,9 @@ pub struct Later {
 
 #[derive(clap::Args)]
 pub struct List {
+    /// Only what is below this name, such as `balrog`; all but built-in parts of others if absent
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
