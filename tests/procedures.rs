@@ -6,8 +6,10 @@ mod bench;
 mod github;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
+mod notify;
 mod parts;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod support;
+mod terraform;
 mod thread_dump;
