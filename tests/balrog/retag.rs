@@ -31,7 +31,12 @@ impl World {
     }
 
     pub fn bench_at(&self, api: &str, version: &str, edits: &[(&str, &str)]) -> Bench {
-        let mut bench = Bench::new("balrog/retag-ui", edits)
+        self.bench_of("balrog/retag-ui", api, version, edits)
+    }
+
+    /// The push of the UI, or what calls it.
+    pub fn bench_of(&self, name: &str, api: &str, version: &str, edits: &[(&str, &str)]) -> Bench {
+        let mut bench = Bench::new(name, edits)
             .param("version", version)
             .param("api", api)
             .param("clone", self.git.clone_dir().to_str().unwrap())
@@ -67,7 +72,7 @@ impl World {
     }
 
     /// The UI stands where it stood at the beginning, and nobody has touched anything.
-    fn untouched(&self) {
+    pub fn untouched(&self) {
         assert_eq!(self.git.remote_commit_of("refs/tags/production-ui"), Some(self.git.commit_of("v3.08")));
         assert!(self.github.state().deployments.is_empty());
         let changes: Vec<String> =

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{World, described::Described};
+use crate::balrog::{retag, rollback_ui};
 use crate::standins::{
     client::{Answer, Client},
     git::GitWorld,
@@ -20,6 +21,8 @@ fn everything_is_as_github_describes_it() {
     the_stand_in(&described);
     eprintln!("the moves");
     the_moves(&described);
+    eprintln!("the UI, pushed and rolled back");
+    the_ui(&described);
 }
 
 fn client(described: &Described) -> Client {
@@ -179,4 +182,20 @@ fn the_moves(described: &Described) {
     let world = World::new(vec![Fault::ReplyLost { on: On::of("POST", "/releases"), times: 1 }]);
     publish(&world).run(&[]).succeeded();
     assert_eq!((described.objections().len(), world.wrong(true)), (1, None));
+}
+
+/// The whole of a push of the UI that meets what GitHub does to releases and pushed tags, and its way back.
+fn the_ui(described: &Described) {
+    let faults = vec![Fault::DraftFlipsBack { times: 1, after_looks: 1 }, Fault::PushedLate { looks: 3 }];
+    let world = retag::World::new(faults);
+    described.turn_to(&world.github.url());
+    world.bench_at(&described.url(), "v3.10", &[]).run(&[("quiet-time", "yes"), ("go", "v3.10")]).succeeded();
+    assert_eq!(described.objections(), Vec::<String>::new());
+    world.is_at("v3.10");
+    let backend = rollback_ui::backend();
+    rollback_ui::bench_at(&world, &described.url(), &backend.url(), "v3.08", &[])
+        .run(&rollback_ui::yes("v3.08"))
+        .succeeded();
+    assert_eq!(described.objections(), Vec::<String>::new());
+    world.is_at("v3.08");
 }
