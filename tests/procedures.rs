@@ -3,10 +3,10 @@
 mod balrog;
 #[allow(dead_code, reason = "each procedure uses the part of it that it needs")]
 mod bench;
+mod github;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
 mod notify;
-#[allow(dead_code, reason = "not each procedure needs a part of Node")]
 mod parts;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]

@@ -3,10 +3,11 @@
 
 mod front;
 mod push;
-mod retag;
+pub mod retag;
 mod retag_killed;
 mod rollback;
 mod rollback_killed;
+pub mod rollback_ui;
 mod schema;
 
 pub use crate::bench::{Bench, Ran};

@@ -11,6 +11,7 @@
 mod refs;
 mod releases;
 mod repo;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,11 @@ pub enum Fault {
     ReplyLost { on: On, times: u32 },
     /// A tag that was deleted through REST (204) stays visible, to git as well, for that many requests.
     Late { looks: u32 },
+    /// A tag that is pushed shows in REST only that many requests later. Until then GitHub acts as if there were none: a
+    /// release that is published meanwhile gets a tag of its own in that place.
+    PushedLate { looks: u32 },
+    /// So many requests after a tag was deleted somebody pushes it again as it was, from a clone that still has it.
+    TagComesBack { after_looks: u32 },
     /// Publishing a release leaves its tag at the tip of the default branch, whatever was asked for.
     WrongCommit,
     /// The next `times` matching requests answer 502; `effect` says whether what was asked is done all the same.
@@ -92,6 +98,10 @@ pub struct State {
     /// The release that was last marked as the latest one.
     latest: Option<u64>,
     deletions: Vec<Deletion>,
+    /// Tags that were pushed and do not show yet, each with the requests that are left.
+    hidden: Vec<(String, u32)>,
+    /// Tags that somebody will push again, each with its object and the requests that are left.
+    coming_back: Vec<(String, String, u32)>,
     faults: Vec<Fault>,
     next_id: u64,
     root: String,
@@ -135,6 +145,8 @@ impl GitHub {
             signed_reason: "valid",
             latest: None,
             deletions: Vec::new(),
+            hidden: Vec::new(),
+            coming_back: Vec::new(),
             faults,
             next_id: 1,
             root: String::new(),
@@ -191,10 +203,32 @@ impl State {
         id
     }
 
+    /// Makes a tag as a push does.
+    pub fn pushed(&mut self, tag: &str, object: &str) {
+        assert!(self.repo.create_ref(&format!("refs/tags/{tag}"), object), "there is such a tag, or no such object");
+        self.hide(tag);
+    }
+
+    fn hide(&mut self, tag: &str) {
+        let late = self.faults.iter().find_map(|fault| match fault {
+            Fault::PushedLate { looks } => Some(*looks),
+            _ => None,
+        });
+        self.hidden.extend(late.map(|looks| (tag.to_owned(), looks)));
+    }
+
+    /// The object that a full name of a ref points at, for whoever asks through REST: its type and its name.
+    fn seen(&self, full: &str) -> Option<(String, String)> {
+        let hidden = |(tag, _): &(String, u32)| full.strip_prefix("refs/tags/") == Some(tag);
+        if self.hidden.iter().any(hidden) { None } else { self.repo.named(full) }
+    }
+
     fn answer(&mut self, request: &Recorded) -> Reply {
-        for tag in self.repo.take_pushed_deletions() {
+        let (gone, new) = self.repo.take_pushed();
+        for tag in gone {
             self.deletions.push(Deletion { tag, left: self.deletion_takes, ref_remains: false });
         }
+        new.iter().for_each(|tag| self.hide(tag));
         let pending = self.deletions.len();
         self.settle_releases();
         let reply = match self.refusal(request) {
@@ -298,9 +332,7 @@ impl State {
         }
         let Some(git_ref) = body["ref"].as_str() else { return missing("ref") };
         let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        if self.repo.named(&format!("refs/heads/{short}")).is_none()
-            && self.repo.named(&format!("refs/tags/{short}")).is_none()
-        {
+        if self.seen(&format!("refs/heads/{short}")).is_none() && self.seen(&format!("refs/tags/{short}")).is_none() {
             return problem(422, &format!("No ref found for: {git_ref}"));
         }
         let run = self.fresh_id();
@@ -322,19 +354,42 @@ impl State {
             return not_found();
         };
         found.looks += 1;
+        let found = found.clone();
         let (status, conclusion) = match found.looks {
             1 => ("queued", Value::Null),
             2 => ("in_progress", Value::Null),
             _ => ("completed", json!(if failing { "failure" } else { "success" })),
         };
-        let path = format!(".github/workflows/{}", found.workflow);
-        let run = json!({"id": found.run, "name": found.workflow, "path": path, "event": "workflow_dispatch",
-            "head_branch": found.git_ref, "status": status, "conclusion": conclusion});
+        let own = |rest: &str| self.link(&format!("actions/runs/{id}{rest}"));
+        let short = found.git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
+        let head = self.repo.commit(short).unwrap_or_default();
+        let run = json!({
+            "id": found.run, "node_id": format!("WFR_{id}"), "name": found.workflow, "display_title": found.workflow,
+            "path": format!(".github/workflows/{}", found.workflow), "event": "workflow_dispatch",
+            "head_branch": short, "head_sha": head, "head_commit": null, "pull_requests": [],
+            "status": status, "conclusion": conclusion, "run_number": 1, "run_attempt": 1, "workflow_id": 1,
+            "created_at": "2025-09-17T12:00:00Z", "updated_at": "2025-09-17T12:00:00Z",
+            "url": own(""), "html_url": format!("https://github.com/{}/actions/runs/{id}", self.full_name),
+            "jobs_url": own("/jobs"), "logs_url": own("/logs"), "cancel_url": own("/cancel"), "rerun_url": own("/rerun"),
+            "artifacts_url": own("/artifacts"), "workflow_url": self.link("actions/workflows/1"),
+            "check_suite_url": self.link("check-suites/1"),
+            "repository": self.repository(), "head_repository": self.repository(),
+        });
         Reply::json(200, &run)
     }
 
     /// Counts this request for the events that were pending when it arrived.
     fn pass_time(&mut self, pending: usize) {
+        self.hidden.retain_mut(|(_, left)| {
+            *left = left.saturating_sub(1);
+            *left > 0
+        });
+        let repo = &self.repo;
+        self.coming_back.retain_mut(|(full, object, left)| {
+            *left = left.saturating_sub(1);
+            // Where another tag has taken the place meanwhile, the push is refused.
+            *left > 0 || !(repo.create_ref(full, object) || repo.named(full).is_some())
+        });
         for deletion in self.deletions.iter_mut().take(pending) {
             deletion.left = deletion.left.saturating_sub(1);
         }
