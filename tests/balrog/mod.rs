@@ -8,5 +8,7 @@ mod retag_killed;
 mod rollback;
 mod rollback_killed;
 mod schema;
+mod stage;
+mod stage_killed;
 
 pub use crate::bench::{Bench, Ran};
