@@ -9,5 +9,7 @@ mod rollback;
 mod rollback_killed;
 pub mod rollback_ui;
 mod schema;
+mod stage;
+mod stage_killed;
 
 pub use crate::bench::{Bench, Ran};

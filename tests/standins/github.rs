@@ -1,5 +1,5 @@
-//! Stands in for GitHub's REST API: releases, refs, tags, comparisons and workflow dispatches of one repository. It knows
-//! what GitHub does with a tag and a release, and not what anybody wants with them.
+//! Stands in for GitHub's REST API: releases, refs, tags, comparisons, pull requests and workflow dispatches of one
+//! repository. It knows what GitHub does with a tag and a release, and not what anybody wants with them.
 //!
 //! Refs live in a real bare repository, so that `git push` and REST see the same tags.
 //!
@@ -8,6 +8,7 @@
 //! is dealt with, *every* release of that tag becomes a draft, one that was published meanwhile too. A draft emits no
 //! `published`, so it deploys nothing, while the reply to its creation still said `"draft": false`.
 
+mod pulls;
 mod refs;
 mod releases;
 mod repo;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::server::{On, Recorded, Reply, Server, locked};
+pub use pulls::Pull;
 pub use releases::Release;
 pub use repo::Repo;
 
@@ -86,6 +88,7 @@ pub struct Dispatch {
 pub struct State {
     pub repo: Repo,
     pub releases: Vec<Release>,
+    pub pulls: Vec<Pull>,
     /// In the order of publication.
     pub deployments: Vec<Deployment>,
     pub dispatches: Vec<Dispatch>,
@@ -138,6 +141,7 @@ impl GitHub {
         let state = Arc::new(Mutex::new(State {
             repo: repository,
             releases: Vec::new(),
+            pulls: Vec::new(),
             deployments: Vec::new(),
             dispatches: Vec::new(),
             workflows: vec!["docker-push.yml".into(), "ui-deploy.yml".into()],
@@ -322,6 +326,10 @@ impl State {
                 with_body(request, |body| self.dispatch(file, body))
             }
             ("GET", ["actions", "runs", id]) => self.get_run(id),
+            ("GET", ["pulls"]) => self.list_pulls(request),
+            ("POST", ["pulls"]) => with_body(request, |body| self.create_pull(body)),
+            ("GET", ["pulls", number]) => self.get_pull(number),
+            ("PATCH", ["pulls", number]) => with_body(request, |body| self.edit_pull(number, body)),
             _ => not_found(),
         }
     }
