@@ -95,7 +95,8 @@ fn without_a_check_nobody_is_told_and_nobody_knows() {
         assert!(chat.posts().is_empty(), "said to be posted, and is not");
     }
     // The second attempt has a check of its own.
-    let second = ("    expect: result.status == 200 and result.body|trim == answer\n", "    expect: result.status > 0\n");
+    let second =
+        ("    expect: result.status == 200 and result.body|trim == answer\n", "    expect: result.status > 0\n");
     let limited = || vec![Fault::Limited { times: 2, retry_after: Some("0") }];
     let chat = Webhook::start(limited());
     to_channel(&chat, &[]).run(&[]).stopped_at("again", "429");

@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod dockerflow;
 pub mod git;
 pub mod github;
 pub mod jenkins;
