@@ -67,7 +67,7 @@ fn page(status: u16, text: &str) -> Reply {
     Reply::of(status, "text/html", format!("<html><body>{text}</body></html>"))
 }
 
-fn answer(request: &Recorded, version: String, faults: &mut Vec<Fault>, rows: &mut u32) -> Reply {
+fn answer(request: &Recorded, version: String, faults: &mut [Fault], rows: &mut u32) -> Reply {
     if faults.iter().any(|fault| matches!(fault, Fault::Dead)) {
         return page(502, "Bad Gateway");
     }
