@@ -13,6 +13,7 @@ mod releases;
 mod repo;
 #[cfg(test)]
 mod tests;
+mod workflows;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,6 +25,7 @@ use super::client::Client;
 use super::server::{On, Recorded, Reply, Server, locked};
 pub use releases::Release;
 pub use repo::Repo;
+pub use workflows::{Dispatch, WorkflowFault};
 
 /// The one token that is accepted.
 pub const TOKEN: &str = "ghp_standin0000000000000000000000000000";
@@ -54,6 +56,8 @@ pub enum Fault {
     ItemGone { after_looks: u32 },
     /// Runs of dispatched workflows end in `failure`.
     WorkflowFails,
+    /// Something else about workflows.
+    Workflow(WorkflowFault),
 }
 
 /// What the pipeline behind the repository was told to deploy: one published release.
@@ -64,16 +68,6 @@ pub struct Deployment {
     pub commit: String,
     /// `project.version` of that commit's `pyproject.toml`, if it has one.
     pub version: Option<String>,
-}
-
-/// One accepted workflow dispatch, and the run that it started.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dispatch {
-    pub workflow: String,
-    pub git_ref: String,
-    pub inputs: Value,
-    pub run: u64,
-    looks: u32,
 }
 
 /// Everything the stand-in knows; a test may look at it and change it.
@@ -287,50 +281,10 @@ impl State {
             ("POST", ["actions", "workflows", file, "dispatches"]) => {
                 with_body(request, |body| self.dispatch(file, body))
             }
+            ("GET", ["actions", "workflows", file, "runs"]) => self.list_runs(file, request),
             ("GET", ["actions", "runs", id]) => self.get_run(id),
             _ => not_found(),
         }
-    }
-
-    fn dispatch(&mut self, file: &str, body: &Value) -> Reply {
-        if !self.workflows.iter().any(|known| known == file) {
-            return not_found();
-        }
-        let Some(git_ref) = body["ref"].as_str() else { return missing("ref") };
-        let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        if self.repo.named(&format!("refs/heads/{short}")).is_none()
-            && self.repo.named(&format!("refs/tags/{short}")).is_none()
-        {
-            return problem(422, &format!("No ref found for: {git_ref}"));
-        }
-        let run = self.fresh_id();
-        let inputs = body.get("inputs").cloned().unwrap_or_else(|| json!({}));
-        self.dispatches.push(Dispatch { workflow: file.into(), git_ref: git_ref.into(), inputs, run, looks: 0 });
-        if body["return_run_details"] != json!(true) {
-            return Reply::empty(204);
-        }
-        let html = format!("https://github.com/{}/actions/runs/{run}", self.full_name);
-        let details =
-            json!({"workflow_run_id": run, "run_url": self.link(&format!("actions/runs/{run}")), "html_url": html});
-        Reply::json(200, &details)
-    }
-
-    /// A run is queued at the first look, in progress at the second and completed from the third on.
-    fn get_run(&mut self, id: &str) -> Reply {
-        let failing = self.faults.iter().any(|fault| matches!(fault, Fault::WorkflowFails));
-        let Some(found) = self.dispatches.iter_mut().find(|dispatch| dispatch.run.to_string() == id) else {
-            return not_found();
-        };
-        found.looks += 1;
-        let (status, conclusion) = match found.looks {
-            1 => ("queued", Value::Null),
-            2 => ("in_progress", Value::Null),
-            _ => ("completed", json!(if failing { "failure" } else { "success" })),
-        };
-        let path = format!(".github/workflows/{}", found.workflow);
-        let run = json!({"id": found.run, "name": found.workflow, "path": path, "event": "workflow_dispatch",
-            "head_branch": found.git_ref, "status": status, "conclusion": conclusion});
-        Reply::json(200, &run)
     }
 
     /// Counts this request for the events that were pending when it arrived.
