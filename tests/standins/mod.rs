@@ -14,6 +14,8 @@ pub mod client;
 pub mod git;
 pub mod github;
 pub mod jenkins;
+pub mod matrix;
 pub mod prometheus;
 pub mod remote_shell;
 pub mod server;
+pub mod webhook;
