@@ -15,6 +15,7 @@ mod repo;
 mod shapes;
 #[cfg(test)]
 mod tests;
+mod workflows;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +28,7 @@ use super::server::{On, Recorded, Reply, Server, locked};
 pub use pulls::Pull;
 pub use releases::Release;
 pub use repo::Repo;
+pub use workflows::{Dispatch, WorkflowFault};
 
 /// The one token that is accepted.
 pub const TOKEN: &str = "ghp_standin0000000000000000000000000000";
@@ -62,6 +64,8 @@ pub enum Fault {
     ItemGone { after_looks: u32 },
     /// Runs of dispatched workflows end in `failure`.
     WorkflowFails,
+    /// Something else about workflows.
+    Workflow(WorkflowFault),
 }
 
 /// What the pipeline behind the repository was told to deploy: one published release.
@@ -72,16 +76,6 @@ pub struct Deployment {
     pub commit: String,
     /// `project.version` of that commit's `pyproject.toml`, if it has one.
     pub version: Option<String>,
-}
-
-/// One accepted workflow dispatch, and the run that it started.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dispatch {
-    pub workflow: String,
-    pub git_ref: String,
-    pub inputs: Value,
-    pub run: u64,
-    looks: u32,
 }
 
 /// Everything the stand-in knows; a test may look at it and change it.
@@ -325,6 +319,7 @@ impl State {
             ("POST", ["actions", "workflows", file, "dispatches"]) => {
                 with_body(request, |body| self.dispatch(file, body))
             }
+            ("GET", ["actions", "workflows", file, "runs"]) => self.list_runs(file, request),
             ("GET", ["actions", "runs", id]) => self.get_run(id),
             ("GET", ["pulls"]) => self.list_pulls(request),
             ("POST", ["pulls"]) => with_body(request, |body| self.create_pull(body)),
@@ -334,6 +329,7 @@ impl State {
         }
     }
 
+<<<<<<< HEAD
     fn dispatch(&mut self, file: &str, body: &Value) -> Reply {
         if !self.workflows.iter().any(|known| known == file) {
             return not_found();
@@ -386,6 +382,8 @@ impl State {
         Reply::json(200, &run)
     }
 
+=======
+>>>>>>> mozcloud
     /// Counts this request for the events that were pending when it arrived.
     fn pass_time(&mut self, pending: usize) {
         self.hidden.retain_mut(|(_, left)| {
