@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod cloud;
 pub mod git;
 pub mod github;
 pub mod jenkins;
