@@ -83,12 +83,19 @@ impl Bench {
 
     /// Goes back: `undo` of the last run.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["undo", "last"], answers), &self.secrets).end()
+        Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
 
     pub fn param(mut self, name: &str, value: impl AsRef<str>) -> Bench {
         self.params.push(format!("--param={name}={}", value.as_ref()));
         self
+    }
+
+    /// Another value for a parameter that was given one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let start = format!("--param={name}=");
+        let given = self.params.iter_mut().find(|param| param.starts_with(&start)).unwrap();
+        *given = format!("{start}{value}");
     }
 
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Bench {

@@ -15,13 +15,8 @@ use crate::{
     },
 };
 
-pub const YES: &[(&str, &str)] = &[
-    ("source/build/sure", "yes"),
-    ("quiet", "yes"),
-    ("go", "stage"),
-    ("unserved", "yes"),
-    ("enough", "yes"),
-];
+pub const YES: &[(&str, &str)] =
+    &[("source/build/sure", "yes"), ("quiet", "yes"), ("go", "stage"), ("unserved", "yes"), ("enough", "yes")];
 
 /// What the site answers besides the commit that runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +24,9 @@ pub enum Site {
     Fine,
     /// A page of words, with this status.
     Page(u16),
-    /// It says another commit once, after it has said the new one.
+    /// At the first question alone.
+    PageFirst,
+    /// It says another commit every other time, after it has said the new one.
     FlipsBack,
 }
 
@@ -37,6 +34,11 @@ pub struct World {
     pub cloud: Cloud,
     pub site: Server,
     says: Arc<Mutex<Site>>,
+    /// What is deployed; one role is quicker than two.
+    pub roles: &'static [&'static str],
+    /// How long is waited for what may not come.
+    pub limit: &'static str,
+    pub poll: &'static str,
     /// The commit of the repository.
     pub commit: String,
 }
@@ -48,7 +50,7 @@ impl World {
         let commit = make_source(&cloud.path().join("source"));
         let says = Arc::new(Mutex::new(Site::Fine));
         let (shared, file, wanted) = (says.clone(), cloud.path().join("world.json"), commit.clone());
-        let flipped = Mutex::new(0);
+        let (flipped, asked_first) = (Mutex::new(0), Mutex::new(true));
         let site = Server::start(move |request| {
             if request.path != "/status/revision/" {
                 return Reply::of(404, "text/html", "<h1>not found</h1>");
@@ -57,6 +59,9 @@ impl World {
             let runs = Cloud::revision(&world).unwrap_or_default();
             match *locked(&shared) {
                 Site::Page(status) => Reply::of(status, "text/html", "<h1>Something went wrong</h1>"),
+                Site::PageFirst if std::mem::take(&mut *locked(&asked_first)) => {
+                    Reply::of(200, "text/html", "<h1>Something went wrong</h1>")
+                }
                 Site::FlipsBack if runs == wanted => {
                     let mut asked = locked(&flipped);
                     *asked += 1;
@@ -66,7 +71,7 @@ impl World {
                 _ => Reply::of(200, "text/plain", format!("{runs}\n")),
             }
         });
-        World { cloud, site, says, commit }
+        World { cloud, site, says, roles: &["webapp", "processor"], limit: "1m", poll: "10ms", commit }
     }
 
     /// With an image of the commit.
@@ -74,6 +79,16 @@ impl World {
         let world = World::new();
         world.cloud.add_image(NEW_IMAGE, &world.commit, &world.commit, "2026-02-01T00:00:00.000Z");
         world
+    }
+
+    /// Of the web application alone, and with little patience: something will not come.
+    pub fn in_vain() -> World {
+        World { roles: &["webapp"], limit: "3s", poll: "300ms", ..World::with_image() }
+    }
+
+    /// Of the web application alone.
+    pub fn small() -> World {
+        World { roles: &["webapp"], ..World::with_image() }
     }
 
     pub fn says(&self, site: Site) {
@@ -97,11 +112,12 @@ impl World {
             .param("manage_repo", path("bin/manage_repo.sh"))
             .param("packages", path("packages"))
             .param("python", "/usr/bin/python3")
-            .param("poll", "10ms")
+            .param("poll", self.poll)
             .param("settle", "30ms")
-            .param("health_limit", "2s")
-            .param("drain_limit", "1s")
-            .param("resize_limit", "1s")
+            .param("roles", self.roles.join(","))
+            .param("health_limit", self.limit)
+            .param("drain_limit", self.limit)
+            .param("resize_limit", self.limit)
     }
 
     pub fn run(&self, edits: &[(&str, &str)]) -> Ran {
@@ -119,6 +135,7 @@ impl World {
         let mut wrong = Vec::new();
         let world = self.cloud.world();
         for group in &GROUPS {
+            let image = if self.roles.contains(&group.role) { image } else { OLD_IMAGE };
             let machines = self.cloud.machines(group.name);
             if machines.len() != group.size || machines.iter().any(|(_, runs)| runs != image) {
                 wrong.push(format!("{}: {machines:?}", group.name));

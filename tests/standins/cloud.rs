@@ -45,14 +45,7 @@ pub const GROUPS: [Group; 2] = [
         size: 3,
         least: 2,
     },
-    Group {
-        name: "as-stage-processor",
-        balancer: "",
-        role: "processor",
-        variable: "processor_num",
-        size: 5,
-        least: 5,
-    },
+    Group { name: "as-stage-processor", balancer: "", role: "processor", variable: "processor_num", size: 5, least: 5 },
 ];
 
 impl Cloud {
@@ -65,7 +58,8 @@ impl Cloud {
         }
         let (mut groups, mut machines, mut balancers, mut old) = (json!({}), json!({}), json!({}), Vec::new());
         for (number, group) in GROUPS.iter().enumerate() {
-            let names: Vec<String> = (0..group.size).map(|at| format!("i-{:017x}", 0xa000 + number * 16 + at)).collect();
+            let names: Vec<String> =
+                (0..group.size).map(|at| format!("i-{:017x}", 0xa000 + number * 16 + at)).collect();
             let members: Vec<Value> = names.iter().map(|name| member(name)).collect();
             for name in &names {
                 machines[name] = json!({"ImageId": OLD_IMAGE, "State": "running", "looks": 0, "asks": 0});
