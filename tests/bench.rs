@@ -91,6 +91,13 @@ impl Bench {
         self
     }
 
+    /// Another value for a parameter that was given one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let start = format!("--param={name}=");
+        let given = self.params.iter_mut().find(|param| param.starts_with(&start)).unwrap();
+        *given = format!("{start}{value}");
+    }
+
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Bench {
         self.env.insert(name.into(), value.into());
         self

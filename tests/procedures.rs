@@ -8,6 +8,7 @@ mod github;
 mod lab;
 mod notify;
 mod parts;
+mod socorro;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod support;

@@ -12,6 +12,7 @@
 pub mod argocd;
 pub mod client;
 pub mod dockerflow;
+pub mod cloud;
 pub mod git;
 pub mod github;
 pub mod jenkins;
