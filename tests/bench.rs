@@ -81,9 +81,9 @@ impl Bench {
         self
     }
 
-    /// Goes back: `undo` of the last run.
+    /// Goes back: `undo` of the last run, which nobody is there to agree to.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["undo", "last"], answers), &self.secrets).end()
+        Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
 
     pub fn param(mut self, name: &str, value: impl AsRef<str>) -> Bench {

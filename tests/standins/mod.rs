@@ -13,6 +13,8 @@ pub mod client;
 pub mod git;
 pub mod github;
 pub mod jenkins;
+pub mod machines;
 pub mod prometheus;
 pub mod remote_shell;
 pub mod server;
+pub mod socorro_database;
