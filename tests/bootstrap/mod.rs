@@ -3,6 +3,7 @@
 
 mod postgresql;
 mod postgresql_faults;
+mod rabbitmq;
 
 /// A step of a runbook, from its id to the next one, as it is written.
 pub fn step(runbook: &str, id: &str) -> String {

@@ -15,6 +15,7 @@ pub mod github;
 pub mod jenkins;
 pub mod machines;
 pub mod prometheus;
+pub mod rabbit;
 pub mod remote_shell;
 pub mod server;
 pub mod socorro_database;
