@@ -136,7 +136,12 @@ impl Bench {
 
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["resume", "last"], answers), &self.secrets).end()
+        self.start_resume(answers).end()
+    }
+
+    /// Begins to go on with the last run.
+    pub fn start_resume(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 }
 
