@@ -83,7 +83,7 @@ impl Bench {
 
     /// Goes back: `undo` of the last run.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["undo", "last"], answers), &self.secrets).end()
+        Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
 
     pub fn param(mut self, name: &str, value: impl AsRef<str>) -> Bench {
@@ -123,6 +123,11 @@ impl Bench {
     pub fn decide(&self, step: &str, decision: &str, answers: &[(&str, &str)]) -> Ran {
         let verb = ["resume", "last", "--step", step, "--as", decision, "--reason", "seen in its own pages"];
         Going::of(self.command(&verb, answers), &self.secrets).end()
+    }
+
+    /// Goes on with the last run, which is looked at on the way.
+    pub fn resume_from(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 
     /// Goes on with the last run.

@@ -3,6 +3,7 @@
 mod balrog;
 #[allow(dead_code, reason = "each procedure uses the part of it that it needs")]
 mod bench;
+mod connector;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
 #[allow(dead_code, reason = "not each procedure needs a part of Node")]

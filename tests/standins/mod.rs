@@ -9,10 +9,13 @@
     reason = "a stand-in offers the whole of a service; each test of a runbook uses the part that it needs"
 )]
 
+pub mod aws;
 pub mod client;
+pub mod delivery_queue;
 pub mod git;
 pub mod github;
 pub mod jenkins;
+pub mod postgres;
 pub mod prometheus;
 pub mod remote_shell;
 pub mod server;
