@@ -330,3 +330,28 @@ fn the_password_comes_from_ssm_by_the_real_command_line() {
     bench.run(YES).stopped_at("delivery", "result.json.wanted > 0");
     drop(config);
 }
+
+#[test]
+fn where_nobody_heard_the_end_the_queue_is_looked_at() {
+    let Some(world) = World::new() else { return };
+    let before = ("      begin;\n      set local", "      \\! sleep 60\n      begin;\n      set local");
+    let after = ("        commit;\n        \\echo :ids", "        commit;\n        \\! sleep 60\n        \\echo :ids");
+    let hurry = ("nothing of it is done.\n    timeout: 2m", "nothing of it is done.\n    timeout: 2s");
+    // It was cut off before it did anything: that is known, and a new run does it.
+    world.bench("90", &[before, hurry]).run(YES).stopped_at("enqueue", "not in place");
+    assert_eq!(world.queued(90).len(), 0);
+    // It was cut off when all was done: it goes on with what it finds.
+    let bench = world.bench("90", &[after, hurry]);
+    let going = bench.start(YES).until_doing("taken");
+    assert_eq!(world.queued(90).len(), 2);
+    let worker = world.worker();
+    going.end().succeeded();
+    drop(worker);
+    assert_eq!(world.server.sql(DATABASE, "select last_value from queue_id_seq"), "14");
+    // The worker was faster than the look: nobody knows, and nobody enqueues it a second time.
+    delivery_queue::fill(&world.server);
+    let worker = world.worker();
+    world.bench("90", &[after, hurry]).run(YES).open_at("enqueue", "it did not end within 2s");
+    drop(worker);
+    assert_eq!(world.server.sql(DATABASE, "select last_value from queue_id_seq"), "14");
+}
