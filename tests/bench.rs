@@ -98,7 +98,9 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        let lines: Vec<String> = answers.iter().map(|(step, answer)| format!("{step}: \"{answer}\"\n")).collect();
+        // What is written as a list or a map of YAML is meant as one; all else is text.
+        let answer = |text: &str| if text.starts_with(['{', '[']) { text.to_owned() } else { format!("\"{text}\"") };
+        let lines: Vec<String> = answers.iter().map(|(step, text)| format!("{step}: {}\n", answer(text))).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);
@@ -206,6 +208,11 @@ impl Ran {
             _ => None,
         })
         .next()
+    }
+
+    /// What a step has captured under that name, in the order in which it ended; the last one counts.
+    pub fn captured(&self, name: &str) -> Option<&Value> {
+        self.events.iter().rev().filter_map(|event| event["captures"].get(name)).next()
     }
 
     pub fn succeeded(&self) -> &Ran {

@@ -6,6 +6,7 @@ mod bench;
 mod connector;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
+mod notify;
 #[allow(dead_code, reason = "not each procedure needs a part of Node")]
 mod parts;
 mod standins;

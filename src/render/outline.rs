@@ -211,7 +211,12 @@ fn triggers(runbook: &Runbook, page: &mut Page) {
         }
         page.lines(vec![line]);
         page.blocks.extend(trigger.means.iter().flat_map(|text| foreign::markdown(text)));
-        for (label, text) in [("Sent by:", &trigger.sent_by), ("To make it stop:", &trigger.silence)] {
+        let parts = [
+            ("Sent by:", &trigger.sent_by),
+            ("To make it stop:", &trigger.silence),
+            ("To filter it:", &trigger.filter),
+        ];
+        for (label, text) in parts {
             if let Some(text) = text {
                 page.push(Block::Paragraph(Line::label(label).done()));
                 page.blocks.extend(foreign::markdown(text));

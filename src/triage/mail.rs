@@ -74,11 +74,11 @@ impl Mail {
         })
     }
 
-    /// Whether both are the same mail, found twice.
-    pub fn is_same(&self, other: &Mail) -> bool {
-        match (&self.id, &other.id) {
-            (Some(one), Some(two)) => one == two,
-            _ => self == other,
+    /// What is the same of one mail that is found twice, however it was delivered: its id, or its head where there is none.
+    pub fn key(&self) -> String {
+        match &self.id {
+            Some(id) => format!("id {id}"),
+            None => format!("{:?}", (&self.subject, &self.from, &self.to, self.date)),
         }
     }
 }

@@ -7,5 +7,6 @@ mod retag;
 mod retag_killed;
 mod rollback;
 mod rollback_killed;
+mod schema;
 
 pub use crate::bench::{Bench, Ran};

@@ -16,6 +16,8 @@ pub mod git;
 pub mod github;
 pub mod jenkins;
 pub mod postgres;
+pub mod matrix;
 pub mod prometheus;
 pub mod remote_shell;
 pub mod server;
+pub mod webhook;
