@@ -134,6 +134,11 @@ impl Bench {
         Going::of(self.command(&verb, answers), &self.secrets).end()
     }
 
+    /// Goes on with the last run, which is looked at on the way.
+    pub fn resume_from(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
+    }
+
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
         self.start_resume(answers).end()

@@ -5,6 +5,7 @@ mod balrog;
 mod bench;
 mod github;
 mod bootstrap;
+mod connector;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
 mod notify;
