@@ -3,9 +3,9 @@
 mod balrog;
 #[allow(dead_code, reason = "each procedure uses the part of it that it needs")]
 mod bench;
-mod github;
 mod bootstrap;
 mod connector;
+mod github;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
 mod notify;

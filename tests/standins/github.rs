@@ -329,61 +329,6 @@ impl State {
         }
     }
 
-<<<<<<< HEAD
-    fn dispatch(&mut self, file: &str, body: &Value) -> Reply {
-        if !self.workflows.iter().any(|known| known == file) {
-            return not_found();
-        }
-        let Some(git_ref) = body["ref"].as_str() else { return missing("ref") };
-        let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        if self.seen(&format!("refs/heads/{short}")).is_none() && self.seen(&format!("refs/tags/{short}")).is_none() {
-            return problem(422, &format!("No ref found for: {git_ref}"));
-        }
-        let run = self.fresh_id();
-        let inputs = body.get("inputs").cloned().unwrap_or_else(|| json!({}));
-        self.dispatches.push(Dispatch { workflow: file.into(), git_ref: git_ref.into(), inputs, run, looks: 0 });
-        if body["return_run_details"] != json!(true) {
-            return Reply::empty(204);
-        }
-        let html = format!("https://github.com/{}/actions/runs/{run}", self.full_name);
-        let details =
-            json!({"workflow_run_id": run, "run_url": self.link(&format!("actions/runs/{run}")), "html_url": html});
-        Reply::json(200, &details)
-    }
-
-    /// A run is queued at the first look, in progress at the second and completed from the third on.
-    fn get_run(&mut self, id: &str) -> Reply {
-        let failing = self.faults.iter().any(|fault| matches!(fault, Fault::WorkflowFails));
-        let Some(found) = self.dispatches.iter_mut().find(|dispatch| dispatch.run.to_string() == id) else {
-            return not_found();
-        };
-        found.looks += 1;
-        let found = found.clone();
-        let (status, conclusion) = match found.looks {
-            1 => ("queued", Value::Null),
-            2 => ("in_progress", Value::Null),
-            _ => ("completed", json!(if failing { "failure" } else { "success" })),
-        };
-        let own = |rest: &str| self.link(&format!("actions/runs/{id}{rest}"));
-        let short = found.git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        let head = self.repo.commit(short).unwrap_or_default();
-        let run = json!({
-            "id": found.run, "node_id": format!("WFR_{id}"), "name": found.workflow, "display_title": found.workflow,
-            "path": format!(".github/workflows/{}", found.workflow), "event": "workflow_dispatch",
-            "head_branch": short, "head_sha": head, "head_commit": null, "pull_requests": [],
-            "status": status, "conclusion": conclusion, "run_number": 1, "run_attempt": 1, "workflow_id": 1,
-            "created_at": "2025-09-17T12:00:00Z", "updated_at": "2025-09-17T12:00:00Z",
-            "url": own(""), "html_url": format!("https://github.com/{}/actions/runs/{id}", self.full_name),
-            "jobs_url": own("/jobs"), "logs_url": own("/logs"), "cancel_url": own("/cancel"), "rerun_url": own("/rerun"),
-            "artifacts_url": own("/artifacts"), "workflow_url": self.link("actions/workflows/1"),
-            "check_suite_url": self.link("check-suites/1"),
-            "repository": self.repository(), "head_repository": self.repository(),
-        });
-        Reply::json(200, &run)
-    }
-
-=======
->>>>>>> mozcloud
     /// Counts this request for the events that were pending when it arrived.
     fn pass_time(&mut self, pending: usize) {
         self.hidden.retain_mut(|(_, left)| {
