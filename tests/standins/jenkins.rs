@@ -249,6 +249,11 @@ impl Jenkins {
         self.server.url()
     }
 
+    /// Resolves when everybody who has connected so far is gone and served.
+    pub fn quiet(&self) {
+        self.server.quiet();
+    }
+
     /// The state, for looking and for changing it. Do not hold it across a request.
     pub fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)

@@ -17,5 +17,6 @@ pub mod jenkins;
 pub mod matrix;
 pub mod prometheus;
 pub mod remote_shell;
+pub mod sentry;
 pub mod server;
 pub mod webhook;
