@@ -3,7 +3,7 @@
 
 use super::{Bench, Ran};
 use crate::standins::{
-    dockerflow::{self, Service},
+    service::{self, Service},
     webhook::{Fault, Webhook},
 };
 
@@ -85,8 +85,8 @@ fn both_teams_are_called_in_their_order_with_what_the_services_say() {
 #[test]
 fn what_does_not_answer_is_said_and_stops_nobody() {
     let world = World::new(vec![Fault::Refused { status: 410, error: "channel_is_archived" }]);
-    world.admin.set(vec![dockerflow::Fault::Dead]);
-    world.public.set(vec![dockerflow::Fault::NotJson]);
+    world.admin.set(vec![service::Fault::Dead]);
+    world.public.set(vec![service::Fault::NotJson]);
     let ran = world.escalate(&[]).run(CALLED);
     ran.succeeded();
     for step in ["first/tell", "second/tell", "told"] {
@@ -157,8 +157,8 @@ fn with(changes: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static
 #[test]
 fn the_database_is_restored_by_those_who_can() {
     let world = World::new(vec![]);
-    world.admin.set(vec![dockerflow::Fault::NoDatabase { looks: 3 }]);
-    world.public.set(vec![dockerflow::Fault::LosesDatabase { looks: 2 }]);
+    world.admin.set(vec![service::Fault::NoDatabase { looks: 3 }]);
+    world.public.set(vec![service::Fault::LosesDatabase { looks: 2 }]);
     world.restore(&[]).run(RESTORED).succeeded();
     let said = world.chat.posts();
     assert_eq!(said.len(), 2);
@@ -221,10 +221,9 @@ fn without_a_check_something_goes_wrong_unseen() {
     }
     let holds = ("      held_for: \"{{ held_for }}\"\n", "");
     let has = ("until: result.status == 200", "until: result.status in [200, 502]");
-    for (check, fault) in [
-        (has, dockerflow::Fault::NoDatabase { looks: 10_000 }),
-        (holds, dockerflow::Fault::LosesDatabase { looks: 10_000 }),
-    ] {
+    for (check, fault) in
+        [(has, service::Fault::NoDatabase { looks: 10_000 }), (holds, service::Fault::LosesDatabase { looks: 10_000 })]
+    {
         // Each with a database of its own: that of the first run has lost it already.
         let run = |edits: &[(&str, &str)]| {
             let world = World::new(vec![]);
@@ -242,7 +241,7 @@ fn without_a_check_something_goes_wrong_unseen() {
     newer(&[("when: version_now != version_then", "when: false")]).succeeded();
     // An error page that names a version is none.
     let world = World::new(vec![]);
-    world.admin.set(vec![dockerflow::Fault::ErrorPage]);
+    world.admin.set(vec![service::Fault::ErrorPage]);
     world.restore(&[]).run(RESTORED).stopped_at("version", "500");
 }
 
@@ -250,7 +249,7 @@ fn without_a_check_something_goes_wrong_unseen() {
 fn a_death_in_the_night_keeps_what_was_said() {
     let world = World::new(vec![]);
     let bench = world.restore(&[]);
-    world.public.set(vec![dockerflow::Fault::NoDatabase { looks: 10 }]);
+    world.public.set(vec![service::Fault::NoDatabase { looks: 10 }]);
     bench.start(RESTORED).until_doing(&format!("connected[{}]", world.public.url())).kill();
     bench.resume(RESTORED).succeeded();
     assert_eq!(world.chat.posts().len(), 2);
