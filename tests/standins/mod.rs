@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod prometheus;
 pub mod rabbit;
 pub mod remote_shell;
+pub mod sentry;
 pub mod server;
 pub mod service;
 pub mod socorro_database;
