@@ -2,6 +2,9 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 mod front;
+mod mozcloud;
+mod mozcloud_deploy;
+mod mozcloud_promote;
 mod push;
 mod retag;
 mod retag_killed;
