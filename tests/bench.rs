@@ -83,7 +83,7 @@ impl Bench {
 
     /// Goes back: `undo` of the last run.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["undo", "last"], answers), &self.secrets).end()
+        Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
 
     pub fn param(mut self, name: &str, value: impl AsRef<str>) -> Bench {
