@@ -89,7 +89,7 @@ fn the_ui_is_taken_back() {
     let world = World::stage(Faults::default());
     let bench = bench_at(&world, &[]);
     bench.run(YES).succeeded();
-    let undone = bench.undo(&[("undo", "go")]);
+    let undone = bench.undo(&[]);
     assert_eq!(undone.code, 6, "{}", undone.told);
     assert_eq!(world.github.state().ui("stage").as_deref(), Some("v3.119"));
     assert_eq!(world.live(), [NEW; 3]);

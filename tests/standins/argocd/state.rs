@@ -331,7 +331,7 @@ impl App {
 
     /// Whether a canary is there that is not all of it yet.
     fn can_promote(&self) -> bool {
-        self.canary.is_some() && !self.promoting
+        self.canary.is_some()
     }
 
     pub(super) fn actions(&self, request: &Recorded) -> Reply {
