@@ -5,11 +5,15 @@ mod front;
 mod mozcloud;
 mod mozcloud_deploy;
 mod mozcloud_promote;
+mod people;
 mod push;
-mod retag;
+pub mod retag;
 mod retag_killed;
 mod rollback;
 mod rollback_killed;
+pub mod rollback_ui;
 mod schema;
+mod stage;
+mod stage_killed;
 
 pub use crate::bench::{Bench, Ran};
