@@ -3,6 +3,7 @@
 
 mod front;
 mod mozcloud;
+mod mozcloud_checks;
 mod mozcloud_deploy;
 mod mozcloud_promote;
 mod people;

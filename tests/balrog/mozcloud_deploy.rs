@@ -13,13 +13,13 @@ use crate::standins::{
     server::On,
 };
 
-const YES: &[(&str, &str)] = &[
+pub const YES: &[(&str, &str)] = &[
     ("go", "yes"),
     ("promote/go", "yes"),
     ("bump", "{pull_request: \"https://github.com/mozilla-releng/balrog/pull/1\"}"),
 ];
 
-fn bench_at(world: &World, edits: &[(&str, &str)]) -> Bench {
+pub fn bench_at(world: &World, edits: &[(&str, &str)]) -> Bench {
     through(world, &world.argo.url(), &world.github.url(), edits).param("commit", world.commit())
 }
 

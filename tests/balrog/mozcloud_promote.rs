@@ -13,16 +13,16 @@ use crate::standins::{
     server::On,
 };
 
-const YES: &[(&str, &str)] = &[
+pub const YES: &[(&str, &str)] = &[
     ("quiet-time", "yes"),
     ("admin/go", "yes"),
     ("agent/go", "yes"),
     ("canary/go", "yes"),
     ("promote/go", "yes"),
-    ("news/hand/post", "done"),
+    ("news/way/hand/post", "done"),
 ];
 
-fn bench_at(world: &World, change: &str, edits: &[(&str, &str)]) -> Bench {
+pub fn bench_at(world: &World, change: &str, edits: &[(&str, &str)]) -> Bench {
     through(world, &world.argo.url(), &world.github.url(), change, edits)
 }
 
@@ -63,7 +63,7 @@ fn is_deployed(world: &World) {
 }
 
 /// What changed something, in its order.
-fn course(world: &World) -> Vec<String> {
+pub fn course(world: &World) -> Vec<String> {
     let of = |requests: Vec<crate::standins::server::Recorded>| -> Vec<String> {
         requests
             .into_iter()
