@@ -7,6 +7,7 @@ mod bench;
 mod lab;
 #[allow(dead_code, reason = "the first procedures that need real parts are on their way")]
 mod parts;
+mod releng;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod support;

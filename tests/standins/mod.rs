@@ -12,6 +12,7 @@
 pub mod client;
 pub mod git;
 pub mod github;
+pub mod instances;
 pub mod jenkins;
 pub mod prometheus;
 pub mod remote_shell;
