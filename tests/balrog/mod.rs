@@ -2,10 +2,15 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 mod front;
+mod people;
 mod push;
-mod retag;
+pub mod retag;
 mod retag_killed;
 mod rollback;
 mod rollback_killed;
+pub mod rollback_ui;
+mod schema;
+mod stage;
+mod stage_killed;
 
 pub use crate::bench::{Bench, Ran};
