@@ -17,6 +17,7 @@ pub mod delivery_queue;
 pub mod dockerflow;
 pub mod git;
 pub mod github;
+pub mod instances;
 pub mod jenkins;
 pub mod machines;
 pub mod matrix;
