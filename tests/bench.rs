@@ -105,7 +105,10 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        let lines: Vec<String> = answers.iter().map(|(step, answer)| format!("{step}: \"{answer}\"\n")).collect();
+        // Evidence is a mapping, and stands as it is.
+        let written = |answer: &str| if answer.starts_with('{') { answer.to_owned() } else { format!("\"{answer}\"") };
+        let lines: Vec<String> =
+            answers.iter().map(|(step, answer)| format!("{step}: {}\n", written(answer))).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);
