@@ -2,7 +2,6 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 pub mod front;
-mod front;
 mod mozcloud;
 mod mozcloud_checks;
 mod mozcloud_deploy;
