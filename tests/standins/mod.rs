@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod consul;
 pub mod git;
 pub mod github;
 pub mod jenkins;
