@@ -15,6 +15,7 @@ pub mod client;
 pub mod cloud;
 pub mod delivery_queue;
 pub mod dockerflow;
+pub mod consul;
 pub mod git;
 pub mod github;
 pub mod instances;
