@@ -86,7 +86,8 @@ fn it_says_why_what_to_do_and_how_it_is_known() {
            sent by: a script\n  \
            to make it stop: mend the mirror\n  \
            known by: to release+vcs*@*, subject [vcs] process delays*\n  \
-           to do: runsheet run mail/vcs --param host=vcs1.example\n",
+           to do: runsheet run mail/vcs --param host=vcs1.example\n    \
+             - look\n",
     );
     let stranger = bed.run(&["triage", "--subject", "Lunch?"]).stdin_null().end().code(13);
     stranger.stdout_has("no runbook knows this mail");
@@ -169,6 +170,44 @@ steps: [{id: a, manual: b}]
         assert_eq!(found, expected, "{at}");
     }
     bed.run(&["triage", "fix.eml"]).stdin_null().end().code(0).stdout_has("  to filter it: Not at all.\n");
+}
+
+#[test]
+fn what_is_about_something_else_hides_no_earlier_mail() {
+    let bed = library();
+    let late = |at: u32| mail("release+vcs@m.example", "[vcs] process delays on a", at);
+    let lunch: String = (0..1500)
+        .map(|n| format!("From x y\nFrom: a@b\nSubject: Lunch?\nDate: Fri, 20 Nov 2026 10:10:00 +0000\nMessage-ID: <{n}@y>\n\nx\n\n"))
+        .collect();
+    bed.write("box", &format!("From x y\n{}\n{lunch}From x y\n{}\n", late(0), late(20)));
+    let ended = bed.run(&["triage", "--json", "--no-history", "box"]).stdin_null().end().code(13);
+    assert_eq!(ended.events().last().unwrap()["match"]["means"], "An outage.");
+    // Where there are more of the kind itself, that is said.
+    let flood: String =
+        (0..1500).map(|n| format!("From x y\n{}\n", late(5).replace("<5@x>", &format!("<{n}@y>")))).collect();
+    bed.write("flood", &flood);
+    bed.write("now.eml", &late(20));
+    let ended = bed.run(&["triage", "now.eml", "--no-history", "--mailbox", "flood"]).stdin_null().end().code(0);
+    ended.stderr_has("there are more mails of these kinds around it").stdout_has("before it: 1000 like it");
+}
+
+#[test]
+fn when_and_to_whom_is_told_of_odd_mails_too() {
+    let bed = library();
+    let say = |text: &str| bed.run(&["triage", "--no-history", "-"]).stdin(text).end().code(0).stdout.clone();
+    // The last header has no end, and nothing says when it was.
+    let cut = say("From: a@b\nTo: release+aws@m");
+    assert!(cut.contains("it has no date") && cut.contains("runbook: mail/aws"), "{cut}");
+    let many: String = (0..5000).map(|n| format!("p{n}@x.example,\n ")).collect();
+    let said = say(&format!("From: a@b\nTo: {many}release+aws@m\nDate: Fri, 20 Nov 2026 10:10:00 +0000\n\n"));
+    assert!(said.starts_with("(no subject)\n  from a@b, to release+aws@m and 5000 more\n  runbook"), "{said}");
+    // The clock of our own server will do.
+    let head = "Received: from x by y; Fri, 20 Nov 2026 10:20:00 +0000\nReceived: from z by x; Fri, 20 Nov 2026 09:00:00 +0000\n";
+    let bare = mail("release+vcs@m.example", "[vcs] process delays on a", 20).replace("Date:", "X-Date:");
+    bed.write("now.eml", &format!("{head}{bare}"));
+    bed.write("box", &format!("From x y\n{}\n", mail("release+vcs@m.example", "[vcs] process delays on a", 2)));
+    let found = leads(&bed, &["now.eml", "--mailbox", "box", "--no-history"]);
+    assert_eq!(found.unwrap().1, "An outage.");
 }
 
 #[test]
@@ -286,7 +325,7 @@ fn a_value_of_several_lines_can_be_pasted() {
     bed.write("m.eml", "From: a@b\nSubject: note\n\nit's\na \\ b\n");
     let said = bed.run(&["triage", "m.eml"]).stdin_null().end().code(0).stdout;
     let (_, command) = said.split_once("to do: runsheet ").unwrap();
-    let script = format!("printf %s {}", command.trim_end().rsplit_once("--param ").unwrap().1);
+    let script = format!("printf %s {}", command.lines().next().unwrap().rsplit_once("--param ").unwrap().1);
     let pasted = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!(String::from_utf8(pasted.stdout).unwrap(), "note=it's\na \\ b\n");
 }

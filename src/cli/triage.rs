@@ -25,7 +25,7 @@ use crate::{
     model::Runbook,
     operators::ask_yes,
     text::{draw_all, one_line, without_escapes},
-    triage::{Found, Mail, Match, find, mails, sieve},
+    triage::{Found, Mail, Match, Others, find, mails, sieve},
     value::show_duration,
 };
 
@@ -56,12 +56,16 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
     {
         say(context, &format!("runsheet: could not {why}\n"));
     }
+    let others = Others::new(&runbooks, &others);
     let mut unmatched = 0;
     for (number, mail) in given.iter().enumerate() {
         let found = find(&runbooks, mail, &others);
         for (runbook, problem) in &found.problems {
             say(context, &format!("in a trigger of {}, which does not match for this:\n", runbook.name));
             say(context, &draw_all(&runbook.source, std::slice::from_ref(problem), context.style()));
+        }
+        if found.is_limited {
+            say(context, "runsheet: there are more mails of these kinds around it than rules look at\n");
         }
         unmatched += usize::from(found.matches.is_empty());
         let text = if flags.json {
@@ -242,12 +246,20 @@ fn known_by(found: &Match<'_>) -> String {
 }
 
 fn as_text(mail: &Mail, found: &Found<'_>) -> String {
-    let to = if mail.to.is_empty() { String::new() } else { format!(", to {}", mail.to.join(", ")) };
+    let of = found.matches.first().map_or("", |first| first.to);
+    let to = match (mail.to.iter().find(|to| *to == of).or(mail.to.first()), mail.to.len()) {
+        (None, _) => String::new(),
+        (Some(to), 1) => format!(", to {to}"),
+        (Some(to), count) => format!(", to {to} and {} more", count - 1),
+    };
     let from = if mail.from.is_empty() { "nobody named" } else { &mail.from };
     let subject = if mail.subject.is_empty() { "(no subject)" } else { &mail.subject };
     let mut text = format!("{subject}\n  from {from}{to}\n");
     if mail.is_cut {
         text.push_str("  it is very long; only its beginning was read\n");
+    }
+    if mail.date.is_none() {
+        text.push_str("  it has no date, so that other mails were not looked at\n");
     }
     let Some(first) = found.matches.first() else {
         text.push_str("  no runbook knows this mail\n");
@@ -272,6 +284,13 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
     text.push_str(&format!("  known by: {}\n", known_by(first)));
     let to_do = if first.trigger.ignore { "nothing".to_owned() } else { command(first) };
     text.push_str(&format!("  to do: {}\n", one_line(&to_do)));
+    let steps: Vec<&str> = if first.trigger.ignore { Vec::new() } else { steps(&first.runbook) };
+    for title in steps.iter().take(STEPS) {
+        text.push_str(&format!("    - {}\n", one_line(title)));
+    }
+    if steps.len() > STEPS {
+        text.push_str(&format!("    and {} more steps\n", steps.len() - STEPS));
+    }
     for (name, value) in first.params.iter().filter(|_| !first.trigger.ignore) {
         if let Err(why) = value {
             text.push_str(&format!("    {name} is not taken from this mail: {}\n", one_line(why)));
@@ -282,6 +301,14 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
         text.push_str(&format!("  less likely: {name}, known by {}\n", known_by(other)));
     }
     text
+}
+
+/// Steps that are shown of a runbook.
+const STEPS: usize = 5;
+
+/// What the runbook does, step by step, as far as it is known from outside.
+fn steps(runbook: &Runbook) -> Vec<&str> {
+    runbook.steps.iter().map(|step| step.title.as_ref().map_or(step.id.as_str(), |title| title.source())).collect()
 }
 
 /// What else matches, other runbooks than the first, each once.
@@ -311,7 +338,7 @@ fn as_json(mail: &Mail, found: &Found<'_>) -> Value {
             "runbook": found.runbook.name, "title": found.runbook.title.value, "email": patterns,
             "means": found.trigger.means, "sent_by": found.trigger.sent_by, "silence": found.trigger.silence,
             "filter": found.trigger.filter,
-            "params": params, "problems": problems, "ignore": found.trigger.ignore,
+            "steps": steps(&found.runbook), "params": params, "problems": problems, "ignore": found.trigger.ignore,
             "command": if found.trigger.ignore { Value::Null } else { command(found).into() }, "before": found.before,
         })
     };

@@ -1,6 +1,7 @@
 //! Mails as rules see them: addresses, subject, text, date. Bounded, whatever is in them. Knows no rule.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     io::{BufRead, BufReader, Cursor, Read},
 };
@@ -43,7 +44,12 @@ impl Mail {
     pub fn read(bytes: &[u8]) -> Option<Mail> {
         let limit = usize::try_from(MAIL_LIMIT).unwrap_or(usize::MAX);
         let is_cut = bytes.len() > limit;
-        let message = MessageParser::default().parse(&bytes[..bytes.len().min(limit)])?;
+        // The parser takes no header without an end.
+        let ended: Cow<'_, [u8]> = match bytes[..bytes.len().min(limit)] {
+            ref whole if whole.ends_with(b"\n") => whole.into(),
+            ref cut => [cut, b"\n"].concat().into(),
+        };
+        let message = MessageParser::default().parse(&*ended)?;
         // A relay on the way adds one of its own, so that there may be several of a name.
         let delivered =
             message.headers_raw().filter(|(name, _)| DELIVERED.iter().any(|of| name.eq_ignore_ascii_case(of)));
@@ -59,7 +65,13 @@ impl Mail {
         }
         let from = message.from().or(message.sender()).and_then(|from| addresses(from).next()).unwrap_or_default();
         let subject = message.subject();
-        let date = message.date().and_then(|date| jiff::Timestamp::from_second(date.to_timestamp()).ok());
+        // The relay that had it last wrote the first one.
+        let received = message.received_all().next().and_then(|received| received.date());
+        let date = message
+            .date()
+            .copied()
+            .or(received)
+            .and_then(|date| jiff::Timestamp::from_second(date.to_timestamp()).ok());
         if subject.is_none() && from.is_empty() && to.is_empty() {
             return None;
         }
@@ -68,7 +80,7 @@ impl Mail {
         if body.trim().is_empty()
             && let Some(boundary) = message.content_type().and_then(|of| of.attribute("boundary"))
         {
-            let ended = [&bytes[..bytes.len().min(limit)], b"\r\n--", boundary.as_bytes(), b"--\r\n"].concat();
+            let ended = [&*ended, b"\r\n--", boundary.as_bytes(), b"--\r\n"].concat();
             let ended = MessageParser::default().parse(&ended);
             body = ended.as_ref().and_then(|message| message.body_text(0)).unwrap_or_default().into_owned();
         }

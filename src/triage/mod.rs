@@ -2,11 +2,15 @@
 //! Reads no file and runs nothing.
 
 mod mail;
+mod others;
 mod sieve;
 
-use std::{collections::HashSet, rc::Rc};
+use std::rc::Rc;
+
+use others::Nearest;
 
 pub use mail::{BODY_LIMIT, MAIL_LIMIT, Mail, mails};
+pub use others::{KNOWN_LIMIT, OTHERS_LIMIT, Others};
 pub use sieve::sieve;
 
 use crate::{
@@ -16,9 +20,6 @@ use crate::{
     value::{Scope, Value},
 };
 
-/// How many earlier mails a rule can look at, and how many later ones: the nearest.
-pub const EARLIER_LIMIT: usize = 200;
-
 /// A trigger that a mail matches.
 pub struct Match<'a> {
     pub runbook: &'a Rc<Runbook>,
@@ -27,6 +28,8 @@ pub struct Match<'a> {
     pub params: Vec<(String, Result<String, String>)>,
     /// How many seconds earlier mails came that the same patterns match, the latest first.
     pub before: Vec<u64>,
+    /// The address of the mail that the patterns match.
+    pub to: &'a str,
 }
 
 /// What came of looking for one mail.
@@ -35,6 +38,8 @@ pub struct Found<'a> {
     pub matches: Vec<Match<'a>>,
     /// Conditions that could not be evaluated over this mail; their triggers do not match.
     pub problems: Vec<(&'a Rc<Runbook>, Diagnostic)>,
+    /// There were more mails around it than are looked at.
+    pub is_limited: bool,
 }
 
 /// Every trigger of these runbooks, the one that says most first: whether it has a condition, how many fields it looks at,
@@ -60,24 +65,28 @@ fn weight(pattern: &EmailPattern) -> (usize, usize, usize) {
     (count, exact, literal)
 }
 
-/// What leads where with this mail. `others` are mails from before and after it, in any order; the nearest count.
-pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, others: &[Mail]) -> Found<'a> {
+/// What leads where with this mail, among others from before and after it.
+pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &'a Mail, others: &Others<'_>) -> Found<'a> {
     let scope = Scope::new();
-    let mut found = Found { matches: Vec::new(), problems: Vec::new() };
-    let before = before(mail, others);
-    let mut values: Option<(Value, Value)> = None;
+    let mut found = Found { matches: Vec::new(), problems: Vec::new(), is_limited: false };
+    // Of most mails nobody knows anything, and nobody asks what came before them.
+    let mut around: Option<(Nearest<'_>, Value, Value)> = None;
     for (runbook, trigger) in ranked(runbooks) {
         let Some(to) = recipient(&trigger.email, mail) else { continue };
-        let (earlier, later) =
-            values.get_or_insert_with(|| (as_value(&before), as_value(&after(mail, others)))).clone();
+        let (before, earlier, later) = around.get_or_insert_with(|| {
+            let (before, after) = (others.before(mail), others.after(mail));
+            found.is_limited = before.is_limited || after.is_limited;
+            let (earlier, later) = (before.value(), after.value());
+            (before, earlier, later)
+        });
         let locals = [
             ("subject", Value::text(&mail.subject)),
             ("from", Value::text(&mail.from)),
             ("to", Value::text(to)),
             ("body", Value::text(&mail.body)),
             ("date", mail.date.map_or(Value::None, |date| Value::text(date.to_string()))),
-            ("earlier", earlier),
-            ("later", later),
+            ("earlier", earlier.clone()),
+            ("later", later.clone()),
         ];
         match trigger.when.as_ref().map(|when| when.eval_bool(&scope, &locals)) {
             None | Some(Ok(Truth::True)) => {}
@@ -88,9 +97,8 @@ pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, others: &[Mail]) -> Fo
             }
         }
         let params = trigger.params.iter().map(|(name, expr)| (name.clone(), taken(runbook, name, expr, &locals)));
-        let alike = before.iter().filter(|(_, other)| recipient(&trigger.email, other).is_some());
-        let before = alike.map(|(age, _)| *age).collect();
-        found.matches.push(Match { runbook, trigger, params: params.collect(), before });
+        let before = before.alike(&trigger.email);
+        found.matches.push(Match { runbook, trigger, params: params.collect(), before, to });
     }
     found
 }
@@ -121,47 +129,4 @@ fn recipient<'m>(pattern: &EmailPattern, mail: &'m Mail) -> Option<&'m str> {
         Some(to) => mail.to.iter().find(|address| to.matches(address)).map(String::as_str),
         None => Some(mail.to.first().map_or("", String::as_str)),
     }
-}
-
-/// The mails before this one, newest first, each once, and how many seconds before it. Which is before which cannot be told
-/// of one without a date.
-fn before<'m>(mail: &Mail, others: &'m [Mail]) -> Vec<(u64, &'m Mail)> {
-    nearest(mail, others, |now, then| now.duration_since(then).as_secs())
-}
-
-/// The mails after this one, oldest first, each once, and how many seconds after it. What came in the same second is taken
-/// for an earlier one.
-fn after<'m>(mail: &Mail, others: &'m [Mail]) -> Vec<(u64, &'m Mail)> {
-    let mut after = nearest(mail, others, |now, then| then.duration_since(now).as_secs());
-    after.retain(|(age, _)| *age > 0);
-    after
-}
-
-fn nearest<'m>(
-    mail: &Mail,
-    others: &'m [Mail],
-    distance: impl Fn(jiff::Timestamp, jiff::Timestamp) -> i64,
-) -> Vec<(u64, &'m Mail)> {
-    let Some(now) = mail.date else { return Vec::new() };
-    let age = |other: &Mail| u64::try_from(distance(now, other.date?)).ok();
-    let mut found: Vec<(u64, &Mail)> = others.iter().filter_map(|other| Some((age(other)?, other))).collect();
-    found.sort_by_key(|(age, _)| *age);
-    let mut known = HashSet::from([mail.key()]);
-    found.retain(|(_, other)| known.insert(other.key()));
-    found.truncate(EARLIER_LIMIT);
-    found
-}
-
-fn as_value(mails: &[(u64, &Mail)]) -> Value {
-    let values = mails.iter().map(|(age, other)| {
-        let entries = [
-            ("subject", Value::text(&other.subject)),
-            ("from", Value::text(&other.from)),
-            ("to", Value::list(other.to.iter().map(Value::text).collect())),
-            ("body", Value::text(&other.body)),
-            ("age", Value::Int(i64::try_from(*age).unwrap_or(i64::MAX))),
-        ];
-        Value::map(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-    });
-    Value::list(values.collect())
 }
