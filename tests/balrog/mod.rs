@@ -14,7 +14,7 @@ mod rollback;
 mod rollback_killed;
 pub mod rollback_ui;
 mod schema;
-mod stage;
+pub mod stage;
 mod stage_killed;
 
 pub use crate::bench::{Bench, Ran};

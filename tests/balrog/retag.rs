@@ -302,6 +302,21 @@ fn without_a_check_something_goes_wrong_unseen() {
     }
 }
 
+/// Whatever the operator has configured, one tag is pushed.
+#[test]
+fn no_other_tag_goes_along() {
+    let run = |edits: &[(&str, &str)]| {
+        let world = World::new(vec![]);
+        world.git.git(&["config", "push.followTags", "true"]);
+        world.git.git(&["tag", "-s", "-m", "Not to be seen yet", "v3.06", "v3.07^{}"]);
+        world.run(edits).succeeded();
+        world.is_at("v3.10");
+        world.git.remote_commit_of("refs/tags/v3.06").is_some()
+    };
+    assert!(!run(&[]));
+    assert!(run(&[("git push --no-follow-tags", "git push")]));
+}
+
 #[test]
 fn gpg_itself_says_who_signed_the_tag() {
     let world = World::new(vec![]);

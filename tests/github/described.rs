@@ -28,6 +28,7 @@ const USED: &[(&str, &str, &[&str])] = &[
     ("releases/tags/{tag}", "releases/tags/{tag}", &["get"]),
     ("releases/{release_id}", "releases/{release_id}", &["get", "patch", "delete"]),
     ("git/ref/{ref}", "git/ref/tags/{ref}", &["get"]),
+    ("git/ref/{ref}", "git/ref/heads/{ref}", &["get"]),
     ("git/matching-refs/{ref}", "git/matching-refs/tags/{ref}", &["get"]),
     ("git/refs", "git/refs", &["post"]),
     ("git/refs/{ref}", "git/refs/tags/{ref}", &["patch", "delete"]),
@@ -36,6 +37,10 @@ const USED: &[(&str, &str, &[&str])] = &[
     ("commits/{ref}", "commits/tags/{ref}", &["get"]),
     ("compare/{basehead}", "compare/{basehead}", &["get"]),
     ("actions/workflows/{workflow_id}/dispatches", "actions/workflows/{workflow_id}/dispatches", &["post"]),
+    ("actions/workflows/{workflow_id}/runs", "actions/workflows/{workflow_id}/runs", &["get"]),
+    ("pulls", "pulls", &["get", "post"]),
+    ("pulls/{pull_number}", "pulls/{pull_number}", &["get", "patch"]),
+    ("contents/{path}", "contents/{path}", &["get"]),
     ("actions/runs/{run_id}", "actions/runs/{run_id}", &["get"]),
 ];
 

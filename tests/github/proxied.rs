@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{World, described::Described};
-use crate::balrog::{retag, rollback_ui};
+use crate::balrog::{retag, rollback_ui, stage};
+use crate::bench::Bench;
 use crate::standins::{
     client::{Answer, Client},
     git::GitWorld,
@@ -23,6 +24,8 @@ fn everything_is_as_github_describes_it() {
     the_moves(&described);
     eprintln!("the UI, pushed and rolled back");
     the_ui(&described);
+    eprintln!("stage, and a workflow");
+    the_others(&described);
 }
 
 fn client(described: &Described) -> Client {
@@ -153,6 +156,19 @@ fn the_stand_in(described: &Described) {
     for _ in 0..3 {
         get(&format!("actions/runs/{}", run["workflow_run_id"]), 200);
     }
+    get("actions/workflows/ui-deploy.yml/runs?event=workflow_dispatch&per_page=20", 200);
+    get("git/ref/heads/main", 200);
+    get("git/ref/heads/none", 404);
+    git.git(&["push", "--quiet", "origin", "main~1:refs/heads/old", "main:refs/heads/new"]);
+    let pull = json!({"title": "Bump", "head": "new", "base": "old"});
+    let made = ask("POST", "pulls", pull.clone(), 201).json();
+    ask("POST", "pulls", pull, 422);
+    ask("POST", "pulls", json!({"title": "Bump", "head": "none", "base": "main"}), 422);
+    get("pulls?state=open&base=old&head=mozilla-releng%3Anew", 200);
+    let pull = format!("pulls/{}", made["number"]);
+    get(&pull, 200);
+    get("pulls/99", 404);
+    ask("PATCH", &pull, json!({"state": "closed"}), 200);
     assert_eq!(wrong.get(), 0);
     // These the description leaves out; it does not say what GitHub answers instead.
     for rest in ["releases/99", "actions/runs/99"] {
@@ -198,4 +214,24 @@ fn the_ui(described: &Described) {
         .succeeded();
     assert_eq!(described.objections(), Vec::<String>::new());
     world.is_at("v3.08");
+}
+
+/// What else speaks to GitHub.
+fn the_others(described: &Described) {
+    let world = stage::World::new(vec![]);
+    described.turn_to(&world.github.url());
+    let commit = world.git.commit_of("main");
+    world.bench_at(&described.url(), &[]).run(stage::YES).succeeded();
+    assert_eq!(described.objections(), Vec::<String>::new());
+    world.is_deployed(&commit);
+    let workflow = Bench::new("lib/github/dispatch-workflow", &[])
+        .param("api", described.url())
+        .param("repository", "mozilla-releng/balrog")
+        .param("workflow", "ui-deploy.yml")
+        .param("inputs", r#"{"deploy_env": "stage", "ref": "v3.11"}"#)
+        .param("poll", "20ms")
+        .env("GITHUB_TOKEN", TOKEN);
+    workflow.run(&[]).succeeded();
+    assert_eq!(described.objections(), Vec::<String>::new());
+    assert_eq!(world.github.state().ui("stage").as_deref(), Some("v3.11"));
 }

@@ -76,12 +76,45 @@ impl State {
     }
 
     fn pull_body(&self, pull: &Pull) -> Value {
-        let sha = |branch: &str| self.repo.commit(&format!("refs/heads/{branch}"));
-        json!({"id": pull.number + 1000, "number": pull.number, "title": pull.title, "draft": false, "merged": false,
-            "state": if pull.open { "open" } else { "closed" },
-            "url": self.link(&format!("pulls/{}", pull.number)),
-            "html_url": format!("https://github.com/{}/pull/{}", self.full_name, pull.number),
-            "head": {"ref": pull.head, "sha": sha(&pull.head)}, "base": {"ref": pull.base, "sha": sha(&pull.base)}})
+        let owner = self.full_name.split('/').next().unwrap_or_default();
+        let side = |branch: &str| {
+            json!({"ref": branch, "label": format!("{owner}:{branch}"), "user": self.user(owner),
+                "sha": self.repo.commit(&format!("refs/heads/{branch}")).unwrap_or_default(),
+                "repo": self.whole_repository()})
+        };
+        let own = self.link(&format!("pulls/{}", pull.number));
+        let issue = self.link(&format!("issues/{}", pull.number));
+        let html = format!("https://github.com/{}/pull/{}", self.full_name, pull.number);
+        let head = side(&pull.head);
+        let statuses = self.link(&format!("statuses/{}", head["sha"].as_str().unwrap_or_default()));
+        let at = "2025-09-17T12:00:00Z";
+        let mut body = json!({"id": pull.number + 1000, "number": pull.number, "title": pull.title, "draft": false,
+            "state": if pull.open { "open" } else { "closed" }, "locked": false, "user": self.user(owner),
+            "body": null, "labels": [], "milestone": null, "assignee": null, "auto_merge": null,
+            "author_association": "MEMBER", "node_id": format!("PR_{}", pull.number), "merge_commit_sha": null,
+            "created_at": at, "updated_at": at, "closed_at": if pull.open { Value::Null } else { json!(at) },
+            "merged_at": null, "merged": false, "merged_by": null, "mergeable": null, "mergeable_state": "unknown",
+            "maintainer_can_modify": false, "comments": 0, "review_comments": 0, "commits": 1, "additions": 1,
+            "deletions": 1, "changed_files": 1, "base": side(&pull.base), "head": head});
+        let addresses = [
+            ("url", "self", own.clone()),
+            ("html_url", "html", html.clone()),
+            ("diff_url", "", format!("{html}.diff")),
+            ("patch_url", "", format!("{html}.patch")),
+            ("issue_url", "issue", issue.clone()),
+            ("commits_url", "commits", format!("{own}/commits")),
+            ("review_comments_url", "review_comments", format!("{own}/comments")),
+            ("review_comment_url", "review_comment", self.link("pulls/comments{/number}")),
+            ("comments_url", "comments", format!("{issue}/comments")),
+            ("statuses_url", "statuses", statuses),
+        ];
+        for (key, link, address) in addresses {
+            if !link.is_empty() {
+                body["_links"][link] = json!({"href": address});
+            }
+            body[key] = json!(address);
+        }
+        body
     }
 }
 

@@ -80,4 +80,31 @@ impl State {
         }
         Value::Object(body)
     }
+
+    /// The repository with what a pull request also tells of it.
+    pub(super) fn whole_repository(&self) -> Value {
+        let mut body = self.repository();
+        let html = format!("https://github.com/{}", self.full_name);
+        let at = "2025-09-17T12:00:00Z";
+        for key in ["has_downloads", "has_issues", "has_projects", "has_wiki", "has_pages", "archived", "disabled"] {
+            body[key] = json!(false);
+        }
+        for key in ["forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count", "watchers"]
+        {
+            body[key] = json!(0);
+        }
+        for key in ["homepage", "language", "mirror_url", "license"] {
+            body[key] = Value::Null;
+        }
+        for key in ["created_at", "updated_at", "pushed_at"] {
+            body[key] = json!(at);
+        }
+        body["watchers_count"] = json!(0);
+        body["default_branch"] = json!(self.repo.default_branch());
+        body["clone_url"] = json!(format!("{html}.git"));
+        body["git_url"] = json!(format!("git://github.com/{}.git", self.full_name));
+        body["ssh_url"] = json!(format!("git@github.com:{}.git", self.full_name));
+        body["svn_url"] = json!(html);
+        body
+    }
 }
