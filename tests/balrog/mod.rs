@@ -2,6 +2,7 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 mod front;
+mod logs;
 mod push;
 mod retag;
 mod retag_killed;

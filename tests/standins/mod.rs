@@ -9,6 +9,7 @@
     reason = "a stand-in offers the whole of a service; each test of a runbook uses the part that it needs"
 )]
 
+pub mod bucket;
 pub mod client;
 pub mod dockerflow;
 pub mod git;
