@@ -91,6 +91,13 @@ impl Bench {
         self
     }
 
+    /// Another value for a parameter that was given one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let start = format!("--param={name}=");
+        let given = self.params.iter_mut().find(|param| param.starts_with(&start)).unwrap();
+        *given = format!("{start}{value}");
+    }
+
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Bench {
         self.env.insert(name.into(), value.into());
         self
@@ -127,9 +134,19 @@ impl Bench {
         Going::of(self.command(&verb, answers), &self.secrets).end()
     }
 
+    /// Goes on with the last run, which is looked at on the way.
+    pub fn resume_from(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
+    }
+
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["resume", "last"], answers), &self.secrets).end()
+        self.start_resume(answers).end()
+    }
+
+    /// Begins to go on with the last run.
+    pub fn start_resume(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 }
 

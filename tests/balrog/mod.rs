@@ -3,11 +3,13 @@
 
 mod front;
 mod logs;
+mod people;
 mod push;
-mod retag;
+pub mod retag;
 mod retag_killed;
 mod rollback;
 mod rollback_killed;
+pub mod rollback_ui;
 mod schema;
 mod stage;
 mod stage_killed;

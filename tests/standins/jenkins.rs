@@ -5,7 +5,10 @@
 //! below its own address (and of its job's `wfapi/runs`); the reply shows how things stood before that step.
 
 mod builds;
+#[cfg(test)]
+mod clients;
 mod pages;
+mod places;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -366,11 +369,16 @@ impl State {
     fn route(&mut self, request: &Recorded, caller: Caller<'_>) -> Reply {
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let get = request.method == "GET";
+        let get = reads(request);
         if get {
             self.age_queue();
         }
         match segments.as_slice() {
+            [""] if get => page(200, "Dashboard"),
+            ["api", "json"] if get => self.show_root(request),
+            ["me", "api", "json"] if get => self.show_me(request, caller),
+            ["computer", "api", "json"] if get => self.show_nodes(None, request),
+            ["computer", name, "api", "json"] if get => self.show_nodes(Some(name), request),
             ["queue", "item", id, "api", "json"] if get => self.show_item(id),
             ["queue", "api", "json"] if get => self.show_queue(request),
             ["queue", "cancelItem"] => self.posting(request, caller, |state| state.cancel_item(request.query("id"))),
@@ -387,8 +395,13 @@ impl State {
             rest = left;
         }
         let path = names.join("/");
-        let Some(job) = self.jobs.iter().position(|job| job.path == path) else { return page(404, "Not Found") };
-        let get = request.method == "GET";
+        let get = reads(request);
+        let Some(job) = self.jobs.iter().position(|job| job.path == path) else {
+            return match rest {
+                ["api", "json"] if get => self.show_folder(&path, request),
+                _ => page(404, "Not Found"),
+            };
+        };
         match rest {
             ["buildWithParameters"] => self.posting(request, caller, |state| state.enqueue(job, request, caller)),
             ["build"] if !self.jobs[job].parameters.is_empty() => page(400, "Nothing is submitted"),
@@ -397,6 +410,7 @@ impl State {
                 self.advance_queue_of(job);
                 reply
             }
+            ["wfapi"] | ["wfapi", "describe"] if get => self.show_job_stages(job),
             ["wfapi", "runs"] if get => {
                 let reply = self.show_runs(job);
                 self.advance_queue_of(job);
@@ -417,7 +431,7 @@ impl State {
     }
 
     fn route_build(&mut self, request: &Recorded, caller: Caller<'_>, at: usize, rest: &[&str]) -> Reply {
-        let get = request.method == "GET";
+        let get = reads(request);
         match rest {
             ["api", "json"] if get => self.show_build(at, request),
             ["wfapi"] | ["wfapi", "describe"] if get => Reply::json(200, &self.describe(at)),
@@ -425,6 +439,7 @@ impl State {
             ["wfapi", "nextPendingInputAction"] if get => {
                 Reply::json(200, &self.pending(at).into_iter().next().unwrap_or(Value::Null))
             }
+            ["wfapi", "artifacts"] if get => Reply::json(200, &json!([])),
             ["consoleText"] if get => Reply::of(200, "text/plain;charset=utf-8", self.builds[at].log.clone()),
             ["logText", "progressiveText"] if get => self.progressive_text(at, request),
             ["wfapi", "inputSubmit"] => self.settling(request, |state| state.submit_input(at, request, caller)),
@@ -451,6 +466,16 @@ impl State {
         }
         act(self)
     }
+}
+
+/// A HEAD is answered as a GET is, without the body.
+fn reads(request: &Recorded) -> bool {
+    request.method == "GET" || request.method == "HEAD"
+}
+
+/// What somebody did wrong, as Jenkins says it: a page, and the same words in a header.
+fn failure(message: &str) -> Reply {
+    page(400, message).with("x-error", message)
 }
 
 /// A page in HTML, which is what Jenkins shows instead of a JSON error.

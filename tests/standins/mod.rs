@@ -9,14 +9,23 @@
     reason = "a stand-in offers the whole of a service; each test of a runbook uses the part that it needs"
 )]
 
+pub mod argocd;
+pub mod aws;
 pub mod bucket;
 pub mod client;
+pub mod cloud;
+pub mod delivery_queue;
 pub mod dockerflow;
 pub mod git;
 pub mod github;
 pub mod jenkins;
+pub mod machines;
 pub mod matrix;
+pub mod postgres;
 pub mod prometheus;
+pub mod rabbit;
 pub mod remote_shell;
 pub mod server;
+pub mod service;
+pub mod socorro_database;
 pub mod webhook;

@@ -280,7 +280,8 @@ fn task(cluster: &str, id: &str, container: &str) -> Value {
     })
 }
 
-fn executable(path: &Path, content: &str) {
+/// A program of that text.
+pub fn executable(path: &Path, content: &str) {
     fs::write(path, content).expect("a file can be written");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
 }

@@ -366,6 +366,28 @@ mod faults {
     }
 
     #[test]
+    fn a_pushed_tag_shows_later_and_a_release_before_that_takes_its_place() {
+        let world = GitWorld::new();
+        let hub = over(&world, vec![Fault::PushedLate { looks: 2 }]);
+        world.git(&["push", "--quiet", "origin", "v3.08:refs/tags/ui"]);
+        let looks = ["git/ref/tags/ui", "commits/tags/ui", "git/ref/tags/ui"].map(|rest| get(&hub, rest).status);
+        assert_eq!(looks, [404, 422, 200]);
+        assert_eq!(get(&hub, "git/ref/tags/ui").json()["object"]["type"], "tag");
+        world.git(&["push", "--quiet", "origin", "v3.08:refs/tags/hasty"]);
+        let body = json!({"tag_name": "hasty", "target_commitish": world.commit_of("v3.08")});
+        assert_eq!(post(&hub, "releases", body).status, 201);
+        assert_eq!(get(&hub, "git/ref/tags/hasty").json()["object"]["type"], "commit");
+    }
+
+    #[test]
+    fn a_tag_comes_back_from_a_stale_clone() {
+        let hub = alone(vec![Fault::TagComesBack { after_looks: 2 }]);
+        assert_eq!(delete(&hub, "git/refs/tags/v1.0").status, 204);
+        let looks = [(); 3].map(|()| get(&hub, "git/ref/tags/v1.0").status);
+        assert_eq!(looks, [404, 200, 200]);
+    }
+
+    #[test]
     fn a_release_at_the_wrong_commit() {
         let world = GitWorld::new();
         let hub = over(&world, vec![Fault::WrongCommit]);

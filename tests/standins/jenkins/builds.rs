@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Caller, Effect, Fault, Input, Job, State, given, page};
+use super::{Caller, Effect, Fault, Input, Job, State, failure, given, page};
 use crate::standins::server::{Recorded, Reply};
 
 /// An item of the queue.
@@ -383,14 +383,14 @@ impl State {
         }
         let Some(input) = self.waiting_for(at).filter(|input| input.id() == id) else {
             return match self.builds[at].just_settled.iter().any(|settled| settled == id) {
-                true => page(400, "This input has been already given"),
+                true => failure("This input has been already given"),
                 false => page(404, "Not Found"),
             };
         };
         let named = input.submitter.as_deref();
         if !caller.may_build || named.is_some_and(|submitter| submitter != caller.user) {
             let wanted = named.unwrap_or("somebody with the Job/Build permission");
-            return page(400, &format!("You need to be {wanted} to submit this."));
+            return failure(&format!("You need to be {wanted} to submit this."));
         }
         self.give(at, proceed, values, caller.user);
         Reply::empty(200)
