@@ -254,7 +254,7 @@ fn mountable() -> bool {
     let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:\t")).unwrap();
     let may = u64::from_str_radix(capabilities, 16).unwrap() & (1 << 21) != 0 || status.contains("NoNewPrivs:\t0");
     if !(open && may) {
-        eprintln!("SKIPPED: nothing can be mounted here: /dev/fuse is missing or not ours");
+        parts::skipped("nothing can be mounted here: /dev/fuse is missing or not ours");
     }
     open && may
 }

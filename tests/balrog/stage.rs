@@ -309,8 +309,9 @@ fn it_notices() {
     let mut world = World::new(vec![]);
     for (faults, slips, at, why) in cases {
         eprintln!("{faults:?} {slips:?}");
+        let vain = slips.iter().any(|slip| matches!(slip, Slip::Never | Slip::InTurnForever));
         world = world.again(faults, vec![], slips);
-        let ran = world.bench(&[]).param("deployment", "400ms").run(YES);
+        let ran = world.bench(&[]).param("deployment", if vain { "300ms" } else { "30s" }).run(YES);
         let failed = ran.events.iter().find(|event| {
             event["event"] == "step_finished"
                 && event["status"] == "failed"
@@ -343,22 +344,45 @@ fn until_a_service_runs_it_all_of_it_can_be_taken_back() {
 
 #[test]
 fn what_a_service_runs_is_not_taken_back() {
-    // The admin app was deployed, the public one never: the run stops, and the version is in use.
-    let world = World::slipping(vec![], vec![], vec![Slip::Never]);
-    let bench = world.bench(&[]).param("deployment", "1s");
-    assert_eq!(bench.run(YES).code, 1);
-    let undone = bench.undo(&[]);
+    // The admin app is deployed, the public one never: the run stops, and the version is in use.
+    let stopped = |world: &World, edits: &[(&str, &str)]| {
+        let bench = world.bench(edits).param("deployment", "200ms");
+        assert_eq!(bench.run(YES).code, 1);
+        world.admin.mend();
+        world.admin.runs(Build { commit: world.git.commit_of("main"), version: "3.11".into() });
+        bench.undo(&[])
+    };
+    let never = || (vec![Slip::Never], vec![Slip::Never]);
+    let world = World::slipping(vec![], never().0, never().1);
+    let undone = stopped(&world, &[]);
     assert_eq!(undone.code, 12, "{}", undone.told);
     assert!(undone.told.contains("runs 3.11: it is deployed, and its release and tag stay"), "{}", undone.told);
     assert_eq!(world.git.remote_commit_of("refs/tags/v3.11"), Some(world.git.commit_of("main")));
     assert_eq!(world.github.state().releases.iter().filter(|one| one.tag_name == "v3.11").count(), 1);
     // Without that look the release of what runs would be gone.
-    let world = World::slipping(vec![], vec![], vec![Slip::Never]);
-    let bench = world.bench(&[("          if [[ \"$shows\" == \"$number\" ]]", "          if false")]);
-    let bench = bench.param("deployment", "1s");
-    assert_eq!(bench.run(YES).code, 1);
-    assert_eq!(bench.undo(&[]).code, 6);
+    let world = world.again(vec![], never().0, never().1);
+    let unseen = ("          if [[ \"$shows\" == \"$number\" ]]", "          if false");
+    assert_eq!(stopped(&world, &[unseen]).code, 6);
     assert_eq!(world.git.remote_commit_of("refs/tags/v3.11"), None);
+}
+
+/// Everything of a commit and of the operator's folder is data.
+#[test]
+fn a_hostile_subject_and_a_relative_folder_are_what_they_are() {
+    let world = World::new(vec![]);
+    world.git.write("x", "x");
+    let subject = "{{ github_token }} $(touch owned) `touch owned` \u{1b}[31m'; \"%s\" %n";
+    world.git.git(&["add", "--all"]);
+    world.git.git(&["commit", "--quiet", "--message", subject]);
+    world.git.git(&["push", "--quiet", "origin", "main"]);
+    let bench = world.bench(&[]);
+    std::os::unix::fs::symlink(world.git.clone_dir(), bench.folder().join("here")).unwrap();
+    let asked = bench.param("clone", "here").run(&[]);
+    assert_eq!(asked.code, 11, "{}", asked.told);
+    let question = asked.events.iter().rfind(|event| event["event"] == "question_asked").unwrap();
+    assert!(question["message"].as_str().unwrap().contains("{{ github_token }} $(touch owned) `touch owned`"));
+    assert!(!asked.told.contains('\u{1b}'), "{}", asked.told);
+    assert!(!world.git.clone_dir().join("owned").exists());
 }
 
 #[test]
@@ -491,7 +515,8 @@ fn without_a_check_something_goes_wrong_unseen() {
             let world = world.again(vec![], vec![], case.slips.clone());
             (case.prepare)(&world);
             let edits: Vec<(&str, &str)> = edits.iter().map(|(old, new)| (old.as_str(), new.as_str())).collect();
-            let ran = world.bench(&edits).param("deployment", "1s").run(YES);
+            let vain = case.with_it == "tree-version";
+            let ran = world.bench(&edits).param("deployment", if vain { "300ms" } else { "30s" }).run(YES);
             (world, ran)
         };
         let ran;
