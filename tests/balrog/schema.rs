@@ -158,7 +158,7 @@ fn a_migration_is_what_its_upgrade_does() {
             };
             assert!(told.lines().any(|line| line == format!("- {path}: {what}")), "{body}\n{told}");
             let found = reasons.lines().any(|line| line.starts_with(&format!("- {path}:")) && line.contains(why));
-            assert_eq!(found, *why != "", "{body}\n{reasons}");
+            assert_eq!(found, !why.is_empty(), "{body}\n{reasons}");
         }
     }
     world.next(&[(TODAY, &today("    pass"))]);
