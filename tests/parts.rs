@@ -51,15 +51,25 @@ pub fn node_file(below: &str) -> Option<PathBuf> {
     None
 }
 
+/// Says past everything that keeps output back that a test is skipped, for a reason that no installation removes.
+#[track_caller]
+pub fn skipped(why: &str) {
+    let caller = std::panic::Location::caller();
+    say(&format!("SKIPPED {}:{}: {why}\n", caller.file(), caller.line()));
+}
+
 #[track_caller]
 fn missing(what: &str) {
     let caller = std::panic::Location::caller();
     let must = env::var_os("RUNSHEET_PARTS").is_some_and(|value| value == "all") && what != "terraform";
     assert!(!must, "{what} is missing; `bash .ci/test` installs it");
-    // Past the capture of output by the test runner, which would keep it to itself.
-    let said = format!("SKIPPED {}:{}: {what} is missing; `bash .ci/test` installs it\n", caller.file(), caller.line());
+    say(&format!("SKIPPED {}:{}: {what} is missing; `bash .ci/test` installs it\n", caller.file(), caller.line()));
+}
+
+/// Past the capture of output by the test runner, which would keep it to itself.
+fn say(text: &str) {
     let told = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
-    if !told.is_ok_and(|mut stderr| std::io::Write::write_all(&mut stderr, said.as_bytes()).is_ok()) {
-        eprint!("{said}");
+    if !told.is_ok_and(|mut stderr| std::io::Write::write_all(&mut stderr, text.as_bytes()).is_ok()) {
+        eprint!("{text}");
     }
 }

@@ -2,6 +2,7 @@
 //! for each check of a runbook that something would go wrong unseen without it.
 
 pub mod front;
+mod logs;
 mod mozcloud;
 mod mozcloud_checks;
 mod mozcloud_deploy;

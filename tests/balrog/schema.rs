@@ -134,17 +134,35 @@ const READ: &[(&str, &str, &str, &str)] = &[
     (BEFORE, "    Index(\"i\", \"a\").drop()", "unsure", "drop(…)"),
 ];
 
+/// They are read one by one; what they are together is another test.
 #[test]
 fn a_migration_is_what_its_upgrade_does() {
     let world = World::new();
-    for (path, body, verdict, why) in READ {
-        eprintln!("{body}");
-        let text = if *path == TODAY { today(body) } else { before(body) };
-        world.next(&[(path, &text)]);
+    for several in READ.chunks(READ.len() / 2) {
+        let mut files = Vec::new();
+        for (number, (place, body, ..)) in several.iter().enumerate() {
+            let text = if *place == TODAY { today(body) } else { before(body) };
+            files.push((place.replace("_change", &format!("_change_{number}")), text));
+        }
+        let given: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        world.next(&given);
         let ran = world.run("base", "next");
-        assert_verdict(&ran, verdict, why);
-        assert_eq!(ran.captured("migrations").unwrap(), &serde_json::json!([path]));
+        assert_verdict(&ran, "mixed", "");
+        let told = ran.captured("told").unwrap().as_str().unwrap();
+        let reasons = ran.captured("reasons").unwrap().as_str().unwrap();
+        for ((path, _), (_, body, what, why)) in files.iter().zip(several) {
+            let what = match *what {
+                "mixed" => "additive and destructive",
+                "none" => "nothing",
+                other => other,
+            };
+            assert!(told.lines().any(|line| line == format!("- {path}: {what}")), "{body}\n{told}");
+            let found = reasons.lines().any(|line| line.starts_with(&format!("- {path}:")) && line.contains(why));
+            assert_eq!(found, !why.is_empty(), "{body}\n{reasons}");
+        }
     }
+    world.next(&[(TODAY, &today("    pass"))]);
+    assert_verdict(&world.run("base", "next"), "none", "");
 }
 
 #[test]
@@ -225,7 +243,7 @@ fn what_moved_or_was_formatted_anew_is_no_migration() {
 fn a_migration_that_does_more_than_it_says_is_in_doubt() {
     let world = World::new();
     let usual = today("    op.create_table(\"x\")");
-    for (text, why) in [
+    let cases = [
         (format!("{usual}\n\nsetup()\n"), "when it is loaded"),
         (format!("{usual}\n\nTABLES = tables()\n"), "when it is loaded"),
         (format!("from auslib.db import Rules\n{usual}"), "code from elsewhere"),
@@ -233,9 +251,17 @@ fn a_migration_that_does_more_than_it_says_is_in_doubt() {
         (format!("{usual}\n\n@twice\ndef other():\n    pass\n"), "more than it says"),
         (format!("{usual}\n\ndef upgrade():\n    pass\n"), "no `upgrade`, or more than one"),
         ("revision = \"0002\"\n".to_owned(), "no `upgrade`, or more than one"),
-    ] {
-        world.next(&[(TODAY, &text)]);
-        assert_verdict(&world.run("base", "next"), "unsure", why);
+    ];
+    let path = |number: usize| format!("src/auslib/alembic/versions/000{number}_change.py");
+    let files: Vec<(String, &str)> =
+        cases.iter().enumerate().map(|(number, (text, _))| (path(number + 2), text.as_str())).collect();
+    world.next(&files.iter().map(|(path, text)| (path.as_str(), *text)).collect::<Vec<_>>());
+    let ran = world.run("base", "next");
+    assert_verdict(&ran, "unsure", "");
+    let reasons = ran.captured("reasons").unwrap().as_str().unwrap();
+    for ((path, _), (_, why)) in files.iter().zip(&cases) {
+        let found = reasons.lines().any(|line| line.starts_with(&format!("- {path}:")) && line.contains(why));
+        assert!(found, "{path}: {why}\n{reasons}");
     }
 }
 

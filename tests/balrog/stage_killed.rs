@@ -9,8 +9,9 @@ use super::{
 
 #[test]
 fn while_it_reads_and_waits() {
+    let mut world = World::new(vec![]);
     for step in ["schema/read", "release/tag-there", "bump/seen"] {
-        let world = World::new(vec![]);
+        world = world.again(vec![], vec![], vec![]);
         let bench = world.bench(&[]);
         bench.start(YES).until_doing(step).kill();
         bench.resume(YES).succeeded();
@@ -20,11 +21,12 @@ fn while_it_reads_and_waits() {
 
 #[test]
 fn after_a_change_whose_answer_was_on_its_way() {
+    let mut world = World::new(vec![]);
     for (request, step) in [
         ("POST /repos/mozilla-releng/balrog/releases", "release/publish"),
         ("POST /repos/mozilla-releng/balrog/pulls", "bump/pull-request"),
     ] {
-        let world = World::new(vec![]);
+        world = world.again(vec![], vec![], vec![]);
         let front = Front::keeping(&world.github.url(), request);
         let bench = world.bench_at(front.url(), &[]);
         let going = bench.start(YES).until_doing(step);

@@ -11,6 +11,7 @@
 
 pub mod argocd;
 pub mod aws;
+pub mod bucket;
 pub mod client;
 pub mod cloud;
 pub mod consul;
