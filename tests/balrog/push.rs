@@ -212,7 +212,7 @@ fn two_builds_of_one_version_are_for_a_person() {
 fn a_service_that_stays_behind_is_told() {
     let world = World::after_release(vec![]);
     world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
-    let ran = world.bench("none", &[]).param("deployment", "500ms").run(YES);
+    let ran = world.bench("none", &[]).param("deployment", "3s").run(YES);
     let step = format!("shown[{}]/shown", world.public.url());
     ran.stopped_at(&step, "not yet");
 }
