@@ -97,6 +97,29 @@ fn what_does_not_answer_is_said_and_stops_nobody() {
     assert!(asked.contains("runs version unknown, is alive"), "{asked}");
 }
 
+/// Who has no webhook needs no variable for one, and who wants one and has none is not kept from calling.
+#[test]
+fn a_webhook_is_wanted_only_where_it_is_used() {
+    let (admin, public) = (Service::of("3.20", vec![]), Service::of("3.20", vec![]));
+    let bench = |by: &str| {
+        let bench = Bench::new("balrog/escalate", &[]).param("by", by).param("visible", "true");
+        let bench = bench.param("admin_service", admin.url()).param("public_service", public.url());
+        bench.param("problem", "Nothing answers any more.").param("since", "2020-01-05T09:10Z").param("reporter", "me")
+    };
+    let hand = [("users", "done"), ("first/tell/way/hand/post", "done"), ("told/way/hand/post", "done")];
+    let taken = [
+        ("sure", "yes"),
+        ("first/call", "done"),
+        ("first/answer", "taken"),
+        ("first/answer/taken/name", "{taken_by: Ada Example}"),
+    ];
+    bench("hand").run(&[&hand[..], &taken[..]].concat()).succeeded();
+    let ran = bench("webhook").run(&[&hand[..1], &taken[..]].concat());
+    ran.succeeded();
+    assert_eq!((ran.status("first/tell"), ran.status("first/call")), (Some("failed"), Some("succeeded")));
+    assert!(ran.told.contains("printenv"), "{}", ran.told);
+}
+
 #[test]
 fn it_does_not_end_before_somebody_has_taken_over() {
     let world = World::new(vec![]);

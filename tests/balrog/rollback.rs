@@ -208,7 +208,7 @@ fn what_the_services_say_is_what_counts() {
         eprintln!("{fault:?}");
         let world = jenkins(vec![]);
         world.public.set(vec![fault]);
-        let ran = world.bench("additive", &[]).param("deployment", if at.is_some() { "1s" } else { "30s" }).run(YES);
+        let ran = world.bench("additive", &[]).param("deployment", if at.is_some() { "3s" } else { "30s" }).run(YES);
         match at {
             Some(why) => ran.stopped_at(&format!("shown[{}]/shown", world.public.url()), why),
             None => ran.succeeded(),
@@ -337,7 +337,7 @@ fn without_a_look_a_service_stays_behind_unseen() {
         let run = |edits: &[(&str, &str)]| {
             let world = jenkins(vec![]);
             world.public.set(vec![fault.clone()]);
-            let ran = world.bench("additive", edits).param("deployment", "1s").param("held_for", "200ms").run(YES);
+            let ran = world.bench("additive", edits).param("deployment", "3s").param("held_for", "200ms").run(YES);
             (ran, format!("shown[{}]/shown", world.public.url()))
         };
         let (ran, at) = run(&[]);

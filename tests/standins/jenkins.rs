@@ -284,6 +284,12 @@ impl Jenkins {
         }
     }
 
+    /// Whether something of this job is in the canary.
+    pub fn has_canary(&self, job: &'static str) -> impl Fn() -> bool + Send + 'static {
+        let state = self.state.clone();
+        move || locked(&state).canary.contains_key(job)
+    }
+
     /// Adds a run of somebody else that waits at its first input, newer than every other run of the job (whose path
     /// contains the text), and returns its number.
     pub fn pause_foreign_run(&self, job: &str, image_tag: &str) -> u64 {

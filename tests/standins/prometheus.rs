@@ -23,17 +23,34 @@ pub enum Sample {
 pub const TOKEN: &str = "glsa_not_a_real_token_of_the_standin";
 const PROXY: &str = "/api/datasources/proxy/uid/abc";
 
+/// When something holds, this sample is shown instead of those in turn.
+type Turn = Option<(Box<dyn Fn() -> bool + Send>, Sample)>;
+
 pub struct Prometheus {
     server: Server,
     samples: Arc<Mutex<Vec<Sample>>>,
+    turn: Arc<Mutex<Turn>>,
 }
 
 impl Prometheus {
     pub fn start(samples: &[Sample]) -> Prometheus {
         let samples = Arc::new(Mutex::new(samples.to_vec()));
-        let shared = samples.clone();
-        let server = Server::start(move |request| enter(request, &mut locked(&shared)));
-        Prometheus { server, samples }
+        let turn = Arc::new(Mutex::new(None));
+        let (shared, turns): (_, Arc<Mutex<Turn>>) = (samples.clone(), turn.clone());
+        let server = Server::start(move |request| {
+            if let Some((holds, sample)) = &*locked(&turns)
+                && holds()
+            {
+                return enter(request, &mut vec![*sample]);
+            }
+            enter(request, &mut locked(&shared))
+        });
+        Prometheus { server, samples, turn }
+    }
+
+    /// What is measured from when something holds, however many looks there were before.
+    pub fn turns(&self, when: impl Fn() -> bool + Send + 'static, sample: Sample) {
+        *locked(&self.turn) = Some((Box::new(when), sample));
     }
 
     pub fn url(&self) -> String {
