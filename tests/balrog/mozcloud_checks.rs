@@ -42,6 +42,7 @@ const PROMOTED: Edit = (
     "result.status == 200 and (result.json.actions|selectattr('name', 'eq', 'promote-full')|first).disabled|default(false)\n",
     "true\n",
 );
+const CANARY_SYNCED: Edit = ("      - result.json.status.sync.status == 'Synced'\n", "");
 const OUR_RUN: Edit = ("(result.json.path|split('@')|first) == '.github/workflows/' ~ workflow", "true");
 const OUR_NUMBER: Edit = ("result.json.run_number > from", "true");
 const RAN_WELL: Edit = ("if [[ \"$conclusion\" != success ]]; then", "if false; then");
@@ -104,14 +105,14 @@ fn of_production() {
         Case {
             at: "admin/done",
             faults: argo(Fault::Ends("Failed")),
-            others: &[IMAGE, SYNCED, SHOWN, PROMOTED],
+            others: &[IMAGE, SYNCED, CANARY_SYNCED, SHOWN],
             check: &[PHASE, FAILED],
             wrong: other_version,
         },
         Case {
             at: "admin/well/shown",
             faults: argo(Fault::HalfDone),
-            others: &[("      - result.json.status.sync.status == 'Synced'\n", "")],
+            others: &[CANARY_SYNCED],
             check: &[SYNCED],
             wrong: |world| says(world, "balrog-admin").0 != "Synced",
         },
