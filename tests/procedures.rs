@@ -10,6 +10,7 @@ mod github;
 mod lab;
 mod notify;
 mod parts;
+mod releng;
 mod socorro;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
