@@ -36,6 +36,7 @@ const USED: &[(&str, &str, &[&str])] = &[
     ("commits/{ref}", "commits/tags/{ref}", &["get"]),
     ("compare/{basehead}", "compare/{basehead}", &["get"]),
     ("actions/workflows/{workflow_id}/dispatches", "actions/workflows/{workflow_id}/dispatches", &["post"]),
+    ("actions/workflows/{workflow_id}/runs", "actions/workflows/{workflow_id}/runs", &["get"]),
     ("actions/runs/{run_id}", "actions/runs/{run_id}", &["get"]),
 ];
 
