@@ -150,7 +150,7 @@ fn of_production() {
         let run = |edits: &[Edit]| {
             let world = World::production("none", faults.clone());
             let bench =
-                mozcloud_promote::bench_at(&world, "none", edits).param("deployment", "1s").param("patience", "1s");
+                mozcloud_promote::bench_at(&world, "none", edits).param("deployment", "2s").param("patience", "2s");
             (bench.run(mozcloud_promote::YES), world)
         };
         run(others).0.stopped_at(at, "");
@@ -173,7 +173,7 @@ fn of_production_when_it_begins_wrong() {
         world
     };
     let run = |world: &World, edits: &[Edit]| {
-        let bench = mozcloud_promote::bench_at(world, "none", edits).param("deployment", "1s");
+        let bench = mozcloud_promote::bench_at(world, "none", edits).param("deployment", "2s");
         bench.run(mozcloud_promote::YES)
     };
     run(&behind(), &[]).stopped_at("agent/wanted", "");
@@ -213,7 +213,7 @@ fn a_canary_that_changes_under_the_question_is_not_promoted() {
     let still: Edit = ("|list|join(', ') == versions", "|list|join(', ') != 'none'");
     for (edits, stops) in [(&[][..], true), (&[still][..], false)] {
         let world = World::production("none", Faults::default());
-        let bench = mozcloud_promote::bench_at(&world, "none", edits).param("deployment", "1s");
+        let bench = mozcloud_promote::bench_at(&world, "none", edits).param("deployment", "2s");
         assert_eq!(bench.run(&mozcloud_promote::YES[..4]).code, 11);
         let mut state = world.argo.state();
         let app = state.apps.iter_mut().find(|app| app.name == "balrog-app").unwrap();
@@ -233,7 +233,7 @@ fn a_canary_that_changes_under_the_question_is_not_promoted() {
 #[test]
 fn of_stage() {
     let run = |world: &World, edits: &[Edit]| {
-        let bench = mozcloud_deploy::bench_at(world, edits).param("deployment", "1s").param("building", "1s");
+        let bench = mozcloud_deploy::bench_at(world, edits).param("deployment", "2s").param("building", "2s");
         bench.run(mozcloud_deploy::YES)
     };
     // Images that were there before the release are not those of the release.

@@ -245,11 +245,7 @@ fn it_notices() {
     for (faults, at, why) in cases {
         eprintln!("{at}: {:?} {:?}", faults.argo, faults.github);
         let world = World::production("none", faults);
-        bench_at(&world, "none", &[])
-            .param("deployment", "700ms")
-            .param("patience", "700ms")
-            .run(YES)
-            .stopped_at(at, why);
+        bench_at(&world, "none", &[]).param("deployment", "1s").param("patience", "1s").run(YES).stopped_at(at, why);
         if !at.starts_with("promote") {
             assert_eq!(world.live()[2], "v3.119");
         }
