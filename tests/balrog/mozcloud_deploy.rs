@@ -28,7 +28,7 @@ fn through(world: &World, argo: &str, api: &str, edits: &[(&str, &str)]) -> Benc
         .bench("balrog/mozcloud-deploy", argo, api, edits)
         .param("registry", world.hub.url())
         .param("settle", "30ms")
-        .param("building", "2s")
+        .param("building", "10s")
 }
 
 fn argo(fault: Fault) -> Faults {
@@ -130,7 +130,7 @@ fn it_notices() {
     for (faults, at, why) in cases {
         eprintln!("{at}: {:?} {:?}", faults.argo, faults.github);
         let world = World::stage(faults);
-        let bench = bench_at(&world, &[]).param("deployment", "700ms").param("building", "700ms");
+        let bench = bench_at(&world, &[]).param("deployment", "1s").param("building", "1s");
         bench.run(YES).stopped_at(at, why);
         assert_eq!((world.live()[2].as_str(), world.dispatched("ui-deploy.yml")), ("v3.119", 0), "{at}");
     }

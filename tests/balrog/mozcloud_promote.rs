@@ -99,6 +99,23 @@ fn an_order_that_the_migrations_do_not_have_is_refused_before_anything() {
     }
 }
 
+/// What goes to GitHub, and what the stand-in answers, held against GitHub's own description.
+#[test]
+fn it_speaks_as_github_describes_it() {
+    let Some(described) = crate::github::described::Described::start() else { return };
+    let world = World::production("none", Faults::default());
+    described.turn_to(&world.github.url());
+    through(&world, &world.argo.url(), &described.url(), "none", &[]).run(YES).succeeded();
+    is_deployed(&world);
+    assert_eq!(described.objections(), Vec::<String>::new());
+    let seen: Vec<String> = world.github.requests().iter().map(|request| request.line()).collect();
+    for part in
+        ["docker-push.yml/runs", "ui-deploy.yml/runs", "ui-deploy.yml/dispatches", "actions/runs/", "releases/tags/"]
+    {
+        assert!(seen.iter().any(|line| line.contains(part)), "{part} was never asked for: {seen:?}");
+    }
+}
+
 #[test]
 fn every_sync_and_the_promotion_wait_for_a_yes() {
     let world = World::production("none", Faults::default());
@@ -228,11 +245,7 @@ fn it_notices() {
     for (faults, at, why) in cases {
         eprintln!("{at}: {:?} {:?}", faults.argo, faults.github);
         let world = World::production("none", faults);
-        bench_at(&world, "none", &[])
-            .param("deployment", "700ms")
-            .param("patience", "700ms")
-            .run(YES)
-            .stopped_at(at, why);
+        bench_at(&world, "none", &[]).param("deployment", "1s").param("patience", "1s").run(YES).stopped_at(at, why);
         if !at.starts_with("promote") {
             assert_eq!(world.live()[2], "v3.119");
         }

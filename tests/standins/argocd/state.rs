@@ -238,7 +238,7 @@ impl App {
     /// `status.sync.status` and `status.health.status`.
     fn says(&mut self, faults: &[Fault], late: u32) -> (&'static str, &'static str) {
         let has = |is: fn(&Fault) -> bool| faults.iter().any(is);
-        let touched = !self.operations.is_empty();
+        let touched = self.operations.last().is_some_and(|last| !matches!(last.phase, "" | "Running"));
         let compared = if touched && self.quiet == 0 { &self.tracked[0] } else { self.applied() };
         let mut sync = if compared == self.tip() { "Synced" } else { "OutOfSync" };
         if touched && has(|fault| matches!(fault, Fault::HalfDone)) {

@@ -4,7 +4,7 @@
 //! A run says nothing of its inputs: two runs of one workflow can be told apart by their numbers and by who started them,
 //! and by nothing else. What a run does is done when it has been seen three times.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Fault, State, not_found, problem};
 use crate::standins::server::{Recorded, Reply};
@@ -82,7 +82,7 @@ impl State {
     pub fn ran_before(&mut self, workflow: &str, inputs: Value) {
         self.start_run(workflow, "main", inputs, "somebody-else");
         let run = self.dispatches.last_mut().expect("it was just started");
-        (run.looks, run.done) = (3, true);
+        (run.looks, run.done, run.hidden) = (3, true, 0);
     }
 
     pub(super) fn dispatch(&mut self, file: &str, body: &Value) -> Reply {
@@ -250,86 +250,13 @@ impl State {
             "display_title": run.workflow, "status": status, "conclusion": conclusion, "workflow_id": 7,
             "check_suite_id": 1, "check_suite_node_id": "CS", "pull_requests": [],
             "url": link, "html_url": html, "created_at": moment, "updated_at": moment, "run_started_at": moment,
-            "actor": self.person(run.actor), "triggering_actor": self.person(run.actor),
+            "actor": self.user(run.actor), "triggering_actor": self.user(run.actor),
             "jobs_url": format!("{link}/jobs"), "logs_url": format!("{link}/logs"),
             "check_suite_url": self.link("check-suites/1"), "artifacts_url": format!("{link}/artifacts"),
             "cancel_url": format!("{link}/cancel"), "rerun_url": format!("{link}/rerun"),
             "workflow_url": self.link("actions/workflows/7"), "head_commit": null,
-            "repository": self.minimal_repository(), "head_repository": self.minimal_repository(),
+            "repository": self.repository(), "head_repository": self.repository(),
         })
-    }
-
-    fn person(&self, login: &str) -> Value {
-        let mut person = Map::new();
-        for name in [
-            "followers",
-            "following",
-            "gists",
-            "starred",
-            "subscriptions",
-            "organizations",
-            "repos",
-            "events",
-            "received_events",
-        ] {
-            person.insert(format!("{name}_url"), json!(format!("{}/users/{login}/{name}", self.root)));
-        }
-        let own = json!({"login": login, "id": 1, "node_id": "U", "avatar_url": "https://avatars.example.org/1",
-            "gravatar_id": "", "url": format!("{}/users/{login}", self.root),
-            "html_url": format!("https://github.com/{login}"), "type": "User", "site_admin": false});
-        person.extend(own.as_object().cloned().unwrap_or_default());
-        Value::Object(person)
-    }
-
-    fn minimal_repository(&self) -> Value {
-        let (owner, name) = self.full_name.split_once('/').unwrap_or_default();
-        let mut shown = Map::new();
-        for part in [
-            "archive",
-            "assignees",
-            "blobs",
-            "branches",
-            "collaborators",
-            "comments",
-            "commits",
-            "compare",
-            "contents",
-            "contributors",
-            "deployments",
-            "downloads",
-            "events",
-            "forks",
-            "git_commits",
-            "git_refs",
-            "git_tags",
-            "hooks",
-            "issue_comment",
-            "issue_events",
-            "issues",
-            "keys",
-            "labels",
-            "languages",
-            "merges",
-            "milestones",
-            "notifications",
-            "pulls",
-            "releases",
-            "stargazers",
-            "statuses",
-            "subscribers",
-            "subscription",
-            "tags",
-            "teams",
-            "trees",
-        ] {
-            shown.insert(format!("{part}_url"), json!(self.link(part)));
-        }
-        let own = json!({"id": 1, "node_id": "R", "name": name, "full_name": self.full_name, "private": false,
-            "owner": self.person(owner), "description": null, "fork": false,
-            "html_url": format!("https://github.com/{}", self.full_name),
-            "url": format!("{}/repos/{}", self.root, self.full_name)});
-        shown.extend(own.as_object().cloned().unwrap_or_default());
-        Value::Object(shown)
     }
 }
 
