@@ -1,7 +1,11 @@
 //! The built-in runbooks of Balrog, run for real against stand-ins: the normal course, everything that may go wrong, and
 //! for each check of a runbook that something would go wrong unseen without it.
 
-mod front;
+pub mod front;
+mod mozcloud;
+mod mozcloud_checks;
+mod mozcloud_deploy;
+mod mozcloud_promote;
 mod people;
 mod push;
 pub mod retag;

@@ -15,15 +15,31 @@ const YES: &[(&str, &str)] = &[("quiet-time", "yes"), ("go", "v3.10")];
 pub struct World {
     pub git: GitWorld,
     pub github: GitHub,
+    /// The tag object of production-ui at the beginning.
+    ui: String,
 }
 
 impl World {
     pub fn new(faults: Vec<Fault>) -> World {
         let git = GitWorld::new();
+        let ui = git.git(&["rev-parse", "production-ui"]);
+        World::over(git, ui, faults)
+    }
+
+    /// The same world as at the beginning, but for what git and gpg take their time to make.
+    pub fn again(self, faults: Vec<Fault>) -> World {
+        World::over(self.git, self.ui, faults)
+    }
+
+    fn over(git: GitWorld, ui: String, faults: Vec<Fault>) -> World {
         let github = GitHub::start("mozilla-releng", "balrog", Some(&git.bare()), faults);
-        github.state().publish_old("production-ui");
-        github.state().publish_old("v3.10");
-        World { git, github }
+        let mut state = github.state();
+        assert!(state.repo.set("refs/tags/production-ui", &ui));
+        state.repo.take_pushed();
+        state.publish_old("production-ui");
+        state.publish_old("v3.10");
+        drop(state);
+        World { git, github, ui }
     }
 
     pub fn bench(&self, version: &str, edits: &[(&str, &str)]) -> Bench {
@@ -182,15 +198,13 @@ fn it_copes() {
         ("a release that becomes a draft twice", Fault::DraftFlipsBack { times: 2, after_looks: 2 }),
         ("a lost answer to the creation", Fault::ReplyLost { on: post(), times: 1 }),
         ("a lost answer to the deletion", Fault::ReplyLost { on: delete(), times: 1 }),
-        ("a lost answer to the other deletion", Fault::ReplyLost { on: On::of("DELETE", "/releases"), times: 1 }),
-        ("an error and no release", Fault::ServerError { on: post(), times: 1, effect: false }),
         ("an error and a release", Fault::ServerError { on: post(), times: 1, effect: true }),
-        ("an error and no deletion", Fault::ServerError { on: delete(), times: 1, effect: false }),
         ("an error and a deletion", Fault::ServerError { on: delete(), times: 1, effect: true }),
     ];
+    let mut world = World::new(vec![]);
     for (what, fault) in faults {
         eprintln!("{what}");
-        let world = World::new(vec![fault]);
+        world = world.again(vec![fault]);
         let ran = world.run(&[]);
         ran.succeeded();
         world.is_at("v3.10");
@@ -221,14 +235,13 @@ fn it_notices() {
         (Fault::Unauthorized { on: On::of("DELETE", "/releases") }, "clear/delete[2]", "401"),
         (Fault::Unauthorized { on: On::of("DELETE", "/git/refs") }, "clear/delete-tag", "401"),
         (Fault::Unauthorized { on: On::of("POST", "/releases") }, "release/publish", "401"),
-        (Fault::RateLimited { on: On::of("POST", ""), times: 1, retry_after: Some(60) }, "release/publish", "403"),
         (Fault::RateLimited { on: On::of("GET", "/releases/tags"), times: 9, retry_after: None }, "release-now", "403"),
         (Fault::ServerError { on: On::of("GET", "/commits"), times: 9, effect: false }, "tag-now", "502"),
-        (Fault::ServerError { on: On::of("POST", ""), times: 9, effect: false }, "release/publish", "502"),
     ];
+    let mut world = World::new(vec![]);
     for (fault, at, why) in faults {
-        let world = World::new(vec![fault.clone()]);
         eprintln!("{fault:?}");
+        world = world.again(vec![fault]);
         world.run(&[]).stopped_at(at, why);
     }
 }

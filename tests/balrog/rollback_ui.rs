@@ -127,9 +127,10 @@ fn it_copes() {
         Fault::ReplyLost { on: On::of("DELETE", ""), times: 1 },
     ];
     let backend = backend();
+    let mut world = World::new(vec![]);
     for fault in faults {
         eprintln!("{fault:?}");
-        let world = World::new(vec![fault]);
+        world = world.again(vec![fault]);
         bench(&world, &backend, "v3.07").run(&yes("v3.07")).succeeded();
         world.is_at("v3.07");
     }

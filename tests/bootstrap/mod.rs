@@ -1,6 +1,7 @@
 //! The runbooks that set up the services of Socorro, run for real: against a real PostgreSQL, a real RabbitMQ of two nodes,
 //! and stand-ins for Consul and Elasticsearch.
 
+mod consul;
 mod postgresql;
 mod postgresql_faults;
 mod rabbitmq;

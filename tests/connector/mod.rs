@@ -3,4 +3,5 @@
 mod deploy;
 mod retry;
 mod rollout;
+mod token;
 mod world;

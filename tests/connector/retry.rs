@@ -17,7 +17,7 @@ use crate::{
 const YES: &[(&str, &str)] = &[("go", "yes"), ("production", "90")];
 const ODD: &str = "it's \"two\" $(id).json";
 
-struct World {
+pub struct World {
     server: Postgres,
     bin: tempfile::TempDir,
 }
@@ -33,7 +33,7 @@ impl Drop for Worker {
 }
 
 impl World {
-    fn new() -> Option<World> {
+    pub fn new() -> Option<World> {
         let server = Postgres::start()?;
         delivery_queue::make(&server);
         delivery_queue::fill(&server);
@@ -52,16 +52,21 @@ impl World {
     }
 
     fn bench(&self, revision: &str, edits: &[(&str, &str)]) -> Bench {
-        let port = self.server.port().to_string();
-        Bench::new("facebook-connector/retry-delivery", edits)
-            .param("stage", "dev")
+        self.set("facebook-connector/retry-delivery", edits)
             .param("revision", revision)
             .param("cause", "Facebook was away for an hour.")
+            .param("poll", "20ms")
+            .param("patience", "60s")
+    }
+
+    /// A runbook that uses this database.
+    pub fn set(&self, runbook: &str, edits: &[(&str, &str)]) -> Bench {
+        let port = self.server.port().to_string();
+        Bench::new(runbook, edits)
+            .param("stage", "dev")
             .param("host", "127.0.0.1")
             .param("port", port)
             .param("sslmode", "disable")
-            .param("poll", "20ms")
-            .param("patience", "60s")
             .secret(PASSWORD)
             .path_first(self.bin.path())
     }

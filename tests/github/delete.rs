@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{World, step};
+use crate::balrog::front::Front;
 use crate::standins::{github::Fault, server::On};
 
 const YES: &[(&str, &str)] = &[("sure", "yes")];
@@ -122,4 +123,22 @@ fn without_a_check_something_is_left_unseen() {
     patient.github.state().deletion_takes = 6;
     patient.bench("delete-release", &[]).run(YES).succeeded();
     assert!(the_next_one_lasts(&patient));
+}
+
+#[test]
+fn killed_while_the_answer_was_on_its_way_it_goes_on() {
+    for (request, step) in [
+        ("DELETE /repos/octocat/hello/releases/3", "delete[3]"),
+        ("DELETE /repos/octocat/hello/git/refs/", "delete-tag"),
+    ] {
+        let world = world(vec![Fault::Late { looks: 6 }]);
+        let front = Front::keeping(&world.github.url(), request);
+        let bench = world.bench_at(front.url(), "delete-release", &[]);
+        let going = bench.start(YES).until_doing(step);
+        front.until_kept();
+        going.kill();
+        bench.resume(YES).succeeded();
+        assert_eq!((world.releases(), tag(&world)), ((0, 0), None), "{step}");
+        assert!(the_next_one_lasts(&world), "{step}");
+    }
 }

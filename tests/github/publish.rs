@@ -1,6 +1,7 @@
 //! `lib/github/publish-release`: the normal course, every fault, what each of its checks is there for, and its death.
 
 use super::{World, step};
+use crate::balrog::front::Front;
 use crate::standins::{github::Fault, server::On};
 
 fn post() -> On {
@@ -55,8 +56,12 @@ fn it_copes() {
         ("a lost answer", vec![lost.clone()]),
         ("a lost answer, and a draft before anybody looks", vec![lost, flips(1, 0)]),
         ("a lost answer to the repair", vec![flips(1, 1), Fault::ReplyLost { on: On::of("PATCH", ""), times: 2 }]),
-        ("an error and no release", vec![Fault::ServerError { on: post(), times: 2, effect: false }]),
+        ("an error and no release", vec![Fault::ServerError { on: post(), times: 1, effect: false }]),
         ("an error and a release", vec![Fault::ServerError { on: post(), times: 1, effect: true }]),
+        (
+            "an error, and a draft before anybody looks",
+            vec![Fault::ServerError { on: post(), times: 1, effect: true }, flips(1, 0)],
+        ),
     ];
     for (what, faults) in faults {
         let world = World::new(faults);
@@ -77,7 +82,7 @@ fn it_notices() {
         (Fault::Unauthorized { on: post() }, "publish", "401"),
         (Fault::RateLimited { on: post(), times: 1, retry_after: Some(60) }, "publish", "403"),
         (Fault::RateLimited { on: On::of("GET", "/releases"), times: 9, retry_after: None }, "existing", "403"),
-        (Fault::ServerError { on: post(), times: 9, effect: false }, "publish", "502"),
+        (Fault::ServerError { on: post(), times: 9, effect: false }, "publish-then", "502"),
     ];
     for (fault, at, why) in faults {
         eprintln!("{fault:?}");
@@ -283,4 +288,41 @@ fn without_a_verify_a_lost_answer_is_left_open() {
     let shorter = written[..written.find("    verify:\n").unwrap()].to_owned();
     world.publish(&[(written, shorter)]).run(&[]).open_at("publish", "no whole answer");
     assert_eq!(world.github.requests_of("POST", "/releases").len(), 1);
+}
+
+/// Whoever comes second takes what the first has made.
+#[test]
+fn two_at_once_make_one_release() {
+    let world = World::new(vec![]);
+    let both = [world.publish(&[]), world.publish(&[])];
+    let going = [both[0].start(&[]), both[1].start(&[])];
+    for one in going {
+        one.end().succeeded();
+    }
+    assert_eq!((world.wrong(true), world.github.state().deployments.len()), (None, 1));
+}
+
+#[test]
+fn killed_while_the_answer_was_on_its_way_it_is_not_sent_again() {
+    for (faults, request, step) in [
+        (vec![], "POST /repos/octocat/hello/releases", "publish"),
+        // It has become a draft before anybody comes back.
+        (vec![Fault::DraftFlipsBack { times: 1, after_looks: 0 }], "POST /repos/octocat/hello/releases", "publish"),
+        (
+            vec![Fault::DraftFlipsBack { times: 1, after_looks: 0 }],
+            "PATCH /repos/octocat/hello/releases/",
+            "publish-again",
+        ),
+        (vec![], "GET /repos/octocat/hello/releases/3", "stays"),
+    ] {
+        eprintln!("{step}");
+        let world = World::new(faults);
+        let front = Front::keeping(&world.github.url(), request);
+        let bench = world.publish_at(front.url(), &[]);
+        let going = bench.start(&[]).until_doing(step);
+        front.until_kept();
+        going.kill();
+        bench.resume(&[]).succeeded();
+        assert_eq!((world.wrong(true), world.github.requests_of("POST", "").len()), (None, 1), "{step}");
+    }
 }

@@ -202,7 +202,7 @@ impl State {
             ("GET", []) => Reply::json(200, &app.look(&faults, self.moment)),
             ("GET", ["manifests"]) => Reply::json(200, &app.manifests()),
             ("POST", ["sync"]) => app.sync(&body, self.user, &faults),
-            ("GET", ["resource", "actions"]) => app.actions(request),
+            ("GET", ["resource", "actions"]) => app.actions(request, &faults),
             ("POST", ["resource", "actions", "v2"]) => app.act(&body, &faults),
             _ => problem(404, 5, "Not Found"),
         }

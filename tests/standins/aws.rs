@@ -239,6 +239,20 @@ impl Aws {
         answer.json()
     }
 
+    /// A signature's scope, by which moto knows the service that is meant.
+    pub fn signature(&self, service: &str) -> String {
+        scope(service)
+    }
+
+    /// A subnet of the account's own network.
+    pub fn subnet(&self) -> String {
+        let client = Client::new(&self.moto.url).header("authorization", &scope("ec2"));
+        let form = client.header("content-type", "application/x-www-form-urlencoded");
+        let answer = form.post("/", "Action=DescribeSubnets&Version=2016-11-15").expect("moto answers").text();
+        let (_, rest) = answer.split_once("<subnetId>").expect("there is one from the beginning");
+        rest.split('<').next().expect("it has an end").to_owned()
+    }
+
     /// The image that a service's definition names now.
     pub fn image(&self, service: &str) -> String {
         let current = locked(&self.state).services[service].current.clone();
@@ -249,11 +263,16 @@ impl Aws {
 
 /// A client of moto, which goes by the target, and by the service that a signature is for.
 fn signed(url: &str, target: &str, service: &str) -> Client {
-    let scope = format!("AWS4-HMAC-SHA256 Credential=AKIASTANDIN/20260101/us-east-1/{service}/aws4_request");
     Client::new(url)
         .header("x-amz-target", target)
         .header("content-type", "application/x-amz-json-1.1")
-        .header("authorization", &scope)
+        .header("authorization", &scope(service))
+}
+
+fn scope(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=AKIASTANDIN/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
 }
 
 fn operation(request: &Recorded) -> Option<String> {

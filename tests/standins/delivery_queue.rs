@@ -1,4 +1,4 @@
-//! The connector's database with its two tables, and the worker that empties the queue, as far as its source shows them:
+//! The connector's database with three tables, and the worker that empties the queue, as far as its source shows them:
 //! a job without a file or of an unknown delivery fails, and so does one of a snapshot that does not say which; a job
 //! leaves the queue when the state of its file is written. It knows no runbook.
 
@@ -16,6 +16,14 @@ create table commands (
   status jsonb not null,
   created_at timestamp not null default (now() at time zone 'UTC'),
   updated_at timestamp not null default (now() at time zone 'UTC'));
+create table profiles (
+  id uuid primary key,
+  ad_account_name text not null,
+  business_name text not null,
+  company_id bigint not null,
+  token_encrypted bytea not null,
+  token_issued_at timestamp not null,
+  user_name text not null);
 create table queue (id bigserial primary key, payload jsonb not null);
 -- The worker with one job: done, and the state of its file. `broken` is what Facebook still refuses.
 create table broken (file text);
@@ -53,7 +61,11 @@ pub fn fill(server: &Postgres) {
     server.sql(
         DATABASE,
         r#"
-truncate commands, queue, broken restart identity;
+truncate commands, queue, broken, profiles restart identity;
+insert into profiles values
+ ('6f1c0000-0000-4000-8000-000000000001', 'Shoes', 'Shoes "&" Inc.', 17, 'x', '2024-01-01', 'Some User'),
+ ('6f1c0000-0000-4000-8000-000000000002', 'Shoes', 'Shoes "&" Inc.', 17, 'x', '2026-01-01', 'Some User'),
+ ('6f1c0000-0000-4000-8000-000000000003', 'Hats', 'Hats', 18, 'x', '2026-01-01', 'Other User');
 insert into commands (event_revision, payload, settings_id, status) values
  (90, '{"payload_type": "PerformDelivery", "payload": {"subscriptionId": "s"}}', 's1',
   '{"type": "processing_files", "files": {"part-00000.json": "failed", "it''s \"two\" $(id).json": "failed", "part-00002.json": "delivered"}}'),

@@ -171,6 +171,11 @@ impl GitHub {
         locked(&self.state)
     }
 
+    /// What can be asked for the state from elsewhere.
+    pub fn shared(&self) -> Arc<Mutex<State>> {
+        self.state.clone()
+    }
+
     /// Everything that was asked so far.
     pub fn requests(&self) -> Vec<Recorded> {
         self.server.requests()
@@ -321,6 +326,7 @@ impl State {
             }
             ("GET", ["actions", "workflows", file, "runs"]) => self.list_runs(file, request),
             ("GET", ["actions", "runs", id]) => self.get_run(id),
+            ("GET", ["contents", path @ ..]) => self.contents(&path.join("/"), request),
             ("GET", ["pulls"]) => self.list_pulls(request),
             ("POST", ["pulls"]) => with_body(request, |body| self.create_pull(body)),
             ("GET", ["pulls", number]) => self.get_pull(number),

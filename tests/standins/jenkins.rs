@@ -37,6 +37,10 @@ pub const BOOTSTRAP: &str = "Bootstrap and deploy canary to prod?";
 /// The message of the public job's second input. Its real wording is not known; this one is an invention.
 pub const PROMOTE: &str = "Promote canary to full production?";
 
+/// The message of an input beside a stage, which has a declared id.
+pub const BESIDE: &str = "Drop the old tables?";
+pub const BESIDE_ID: &str = "Drop-tables";
+
 /// MD5 of the messages that are used here; no crate of the project computes it.
 const MD5: [(&str, &str); 3] = [
     ("Is the build okay?", "ef95dd500ae6ed3b27b89fb852296d12"),
@@ -168,6 +172,10 @@ pub enum Fault {
     InputGone { job: &'static str, times: u32 },
     /// The next `times` matching requests answer 500; `effect` says whether what was asked is done all the same.
     ServerError { on: On, times: u32, effect: bool },
+    /// A branch beside the stage asks as well, for as long as the run waits, and is listed first.
+    SecondInput { job: &'static str },
+    /// The input wants a value; a plain yes leaves it without any.
+    WantsValues { job: &'static str },
     /// When a run starts, somebody else starts one of this `ImageTag` right after it, so that it is newer, and that run
     /// waits at the same input.
     ForeignRunPaused { job: &'static str, image_tag: &'static str },
@@ -241,6 +249,11 @@ impl Jenkins {
         self.server.url()
     }
 
+    /// Resolves when everybody who has connected so far is gone and served.
+    pub fn quiet(&self) {
+        self.server.quiet();
+    }
+
     /// The state, for looking and for changing it. Do not hold it across a request.
     pub fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
@@ -259,6 +272,16 @@ impl Jenkins {
     /// A client with the operator's API token.
     pub fn client(&self) -> Client {
         Client::new(&self.url()).basic(USER, TOKEN)
+    }
+
+    /// What the service of a job runs: what that has deployed last, without its `v`, or the version from before.
+    pub fn runs(&self, job: &'static str, before: &'static str) -> impl Fn() -> String + Send + Sync + 'static {
+        let state = self.state.clone();
+        move || {
+            let state = locked(&state);
+            let deployed = state.deployed.get(job).map(String::as_str).unwrap_or(before);
+            deployed.trim_start_matches('v').to_owned()
+        }
     }
 
     /// Adds a run of somebody else that waits at its first input, newer than every other run of the job (whose path

@@ -87,6 +87,12 @@ impl App {
         self
     }
 
+    /// It does not sync by itself.
+    pub fn by_hand(mut self) -> App {
+        self.automated = false;
+        self
+    }
+
     /// An operation of somebody else's is in progress for so many looks.
     pub(super) fn busy_for(&mut self, looks: u32) {
         self.busy = looks;
@@ -331,10 +337,14 @@ impl App {
 
     /// Whether a canary is there that is not all of it yet.
     fn can_promote(&self) -> bool {
-        self.canary.is_some() && !self.promoting
+        self.canary.is_some()
     }
 
-    pub(super) fn actions(&self, request: &Recorded) -> Reply {
+    /// The list of actions, which is a look as well.
+    pub(super) fn actions(&mut self, request: &Recorded, faults: &[Fault]) -> Reply {
+        let late = faults.iter().find_map(|fault| if let Fault::Late { looks } = fault { Some(*looks) } else { None });
+        self.advance(faults, late.unwrap_or(0));
+        self.quiet = self.quiet.saturating_add(1);
         if !self.is_rollout(|name| request.query(name).unwrap_or_default().into()) {
             return problem(404, 5, "rollouts.argoproj.io \"balrog\" not found as part of application");
         }

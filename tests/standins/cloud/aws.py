@@ -231,7 +231,7 @@ class World:
                 if elb["leaving"][name] <= 0 and not self.data["faults"].get("never-drained"):
                     del elb["leaving"][name]
             else:
-                machine["asks"] += 1
+                machine["asks"] += machine["State"] == "running"
                 new = name not in self.data["old"]
                 if machine["State"] != "running" or machine["asks"] <= self.data["faults"].get("late", 0) and new:
                     state, why = "OutOfService", "Instance registration is still in progress."

@@ -201,12 +201,22 @@ impl State {
     /// What a run waits for; it says nothing about the stage.
     pub(super) fn pending(&self, at: usize) -> Vec<Value> {
         let Some(input) = self.waiting_for(at) else { return Vec::new() };
-        let (id, base) = (input.id(), self.run_path(at));
-        vec![json!({
-            "id": id, "proceedText": input.proceed_text, "message": input.message, "inputs": input.inputs,
-            "proceedUrl": format!("{base}/wfapi/inputSubmit?inputId={id}"),
-            "abortUrl": format!("{base}/input/{id}/abort"), "redirectApprovalUrl": format!("{base}/input"),
-        })]
+        let base = self.run_path(at);
+        let one = |id: &str, message: &str, inputs: &[Value]| {
+            json!({
+                "id": id, "proceedText": input.proceed_text, "message": message, "inputs": inputs,
+                "proceedUrl": format!("{base}/wfapi/inputSubmit?inputId={id}"),
+                "abortUrl": format!("{base}/input/{id}/abort"), "redirectApprovalUrl": format!("{base}/input"),
+            })
+        };
+        let value = json!({"type": "BooleanParameterDefinition", "name": "really", "description": "",
+            "definition": {"defaultVal": false}});
+        let inputs = if self.wants_values(at) { vec![value] } else { input.inputs.clone() };
+        let mut found = vec![one(&input.id(), &input.message, &inputs)];
+        if self.asks_beside(at) {
+            found.insert(0, one(super::BESIDE_ID, super::BESIDE, &[]));
+        }
+        found
     }
 
     /// The log from a byte on, and whether more is to come.
