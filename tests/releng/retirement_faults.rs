@@ -436,3 +436,19 @@ fn power_fails_while_it_is_stopped_and_started() {
         assert_eq!(world.asked(), [format!("stop {ID}"), format!("start {ID}")], "{at}");
     }
 }
+
+/// A paused run keeps its lock: nobody else moves instances of that region meanwhile.
+#[test]
+fn two_at_once_are_one() {
+    if !ready() {
+        return;
+    }
+    let world = with(&[]);
+    let bench = bench(&world, &[]);
+    let paused = bench.run(&[]);
+    assert_eq!(paused.code, 11, "{}", paused.told);
+    let second = run(&bench, "master71");
+    assert_eq!(second.code, 8, "{}", second.told);
+    assert!(second.told.contains("retirement of instances in us-east-1"), "{}", second.told);
+    assert!(world.asked().is_empty());
+}
