@@ -2,6 +2,7 @@
 //! runbooks that do something, tried against a real AWS API. Knows no code of triage.
 
 mod corpus;
+mod processing;
 mod retirement;
 mod retirement_faults;
 mod sieve;

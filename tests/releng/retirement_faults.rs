@@ -17,7 +17,7 @@ fn bench_of(world: &Instances, instances: &str, edits: &[(&str, &str)]) -> Bench
         .path_first(world.folder())
         .param("instances", instances)
         .param("region", "us-east-1")
-        .param("poll", "100ms")
+        .param("poll", "250ms")
         .param("settle", "150ms")
         // On a busy machine one look takes long.
         .param("patience", "5s")
@@ -394,11 +394,18 @@ fn who_goes_back_has_a_running_instance() {
     if !ready() {
         return;
     }
-    // The stand-in waits for nothing: by the next look it is stopped.
-    let world = with(&[("no-capacity", json!(true))]);
-    let bench = bench(&world, &[("attempts: 5, interval: 1m", "attempts: 1, interval: 1ms")]);
-    run(&bench, "master71").stopped_at(&step("start"), "InsufficientInstanceCapacity");
-    assert_eq!(world.get(ID, "state"), "stopped");
+    // It is stopped and cannot be started; or it is still on its way there, and a start has to wait.
+    for (fault, at, state) in
+        [(("no-capacity", json!(1)), "start", "stopped"), (("late", json!(60)), "stopped", "stopping")]
+    {
+        let world = with(&[fault]);
+        let bench = bench(&world, &[("attempts: 5, interval: 1m", "attempts: 1, interval: 1ms")]);
+        run(&bench, "master71").stopped_at(&step(at), "");
+        assert_eq!(world.get(ID, "state"), state);
+        let undone = bench.undo(&[]);
+        assert_eq!(undone.code, 6, "{}", undone.told);
+        assert_eq!(world.get(ID, "state"), "running");
+    }
 }
 
 #[test]
@@ -428,4 +435,20 @@ fn power_fails_while_it_is_stopped_and_started() {
         bench.resume(&answers).succeeded();
         assert_eq!(world.asked(), [format!("stop {ID}"), format!("start {ID}")], "{at}");
     }
+}
+
+/// A paused run keeps its lock: nobody else moves instances of that region meanwhile.
+#[test]
+fn two_at_once_are_one() {
+    if !ready() {
+        return;
+    }
+    let world = with(&[]);
+    let bench = bench(&world, &[]);
+    let paused = bench.run(&[]);
+    assert_eq!(paused.code, 11, "{}", paused.told);
+    let second = run(&bench, "master71");
+    assert_eq!(second.code, 8, "{}", second.told);
+    assert!(second.told.contains("retirement of instances in us-east-1"), "{}", second.told);
+    assert!(world.asked().is_empty());
 }

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(os.environ["INSTANCES"])
@@ -155,6 +156,20 @@ def main():
             options[current].append(arg)
     world = World()
     operation = words[1]
+    if operation == "wait":
+        # The real one looks 40 times, with a pause in which much time passes.
+        wanted, machine = words[2].removeprefix("instance-"), world.one(options, "DescribeInstances")[1]
+        for _ in range(40):
+            if machine["state"] == wanted:
+                break
+            for _ in range(5):
+                if machine["state"] != wanted:
+                    world.look(machine)
+        world.save()
+        if machine["state"] != wanted:
+            print(f"\nWaiter Instance{wanted.title()} failed: Max attempts exceeded", file=sys.stderr)
+            return 255
+        return 0
     try:
         answer = getattr(world, operation.replace("-", "_"))(options)
     except Refused as why:
@@ -166,7 +181,9 @@ def main():
         world.save()
         print("\nConnection was closed before we received a valid response from endpoint URL: \"https://ec2.us-east-1.amazonaws.com/\".", file=sys.stderr)
         return 255
-    print(json.dumps(answer, indent=4))
+    for key, index in re.findall(r"(\w+)(?:\[(\d+)\])?", options.get("query", [""])[0]):
+        answer = answer[key] if index == "" else answer[key][int(index)]
+    print(answer if options.get("output") == ["text"] else json.dumps(answer, indent=4))
     return 0
 
 
