@@ -54,10 +54,41 @@ impl Drop for Moto {
     }
 }
 
+/// The AWS command line, kept in memory, because each start of it reads for half a second; ends with this.
+struct Resident {
+    child: Child,
+    /// What calls it, as a shell writes it.
+    call: String,
+}
+
+impl Resident {
+    fn start(aws: &Path, folder: &Path) -> Resident {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standins/cloud/resident.py");
+        let (python, socket) = (aws.with_file_name("python3"), folder.join("aws.socket"));
+        let mut command = Command::new(&python);
+        command.arg(&script).arg("serve").arg(&socket).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.env_remove("PYTHONPATH").env("HOME", folder);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let call = format!("'{}' -S -I '{}' call '{}'", python.display(), script.display(), socket.display());
+        Resident { child, call }
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A group of three machines behind a load balancer, an image of the old commit, and a state of Terraform that says so.
 struct Real {
     world: World,
     moto: Moto,
+    _resident: Option<Resident>,
     site: Server,
     version: String,
     old_image: String,
@@ -70,15 +101,17 @@ impl Real {
         let world = World::new();
         let moto = Moto::start(&moto);
         let top = world.cloud.path().to_owned();
+        // One of an environment of Python's own can be kept; another is called as it is.
+        let resident = aws.with_file_name("python3").is_file().then(|| Resident::start(&aws, &top));
+        let call = resident.as_ref().map_or_else(|| format!("'{}'", aws.display()), |resident| resident.call.clone());
         // moto goes on listing machines of a group that were taken out of its load balancer; AWS does not.
         let script = format!(
-            "real='{}'\ncase \"$1 $2\" in\n\
+            "real() {{ {call} \"$@\"; }}\ncase \"$1 $2\" in\n\
              'elb deregister-instances-from-load-balancer')\n  printf '%s\\n' \"$@\" | grep ^i- >>\"$CLOUD/out\" ;;\n\
              'elb register-instances-with-load-balancer')\n  : >\"$CLOUD/out\" ;;\n\
-             'elb describe-instance-health')\n  touch \"$CLOUD/out\"\n  \"$real\" \"$@\" |\n    \
+             'elb describe-instance-health')\n  touch \"$CLOUD/out\"\n  real \"$@\" |\n    \
              jq --rawfile out \"$CLOUD/out\" '.InstanceStates |= map(select(.InstanceId | IN($out | split(\"\\n\")[]) | not))'\n  exit ;;\n\
-             esac\nprintf '%s\\n' \"$1 $2\" >>\"$CLOUD/real\"\nexec \"$real\" \"$@\"",
-            aws.display()
+             esac\nprintf '%s\\n' \"$1 $2\" >>\"$CLOUD/real\"\nreal \"$@\""
         );
         world.cloud.tool("aws", &script);
         let version = match &terraform {
@@ -99,7 +132,7 @@ impl Real {
             *asked += 1;
             Reply::of(200, "text/plain", if *asked <= 2 { OLD_COMMIT.to_owned() } else { format!("{wanted}\n") })
         });
-        let mut real = Real { world, moto, site, version, old_image: String::new() };
+        let mut real = Real { world, moto, _resident: resident, site, version, old_image: String::new() };
         let images = real.aws(&["ec2", "describe-images", "--owners", "amazon"]);
         let base = images["Images"][0]["ImageId"].as_str().unwrap().to_owned();
         real.old_image = base;
