@@ -81,7 +81,7 @@ impl Bench {
         self
     }
 
-    /// Goes back: `undo` of the last run.
+    /// Goes back: `undo` of the last run, which nobody is there to agree to.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
         Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
@@ -105,10 +105,9 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        // Evidence is a mapping, and stands as it is.
-        let written = |answer: &str| if answer.starts_with('{') { answer.to_owned() } else { format!("\"{answer}\"") };
-        let lines: Vec<String> =
-            answers.iter().map(|(step, answer)| format!("{step}: {}\n", written(answer))).collect();
+        // What is written as a list or a map of YAML is meant as one; all else is text.
+        let answer = |text: &str| if text.starts_with(['{', '[']) { text.to_owned() } else { format!("\"{text}\"") };
+        let lines: Vec<String> = answers.iter().map(|(step, text)| format!("{step}: {}\n", answer(text))).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);
@@ -135,9 +134,19 @@ impl Bench {
         Going::of(self.command(&verb, answers), &self.secrets).end()
     }
 
+    /// Goes on with the last run, which is looked at on the way.
+    pub fn resume_from(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
+    }
+
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["resume", "last"], answers), &self.secrets).end()
+        self.start_resume(answers).end()
+    }
+
+    /// Begins to go on with the last run.
+    pub fn start_resume(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 }
 
@@ -211,6 +220,11 @@ impl Ran {
             _ => None,
         })
         .next()
+    }
+
+    /// What a step has captured under that name, in the order in which it ended; the last one counts.
+    pub fn captured(&self, name: &str) -> Option<&Value> {
+        self.events.iter().rev().filter_map(|event| event["captures"].get(name)).next()
     }
 
     pub fn succeeded(&self) -> &Ran {
