@@ -138,6 +138,7 @@ fn without_a_check_something_goes_wrong_unseen() {
             set: |w| {
                 w.cloud.change(|w| {
                     w["images"]["ami-00000000000000eee"] = w["images"][NEW_IMAGE].clone();
+                    w["images"]["ami-00000000000000eee"]["Tags"] = json!({});
                     w["faults"]["launches-image"] = json!("ami-00000000000000eee");
                 })
             },
@@ -230,8 +231,8 @@ fn without_a_check_of_the_build_something_else_is_deployed() {
         eprintln!("{fault}");
         let mut world = World::new();
         world.roles = &["webapp"];
-        world.limit = "3s";
-        world.poll = "300ms";
+        world.limit = "2s";
+        world.poll = "500ms";
         world.cloud.machine_fault(fault);
         // Something is published already, of another commit.
         world.cloud.put_file(

@@ -186,9 +186,8 @@ fn a_build_that_went_wrong_is_not_deployed() {
 /// What goes wrong while there are old machines is taken back, and said.
 #[test]
 fn what_goes_wrong_before_the_old_machines_go_is_taken_back() {
-    let cases: [(&str, serde_json::Value, &str); 10] = [
+    let cases: [(&str, serde_json::Value, &str); 9] = [
         ("unhealthy", json!(true), "forward/healthy[webapp]"),
-        ("never-in-service", json!(true), "forward/healthy[webapp]"),
         ("half-launched", json!(true), "forward/healthy[webapp]"),
         ("flips-back", json!(true), "forward/healthy[webapp]"),
         ("update-without-effect", json!(1), "forward/healthy[webapp]"),

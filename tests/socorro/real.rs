@@ -17,37 +17,36 @@ use crate::{
     bench::Bench,
     parts,
     standins::{
-        cloud::OLD_COMMIT,
+        aws::Moto,
+        cloud::{Cloud, OLD_COMMIT},
         server::{Reply, Server, locked},
     },
 };
 
-/// moto's server; ends with this.
-struct Moto {
+/// The AWS command line, kept in memory, because each start of it reads for half a second; ends with this.
+struct Resident {
     child: Child,
-    url: String,
+    /// What calls it, as a shell writes it.
+    call: String,
 }
 
-impl Moto {
-    fn start(program: &Path) -> Moto {
-        let mut command = Command::new(program);
-        command.args(["-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+impl Resident {
+    fn start(aws: &Path, folder: &Path) -> Resident {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standins/cloud/resident.py");
+        let (python, socket) = (aws.with_file_name("python3"), folder.join("aws.socket"));
+        let mut command = Command::new(&python);
+        command.arg(&script).arg("serve").arg(&socket).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.env_remove("PYTHONPATH").env("HOME", folder);
         let mut child = command.spawn().unwrap();
-        // It says where it listens once it does.
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let url = loop {
-            let mut line = String::new();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "moto_server has ended");
-            if let Some(at) = line.find("http://127.0.0.1:") {
-                break line[at..].trim().to_owned();
-            }
-        };
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Moto { child, url }
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n");
+        let call = format!("'{}' -S -I '{}' call '{}'", python.display(), script.display(), socket.display());
+        Resident { child, call }
     }
 }
 
-impl Drop for Moto {
+impl Drop for Resident {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -58,6 +57,7 @@ impl Drop for Moto {
 struct Real {
     world: World,
     moto: Moto,
+    _resident: Option<Resident>,
     site: Server,
     version: String,
     old_image: String,
@@ -65,20 +65,22 @@ struct Real {
 
 impl Real {
     fn new() -> Option<Real> {
-        let [aws, moto] = parts::programs(["aws", "moto_server"])?;
+        let [aws] = parts::programs(["aws"])?;
         let terraform = parts::program("terraform");
         let world = World::new();
-        let moto = Moto::start(&moto);
+        let moto = Moto::start()?;
         let top = world.cloud.path().to_owned();
+        // One of an environment of Python's own can be kept; another is called as it is.
+        let resident = aws.with_file_name("python3").is_file().then(|| Resident::start(&aws, &top));
+        let call = resident.as_ref().map_or_else(|| format!("'{}'", aws.display()), |resident| resident.call.clone());
         // moto goes on listing machines of a group that were taken out of its load balancer; AWS does not.
         let script = format!(
-            "real='{}'\ncase \"$1 $2\" in\n\
+            "real() {{ {call} \"$@\"; }}\ncase \"$1 $2\" in\n\
              'elb deregister-instances-from-load-balancer')\n  printf '%s\\n' \"$@\" | grep ^i- >>\"$CLOUD/out\" ;;\n\
              'elb register-instances-with-load-balancer')\n  : >\"$CLOUD/out\" ;;\n\
-             'elb describe-instance-health')\n  touch \"$CLOUD/out\"\n  \"$real\" \"$@\" |\n    \
+             'elb describe-instance-health')\n  touch \"$CLOUD/out\"\n  real \"$@\" |\n    \
              jq --rawfile out \"$CLOUD/out\" '.InstanceStates |= map(select(.InstanceId | IN($out | split(\"\\n\")[]) | not))'\n  exit ;;\n\
-             esac\nprintf '%s\\n' \"$1 $2\" >>\"$CLOUD/real\"\nexec \"$real\" \"$@\"",
-            aws.display()
+             esac\nprintf '%s\\n' \"$1 $2\" >>\"$CLOUD/real\"\nreal \"$@\""
         );
         world.cloud.tool("aws", &script);
         let version = match &terraform {
@@ -95,11 +97,11 @@ impl Real {
         let wanted = world.commit.clone();
         let asked = Mutex::new(0);
         let site = Server::start(move |_| {
-            let mut asked = locked(&asked);
+            let mut asked = locked(&asked); // Two runs ask which commit runs before they begin.
             *asked += 1;
-            Reply::of(200, "text/plain", if *asked == 1 { OLD_COMMIT.to_owned() } else { format!("{wanted}\n") })
+            Reply::of(200, "text/plain", if *asked <= 2 { OLD_COMMIT.to_owned() } else { format!("{wanted}\n") })
         });
-        let mut real = Real { world, moto, site, version, old_image: String::new() };
+        let mut real = Real { world, moto, _resident: resident, site, version, old_image: String::new() };
         let images = real.aws(&["ec2", "describe-images", "--owners", "amazon"]);
         let base = images["Images"][0]["ImageId"].as_str().unwrap().to_owned();
         real.old_image = base;
@@ -245,7 +247,7 @@ resource "terraform_data" "lc-socorroweb" {
 
     fn env(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("AWS_ENDPOINT_URL", self.moto.url.clone()),
+            ("AWS_ENDPOINT_URL", self.moto.url().to_owned()),
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".into()),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI".into()),
             ("AWS_MAX_ATTEMPTS", "1".into()),
@@ -300,6 +302,7 @@ resource "terraform_data" "lc-socorroweb" {
 fn a_commit_is_built_and_deployed_by_the_real_programs() {
     let Some(real) = Real::new() else { return };
     let before = real.machines();
+    the_stand_in_answers_as_aws_does(&real, &before[0].0);
     let bench = real.bench();
     // First up to the question whether the old machines may go, killed while the group is doubled; then all of it back.
     let going = bench.start(&[YES[0], YES[1], YES[2]]).until_doing("forward/double[webapp]");
@@ -340,4 +343,74 @@ fn a_commit_is_built_and_deployed_by_the_real_programs() {
     ]);
     assert_eq!(images["Images"].as_array().unwrap().len(), 1);
     assert_eq!(images["Images"][0]["ImageId"], after[0].1);
+}
+
+/// What the cloud of our own answers has the form of what AWS answers, and fails where that fails.
+fn the_stand_in_answers_as_aws_does(real: &Real, machine: &str) {
+    let cloud = Cloud::new();
+    let own_machine = cloud.machines("as-stage-socorroweb")[0].0.clone();
+    let calls: [&[&str]; 14] = [
+        &["sts", "get-caller-identity"],
+        &["ec2", "describe-images", "--owners", "self", "--filters", "Name=tag:apphash,Values=none"],
+        &["ec2", "describe-images", "--image-ids", "ami-00000000000000fff"],
+        &["ec2", "create-tags", "--resources", "ami-00000000000000fff", "--tags", "Key=a,Value=b"],
+        &["ec2", "describe-instances", "--instance-ids", "MACHINE"],
+        &["ec2", "describe-instances", "--instance-ids", "i-00000000000000fff"],
+        &["autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", "as-stage-socorroweb"],
+        &["autoscaling", "describe-auto-scaling-groups", "--auto-scaling-group-names", "as-stage-none"],
+        &[
+            "autoscaling",
+            "set-instance-protection",
+            "--auto-scaling-group-name",
+            "as-stage-socorroweb",
+            "--instance-ids",
+            "MACHINE",
+            "--no-protected-from-scale-in",
+        ],
+        &[
+            "autoscaling",
+            "update-auto-scaling-group",
+            "--auto-scaling-group-name",
+            "as-stage-socorroweb",
+            "--min-size",
+            "2",
+            "--desired-capacity",
+            "3",
+        ],
+        &["elb", "describe-instance-health", "--load-balancer-name", "elb-stage-socorroweb"],
+        &["elb", "describe-instance-health", "--load-balancer-name", "none"],
+        &["s3", "cp", "--no-progress", "s3://socorro-private/tfstate/stage/none/terraform.tfstate", "-"],
+        &["dynamo", "list-tables"],
+    ];
+    for call in calls {
+        let with = |name: &str| -> Vec<String> { call.iter().map(|word| word.replace("MACHINE", name)).collect() };
+        let theirs = real.command(&real.world.cloud.bin().join("aws")).args(with(machine)).output().unwrap();
+        let own = Command::new(cloud.bin().join("aws")).args(with(&own_machine)).output().unwrap();
+        let (own_ended, ended) = (own.status.success(), theirs.status.success());
+        assert_eq!(own_ended, ended, "{call:?}: {}", String::from_utf8_lossy(&theirs.stderr));
+        let [own, theirs] = [own.stdout, theirs.stdout].map(|said| serde_json::from_slice::<Value>(&said).ok());
+        match (own, theirs) {
+            (Some(own), Some(theirs)) => assert_has_form("", &own, &theirs),
+            (own, theirs) => assert_eq!(own, theirs, "{call:?}"),
+        }
+    }
+}
+
+/// Everything that the first has, the second has as well, of the same type.
+fn assert_has_form(at: &str, own: &Value, theirs: &Value) {
+    match (own, theirs) {
+        (Value::Object(own), Value::Object(theirs)) => {
+            for (key, value) in own {
+                let other = theirs.get(key).unwrap_or_else(|| panic!("AWS has no {at}/{key}"));
+                assert_has_form(&format!("{at}/{key}"), value, other);
+            }
+        }
+        (Value::Array(own), Value::Array(theirs)) => {
+            assert_eq!(own.is_empty(), theirs.is_empty(), "{at}");
+            if let (Some(own), Some(theirs)) = (own.first(), theirs.first()) {
+                assert_has_form(at, own, theirs);
+            }
+        }
+        _ => assert_eq!(std::mem::discriminant(own), std::mem::discriminant(theirs), "{at}: {own} {theirs}"),
+    }
 }

@@ -83,7 +83,7 @@ impl World {
 
     /// Of the web application alone, and with little patience: something will not come.
     pub fn in_vain() -> World {
-        World { roles: &["webapp"], limit: "3s", poll: "300ms", ..World::with_image() }
+        World { roles: &["webapp"], limit: "2s", poll: "500ms", ..World::with_image() }
     }
 
     /// Of the web application alone.
