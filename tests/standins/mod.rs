@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod consul;
+pub mod elasticsearch;
 pub mod git;
 pub mod github;
 pub mod jenkins;
