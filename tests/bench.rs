@@ -91,6 +91,13 @@ impl Bench {
         self
     }
 
+    /// Another value for a parameter that was given one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let start = format!("--param={name}=");
+        let given = self.params.iter_mut().find(|param| param.starts_with(&start)).unwrap();
+        *given = format!("{start}{value}");
+    }
+
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Bench {
         self.env.insert(name.into(), value.into());
         self
@@ -98,7 +105,9 @@ impl Bench {
 
     fn command(&self, verb: &[&str], answers: &[(&str, &str)]) -> Command {
         let file = self.folder.path().join("answers.yaml");
-        let lines: Vec<String> = answers.iter().map(|(step, answer)| format!("{step}: \"{answer}\"\n")).collect();
+        // What is written as a list or a map of YAML is meant as one; all else is text.
+        let answer = |text: &str| if text.starts_with(['{', '[']) { text.to_owned() } else { format!("\"{text}\"") };
+        let lines: Vec<String> = answers.iter().map(|(step, text)| format!("{step}: {}\n", answer(text))).collect();
         fs::write(&file, if lines.is_empty() { "{}\n".into() } else { lines.concat() }).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_runsheet"));
         command.arg("--state-dir").arg(self.folder.path().join("state")).args(verb);
@@ -123,6 +132,11 @@ impl Bench {
     pub fn decide(&self, step: &str, decision: &str, answers: &[(&str, &str)]) -> Ran {
         let verb = ["resume", "last", "--step", step, "--as", decision, "--reason", "seen in its own pages"];
         Going::of(self.command(&verb, answers), &self.secrets).end()
+    }
+
+    /// Goes on with the last run, which is looked at on the way.
+    pub fn resume_from(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 
     /// Goes on with the last run.
@@ -206,6 +220,11 @@ impl Ran {
             _ => None,
         })
         .next()
+    }
+
+    /// What a step has captured under that name, in the order in which it ended; the last one counts.
+    pub fn captured(&self, name: &str) -> Option<&Value> {
+        self.events.iter().rev().filter_map(|event| event["captures"].get(name)).next()
     }
 
     pub fn succeeded(&self) -> &Ran {

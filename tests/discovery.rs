@@ -38,6 +38,30 @@ fn found(bed: &Bed, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn a_list_is_of_a_group_and_leaves_parts_of_others_to_the_end() {
+    let bed = shelf();
+    let names = |args: &[&str]| -> Vec<String> {
+        let rows = bed.run(args).end().code(0).json();
+        rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["list", "web", "--json"]), ["web/broken", "web/restart"]);
+    assert_eq!(names(&["list", "web/", "--json"]), ["web/broken", "web/restart"]);
+    assert_eq!(names(&["list", "web/restart", "--json"]), ["web/restart"]);
+    let parts = names(&["list", "lib", "--json"]);
+    assert!(parts.iter().all(|name| name.starts_with("lib/")) && !parts.is_empty());
+    // Programs see all of them, people where they ask.
+    assert!(names(&["list", "--json"]).contains(&parts[0]));
+    let all = bed.run(&["list"]).end().code(0).stdout.clone();
+    assert!(!all.contains(&parts[0]), "{all}");
+    assert!(all.ends_with(&format!("and {} below lib/ that others call: `runsheet list lib`\n", parts.len())), "{all}");
+    bed.run(&["list", "lib"]).end().code(0).stdout_has(&parts[0]);
+    bed.write("runbooks/lib/own.yaml", "title: Own\nsteps: [{id: a, shell: echo a, effect: read}]\n");
+    bed.run(&["list"]).end().code(0).stdout_has("lib/own");
+    bed.run(&["list", "wbe"]).end().code(1).stderr_has("there is no runbook below wbe").stderr_has("did you mean web?");
+    bed.run(&["list", "we"]).end().code(1);
+}
+
+#[test]
 fn a_search_finds_every_field_and_ranks_the_strong_ones_first() {
     let bed = shelf();
     assert_eq!(found(&bed, &["restart", "web"]), ["web/restart"]);

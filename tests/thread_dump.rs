@@ -1,6 +1,7 @@
 //! The thread dump of the Facebook Connector, run against a stand-in for ECS with a real JVM and a real `jstack`.
 
 mod faults;
+mod real;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

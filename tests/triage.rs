@@ -1,5 +1,7 @@
 //! Mails and the runbooks they call for: the real program with real `.eml` and mbox files. Nothing is run.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::Bed;
 
 const VCS: &str = r#"
@@ -118,6 +120,7 @@ fn rules_look_at_the_mails_before() {
             .collect::<String>()
     };
     bed.write("now.eml", &mail(to, subject, 40));
+    let leads = |bed: &Bed, args: &[&str]| leads(bed, &[args, &["--no-history"]].concat());
     for (before, expected) in [
         (&[][..], "Perhaps nothing."),
         (&[20], "An outage."),
@@ -141,6 +144,121 @@ fn rules_look_at_the_mails_before() {
     let ended = bed.run(&["triage", "--json", "both"]).stdin_null().end().code(0);
     let means: Vec<_> = ended.events().iter().map(|found| found["match"]["means"].clone()).collect();
     assert_eq!(means, ["Perhaps nothing.\nWatch for a second one.", "An outage."]);
+}
+
+#[test]
+fn rules_look_at_the_mails_after() {
+    let text = r#"
+title: T
+triggers:
+  - email: {subject: "AUTOFIX on *"}
+    when: later|selectattr('subject', 'eq', 'late on a')|selectattr('age', 'le', 600)|list|length > 0
+    means: It failed.
+  - email: {subject: "AUTOFIX on *"}
+    means: Wait.
+    filter: Not at all.
+steps: [{id: a, manual: b}]
+"#;
+    let bed = Bed::new().file("runbooks/t.yaml", text).file("fix.eml", &mail("x@y", "AUTOFIX on a", 10));
+    for (at, expected) in [(12, "It failed."), (10, "Wait."), (9, "Wait."), (30, "Wait.")] {
+        bed.write(
+            "box",
+            &format!("From x Fri Nov 20 10:00:00 2026\n{}\n", mail("x@y", "late on a", at).replace("@x", "@z")),
+        );
+        let found = leads(&bed, &["fix.eml", "--mailbox", "box", "--no-history"]).unwrap().1;
+        assert_eq!(found, expected, "{at}");
+    }
+    bed.run(&["triage", "fix.eml"]).stdin_null().end().code(0).stdout_has("  to filter it: Not at all.\n");
+}
+
+#[test]
+fn a_mail_may_ask_for_nothing() {
+    let text = "title: Noise\nparams: {host: {type: string}}\ntriggers: [{email: {subject: 'report*'}, means: Numbers., ignore: \
+                true, params: {host: none}}]\nsteps: [{id: a, shell: 'echo \"$host\"'}]\n";
+    let bed = Bed::new().file("runbooks/noise.yaml", text);
+    bed.run(&["triage", "--subject", "report 7"]).stdin_null().end().code(0).stdout(
+        "report 7\n  from nobody named\n  runbook: noise (Noise)\n  why it came: Numbers.\n  known by: subject report*\n  \
+         to do: nothing\n",
+    );
+    let found = bed.run(&["triage", "--json", "--subject", "report 7"]).stdin_null().end().json();
+    assert_eq!((&found["match"]["ignore"], &found["match"]["command"]), (&true.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn a_text_that_was_cut_off_is_read_as_far_as_it_goes() {
+    let bed = Bed::new().file(
+        "runbooks/note.yaml",
+        "title: T\nparams: {note: {type: string}}\ntriggers: [{email: {subject: note}, params: {note: body}}]\n\
+         steps: [{id: a, shell: echo \"$note\"}]\n",
+    );
+    let inner = "Content-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/plain\n\nhere";
+    for parts in ["Content-Type: text/plain\n\nhere", "Content-Type: text/html\n\n<p>here", inner] {
+        bed.write(
+            "m.eml",
+            &format!("Subject: note\nContent-Type: multipart/mixed; boundary=\"b d\"\n\n--b d\n{parts}"),
+        );
+        let found = bed.run(&["triage", "--json", "m.eml"]).stdin_null().end().json();
+        assert_eq!(found["match"]["params"]["note"].as_str().map(str::trim), Some("here"), "{parts}");
+    }
+}
+
+#[test]
+fn mails_triaged_before_are_remembered() {
+    let bed = library();
+    let subject = "[vcs] process delays on a";
+    for at in [2, 20, 40, 59] {
+        bed.write(&format!("{at}.eml"), &mail("release+vcs@m.example", subject, at));
+    }
+    let means = |args: &[&str]| leads(&bed, args).unwrap().1;
+    // A look at what would be is no mail, and one that was left out of the history is none either.
+    assert_eq!(means(&["--to", "release+vcs@m.example", "--subject", subject]), "Perhaps nothing.");
+    assert_eq!(means(&["--no-history", "20.eml"]), "Perhaps nothing.");
+    assert!(!bed.path("../state/runsheet/triage").exists());
+    assert_eq!(means(&["2.eml"]), "Perhaps nothing.");
+    // The same one again is no second one; that it was before shows whichever way it is read.
+    assert_eq!(means(&["2.eml"]), "Perhaps nothing.");
+    assert_eq!(means(&["20.eml", "--mailbox", "2.eml"]), "An outage.");
+    assert_eq!(means(&["40.eml", "--no-history"]), "Perhaps nothing.");
+    bed.run(&["triage", "40.eml"])
+        .stdin_null()
+        .end()
+        .code(0)
+        .stdout_has("before it: 2 like it, the latest 20m earlier");
+    let folder = bed.path("../state/runsheet/triage");
+    let files = || std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(files(), 3);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    let one = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(mode(&one), 0o600);
+    // One that is broken is said, and the others count.
+    std::fs::write(&one, "{").unwrap();
+    let ended = bed.run(&["triage", "59.eml"]).stdin_null().end().code(0);
+    ended.stderr_has("1 of the files in").stdout_has("before it: 2 like it");
+    // What is older than a month is forgotten, and of what is left the last thousand are kept.
+    std::fs::rename(&one, folder.join("000000000001-0000000000000000.json")).unwrap();
+    let boxed: String = (0..1200)
+        .map(|n| format!("From x Fri Nov 20 10:00:00 2026\nFrom: a@b\nSubject: s{n}\nMessage-ID: <{n}@y>\n\nx\n\n"))
+        .collect();
+    bed.write("many", &boxed);
+    bed.run(&["triage", "many"]).stdin_null().end().code(13);
+    assert_eq!(files(), 1000);
+    assert!(!folder.join("000000000001-0000000000000000.json").exists());
+}
+
+#[test]
+fn a_mail_is_answered_where_nothing_can_be_remembered() {
+    let bed = library().file("one.eml", &mail("release+vcs@m.example", "[vcs] process delays on a", 1));
+    bed.write("state", "a file");
+    let answer = bed.run(&["triage", "one.eml", "--state-dir", "state"]).stdin_null().end().code(0);
+    answer.stdout_has("Perhaps nothing.").stderr_has("could not keep this mail for rules about later ones");
+    std::fs::create_dir(bed.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", bed.path("linked")).unwrap();
+    std::fs::create_dir(bed.path("mine")).unwrap();
+    std::os::unix::fs::symlink(bed.path("elsewhere"), bed.path("mine/triage")).unwrap();
+    let answer = bed.run(&["triage", "one.eml", "--state-dir", "mine"]).stdin_null().end().code(0);
+    answer.stdout_has("Perhaps nothing.").stderr_has("it is a link");
+    assert_eq!(std::fs::read_dir(bed.path("elsewhere")).unwrap().count(), 0);
 }
 
 #[test]
@@ -210,8 +328,43 @@ fn filters_are_written_with_the_strongest_first() {
     let (strong, weak) = (script.find("# q: ").unwrap(), script.find("# a: Mostly marketing.").unwrap());
     assert!(strong < weak, "{script}");
     assert!(script.contains(r#"header :matches "subject" "a \"b\" \\\\ c\\?*""#), "{script}");
+    // A condition cannot be said, and what it is about does not stand before what says more.
+    let bed = Bed::new()
+        .file(
+            "runbooks/many.yaml",
+            "title: M\ntriggers:\n  - {email: {subject: '[x]*'}, when: earlier|length > 3}\n  - {email: {subject: '[x]*'}, \
+             filter: By the bracket.}\nsteps: [{id: a, manual: b}]\n",
+        )
+        .file(
+            "runbooks/one.yaml",
+            "title: O\ntriggers: [{email: {subject: '[x] alert*'}}]\nsteps: [{id: a, manual: b}]\n",
+        );
+    bed.write("runbooks/x/many.yaml", &bed.read("runbooks/many.yaml"));
+    bed.write("runbooks/x/one.yaml", &bed.read("runbooks/one.yaml"));
+    let plain = bed.run(&["triage", "--export", "sieve", "--group", "x"]).end().code(0).stdout.clone();
+    let rules: Vec<&str> = plain.lines().filter(|line| line.starts_with("if ") || line.starts_with('#')).collect();
+    assert_eq!(
+        rules[1..],
+        [
+            "# x/one: O",
+            r#"if header :matches "subject" "[x] alert*" {"#,
+            "# x/many: M",
+            "# By the bracket.",
+            "# What it means depends on other mails, which a filter cannot look at: x/many",
+            r#"if header :matches "subject" "[x]*" {"#,
+        ]
+    );
+    let bed = Bed::new().file("runbooks/a.yaml", AWS);
+    bed.run(&["triage", "--export", "sieve", "--group", "y"]).end().code(13).stderr_has("no runbook below y has");
+    let script = bed.run(&["triage", "--export", "sieve"]).end().code(0).stdout.clone();
+    let delivered =
+        r#"header :matches ["delivered-to", "x-delivered-to", "x-original-to", "envelope-to", "x-envelope-to"]"#;
+    let whole = format!(
+        r#"if anyof (address :all :matches ["to", "cc"] "release+aws@*", {delivered} ["release+aws@*", "<release+aws@*>"]) {{"#
+    );
+    assert!(script.contains(&whole), "{script}");
     bed.run(&["triage", "--export", "sieve", "--folder", "a\nb"]).end().code(2).stderr_has("on one line");
-    assert!(script.contains("fileinto :create \"Ops/a\";"), "{script}");
+    assert!(script.contains("fileinto :create \"runsheet/a\";"), "{script}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What can be typed. Decides nothing.
 
+mod triage;
+
 use std::{num::NonZeroU16, path::PathBuf};
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+pub use triage::Triage;
 
 /// Runbooks as code: written once, run step by step, read as a document, dry-run by CI, recorded by itself.
 #[derive(Parser)]
@@ -105,6 +109,9 @@ pub struct Later {
 
 #[derive(clap::Args)]
 pub struct List {
+    /// Only what is below this name, such as `balrog`; all but built-in parts of others if absent
+    #[arg(value_name = "GROUP")]
+    pub group: Option<String>,
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
@@ -551,39 +558,6 @@ pub struct Doctor {
     /// As JSON, for programs
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(clap::Args)]
-pub struct Triage {
-    /// A mail as it came (`.eml`), an mbox, or `-` for standard input
-    #[arg(value_name = "FILE|-", conflicts_with_all = ["subject", "to", "from", "export"])]
-    pub mail: Option<PathBuf>,
-    /// A mail with this subject
-    #[arg(long, value_name = "TEXT")]
-    pub subject: Option<String>,
-    /// A mail to this address; may be given more than once
-    #[arg(long, value_name = "ADDRESS")]
-    pub to: Vec<String>,
-    /// A mail from this address
-    #[arg(long, value_name = "ADDRESS")]
-    pub from: Option<String>,
-    /// Where the mails before it are, for rules that look at them: an mbox, or a folder of mails such as a Maildir
-    #[arg(long, value_name = "PATH")]
-    pub mailbox: Option<PathBuf>,
-    /// As JSON, one object for each mail
-    #[arg(long)]
-    pub json: bool,
-    /// Write filters that put each kind of mail into a folder of its own
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["subject", "to", "from", "mailbox", "json"])]
-    pub export: Option<FilterFormat>,
-    /// The folder that these folders are made in
-    #[arg(long, value_name = "NAME", default_value = "runsheet", requires = "export")]
-    pub folder: String,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FilterFormat {
-    Sieve,
 }
 
 #[derive(clap::Args)]

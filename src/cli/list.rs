@@ -5,24 +5,49 @@ use serde_json::{Value, json};
 use super::{
     CliError, Context,
     args::{List, Show},
+    error::code,
     print, source,
 };
 use crate::{
     event::Effect,
-    library::Library,
+    library::{Library, Origin},
     model::Runbook,
-    text::{cut, one_line},
+    text::{cut, nearest, one_line},
 };
 
 pub fn list(context: &Context, flags: &List) -> Result<u8, CliError> {
     let library = context.library();
-    let rows: Vec<Value> = library.names().iter().map(|name| row(&library, name).0).collect();
+    let names = library.names();
+    let within = |name: &str| flags.group.as_deref().is_none_or(|group| is_within(name, group));
+    let mut rows: Vec<Value> = names.iter().filter(|name| within(name)).map(|name| row(&library, name).0).collect();
+    if let (Some(group), true) = (&flags.group, rows.is_empty()) {
+        let groups = names.iter().flat_map(|name| name.match_indices('/').map(|(at, _)| &name[..at]));
+        let error = CliError::new(code::FAILED, format!("there is no runbook below {}", one_line(group)));
+        return Err(match nearest(group, groups.chain(names.iter().map(String::as_str))) {
+            Some(near) => error.hint(format!("did you mean {near}?")),
+            None => error.hint("`runsheet list` shows every runbook, `runsheet search` looks for words"),
+        });
+    }
     if flags.json {
         print(context, &format!("{}\n", Value::from(rows)))?;
         return Ok(0);
     }
+    let all = rows.len();
+    let built_in = Origin::BuiltIn.to_string();
+    if flags.group.is_none() {
+        rows.retain(|row| !(is_within(row["name"].as_str().unwrap_or(""), "lib") && row["origin"] == built_in));
+    }
     print(context, &text(&rows))?;
+    match all - rows.len() {
+        0 => {}
+        more => print(context, &format!("and {more} below lib/ that others call: `runsheet list lib`\n"))?,
+    }
     Ok(0)
+}
+
+/// Whether it is this runbook, or below this folder.
+pub fn is_within(name: &str, group: &str) -> bool {
+    name.strip_prefix(group.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A runbook of the library as data, and itself where it is well made.

@@ -1,4 +1,7 @@
-//! `triage`: from a mail to the runbook it calls for. Changes nothing, unless a person says yes to the run it offers.
+//! `triage`: from a mail to the runbook it calls for. Keeps the mail for rules about later ones, and changes nothing else,
+//! unless a person says yes to the run it offers.
+
+mod history;
 
 use std::{
     fs::File,
@@ -10,10 +13,12 @@ use std::{
 
 use serde_json::{Value, json};
 
+use self::history::History;
 use super::{
     CliError, Context,
     args::{Inputs, Run, Triage},
     error::code,
+    list::is_within,
     print, run, say, source,
 };
 use crate::{
@@ -21,12 +26,15 @@ use crate::{
     operators::ask_yes,
     text::{draw_all, one_line, without_escapes},
     triage::{Found, Mail, Match, find, mails, sieve},
+    value::show_duration,
 };
 
 pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
-    let runbooks = runbooks(context);
+    let runbooks = runbooks(context, flags.group.as_deref());
     if runbooks.iter().all(|runbook| runbook.triggers.is_empty()) {
-        let error = CliError::new(code::NO_MATCH, "no runbook of the library has `triggers`");
+        let whose =
+            flags.group.as_deref().map_or("of the library".into(), |group| format!("below {}", one_line(group)));
+        let error = CliError::new(code::NO_MATCH, format!("no runbook {whose} has `triggers`"));
         return Err(error.hint("add some to a runbook: triggers: [{email: {subject: \"Alert *\"}, means: …}]"));
     }
     if flags.export.is_some() {
@@ -37,12 +45,20 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
         return Ok(0);
     }
     let given = given(flags)?;
-    let mut earlier: Vec<Mail> =
+    let mut others: Vec<Mail> =
         flags.mailbox.as_deref().map(|path| mailbox(context, path)).transpose()?.unwrap_or_default();
-    earlier.extend(given.iter().cloned());
+    others.extend(given.iter().cloned());
+    let history = if flags.no_history { None } else { history(context) };
+    others.extend(history.iter().flat_map(|history| history.read(context)));
+    // What is only described may be described twice, to look; it is no second mail.
+    if let Some(history) = history.filter(|_| flags.mail.is_some())
+        && let Err(why) = history.note(&given, jiff::Timestamp::now())
+    {
+        say(context, &format!("runsheet: could not {why}\n"));
+    }
     let mut unmatched = 0;
     for (number, mail) in given.iter().enumerate() {
-        let found = find(&runbooks, mail, &earlier);
+        let found = find(&runbooks, mail, &others);
         for (runbook, problem) in &found.problems {
             say(context, &format!("in a trigger of {}, which does not match for this:\n", runbook.name));
             say(context, &draw_all(&runbook.source, std::slice::from_ref(problem), context.style()));
@@ -55,7 +71,7 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
         };
         print(context, &text)?;
         if given.len() == 1
-            && let Some(first) = found.matches.first()
+            && let Some(first) = found.matches.first().filter(|first| !first.trigger.ignore)
             && let Some(code) = offer(context, flags, first)?
         {
             return Ok(code);
@@ -64,11 +80,28 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
     Ok(if unmatched == 0 { code::SUCCEEDED } else { code::NO_MATCH })
 }
 
+/// Where the mails are that were triaged before; without a state folder, nowhere.
+fn history(context: &Context) -> Option<History> {
+    match context.store() {
+        Ok(store) => Some(History::new(store.state_dir())),
+        Err(error) => {
+            say(
+                context,
+                &format!(
+                    "runsheet: mails are not remembered for rules about later ones: could not {}\n",
+                    error.message
+                ),
+            );
+            None
+        }
+    }
+}
+
 /// Every runbook of the library that is well made; of others it is said.
-fn runbooks(context: &Context) -> Vec<Rc<Runbook>> {
+fn runbooks(context: &Context, group: Option<&str>) -> Vec<Rc<Runbook>> {
     let library = context.library();
     let mut runbooks = Vec::new();
-    for name in library.names() {
+    for name in library.names().into_iter().filter(|name| group.is_none_or(|group| is_within(name, group))) {
         match library.find(&name).map(|found| source::read(&library, &found).runbook) {
             Ok(Some(runbook)) => runbooks.push(Rc::new(runbook)),
             Ok(None) => say(
@@ -231,9 +264,15 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
     part("why it came", &first.trigger.means);
     part("sent by", &first.trigger.sent_by);
     part("to make it stop", &first.trigger.silence);
+    part("to filter it", &first.trigger.filter);
+    if let Some(latest) = first.before.first() {
+        let latest = show_duration(std::time::Duration::from_secs(*latest));
+        text.push_str(&format!("  before it: {} like it, the latest {latest} earlier\n", first.before.len()));
+    }
     text.push_str(&format!("  known by: {}\n", known_by(first)));
-    text.push_str(&format!("  to do: {}\n", one_line(&command(first))));
-    for (name, value) in &first.params {
+    let to_do = if first.trigger.ignore { "nothing".to_owned() } else { command(first) };
+    text.push_str(&format!("  to do: {}\n", one_line(&to_do)));
+    for (name, value) in first.params.iter().filter(|_| !first.trigger.ignore) {
         if let Err(why) = value {
             text.push_str(&format!("    {name} is not taken from this mail: {}\n", one_line(why)));
         }
@@ -271,7 +310,9 @@ fn as_json(mail: &Mail, found: &Found<'_>) -> Value {
         json!({
             "runbook": found.runbook.name, "title": found.runbook.title.value, "email": patterns,
             "means": found.trigger.means, "sent_by": found.trigger.sent_by, "silence": found.trigger.silence,
-            "params": params, "problems": problems, "command": command(found),
+            "filter": found.trigger.filter,
+            "params": params, "problems": problems, "ignore": found.trigger.ignore,
+            "command": if found.trigger.ignore { Value::Null } else { command(found).into() }, "before": found.before,
         })
     };
     json!({

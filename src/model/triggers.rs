@@ -13,8 +13,9 @@ use crate::{
 };
 
 /// What expressions of a trigger see of a mail: its subject, the sender's address, the address of ours it was sent to, the
-/// text, when it was sent, and the mails before it, each with `subject`, `from`, `to`, `body` and `age` in seconds.
-pub const MAIL_NAMES: [&str; 6] = ["subject", "from", "to", "body", "date", "earlier"];
+/// text, when it was sent, and the mails before and after it, each with `subject`, `from`, `to`, `body` and `age`: the seconds
+/// between it and this one.
+pub const MAIL_NAMES: [&str; 7] = ["subject", "from", "to", "body", "date", "earlier", "later"];
 
 /// One kind of mail that leads to a runbook.
 #[derive(Debug)]
@@ -26,6 +27,10 @@ pub struct Trigger {
     pub sent_by: Option<String>,
     /// How to make it stop.
     pub silence: Option<String>,
+    /// Where to put such mails, and what a filter can tell them by, in words.
+    pub filter: Option<String>,
+    /// Such a mail asks for nothing; the runbook only says so.
+    pub ignore: bool,
     /// Only mails for which this holds.
     pub when: Option<Expr>,
     /// Values of parameters, from the mail.
@@ -65,6 +70,8 @@ impl Lowering {
         let means = prose(fields.get("means"));
         let sent_by = prose(fields.get("sent_by"));
         let silence = prose(fields.get("silence"));
+        let filter = prose(fields.get("filter"));
+        let ignore = fields.get("ignore").and_then(|given| given.boolean()).unwrap_or(false);
         let when = fields.get("when").and_then(|given| self.mail_expr(&given));
         let mut values = IndexMap::new();
         let entries = fields.get("params").and_then(|given| given.like("{host: subject}").entries());
@@ -86,7 +93,17 @@ impl Lowering {
             );
         }
         fields.finish();
-        Some(Trigger { email: email?, means, sent_by, silence, when, params: values, span: given.span() })
+        Some(Trigger {
+            email: email?,
+            means,
+            sent_by,
+            silence,
+            filter,
+            ignore,
+            when,
+            params: values,
+            span: given.span(),
+        })
     }
 
     /// An expression that sees a mail and nothing else.
@@ -141,5 +158,5 @@ fn pattern(fields: &mut Fields<'_>, key: &'static str, problems: &Problems) -> O
         problems.push(Diagnostic::error("wrong-value", text.span, message).hint(hint));
         return Some(None);
     }
-    Some(Some(Wildcard::new(text.text.as_str())))
+    Some(Some(Wildcard::any_case(text.text.as_str())))
 }

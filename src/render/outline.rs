@@ -205,13 +205,21 @@ fn triggers(runbook: &Runbook, page: &mut Page) {
         if let Some(when) = &trigger.when {
             line = line.text(", only when ").code(when.on_one_line());
         }
+        if trigger.ignore {
+            line = line.text("; asks for nothing");
+        }
         for (number, (name, value)) in trigger.params.iter().enumerate() {
             line =
                 line.text(if number == 0 { "; gives " } else { ", " }).code(name).text(" = ").code(value.on_one_line());
         }
         page.lines(vec![line]);
         page.blocks.extend(trigger.means.iter().flat_map(|text| foreign::markdown(text)));
-        for (label, text) in [("Sent by:", &trigger.sent_by), ("To make it stop:", &trigger.silence)] {
+        let parts = [
+            ("Sent by:", &trigger.sent_by),
+            ("To make it stop:", &trigger.silence),
+            ("To filter it:", &trigger.filter),
+        ];
+        for (label, text) in parts {
             if let Some(text) = text {
                 page.push(Block::Paragraph(Line::label(label).done()));
                 page.blocks.extend(foreign::markdown(text));

@@ -11,7 +11,7 @@ use crate::{
     engine::RunEnd,
     event::{Event, Outcome, StepId, StepPhase, StepStatus},
     syntax::Eval,
-    text::{Diagnostic, Source, Span, Spanned, one_line},
+    text::{Diagnostic, Source, Span, Spanned, Wildcard, one_line},
     value::Slot,
     worlds::scenario::{MOST, SeenCommand, SeenRequest, Unanswered, clock::Halt, holds},
 };
@@ -259,9 +259,10 @@ impl Judge<'_> {
         let matches = |of: &Asked, pattern: &AskedPattern| {
             pattern.step.as_ref().is_none_or(|step| of.step.as_ref().is_some_and(|of| step.matches(of)))
                 && pattern.about.as_ref().is_none_or(|about| about == of.about)
-                && pattern.message.as_ref().is_none_or(|text| {
-                    crate::worlds::scenario::Glob::new(format!("*{}*", text.as_str())).matches(&of.message)
-                })
+                && pattern
+                    .message
+                    .as_ref()
+                    .is_none_or(|text| Wildcard::new(format!("*{}*", text.as_str())).matches(&of.message))
         };
         if wanted.value.is_empty() && !asked.is_empty() {
             self.here("asked", wanted.span, "expected no question, and there was one", Some(format!("asked: {shown}")));

@@ -19,9 +19,9 @@ use crate::{
     plan::{InputProblem, Inputs, Sources, resolve},
     port::Evidence,
     syntax::{Given, Node, NodeKind, Problems, yaml},
-    text::{Diagnostic, Source, Span, Spanned, did_you_mean},
+    text::{Diagnostic, Source, Span, Spanned, Wildcard, did_you_mean},
     value::{Secret, Written},
-    worlds::scenario::{Glob, Script, WALL},
+    worlds::scenario::{Script, WALL},
 };
 
 /// The runbook that scenarios are for.
@@ -434,7 +434,7 @@ impl Loader<'_> {
             captures,
             outputs,
             undone,
-            files: files.into_iter().map(|(path, text)| (path, Glob::new(text.value))).collect(),
+            files: files.into_iter().map(|(path, text)| (path, Wildcard::new(text.value))).collect(),
         };
         fields.finish();
         Some(expect)
@@ -451,8 +451,8 @@ impl Loader<'_> {
     }
 
     /// A step of a pattern: only one without a star can be looked for.
-    fn check_pattern(&self, step: Option<&Glob>, span: Span) {
-        if let Some(step) = step.filter(|step| step.is_literal()) {
+    fn check_pattern(&self, step: Option<&Wildcard>, span: Span) {
+        if let Some(step) = step.filter(|step| step.is_exact()) {
             self.check_step(&Spanned::new(step.as_str().to_owned(), span), true);
         }
     }
@@ -500,8 +500,8 @@ const STATUSES: [(&str, StepStatus); 7] = [
 ];
 
 /// A text that stands somewhere in another one.
-fn within(text: &str) -> Glob {
-    Glob::new(format!("*{text}*"))
+fn within(text: &str) -> Wildcard {
+    Wildcard::new(format!("*{text}*"))
 }
 
 fn moment(given: &Given<'_>) -> Option<jiff::Timestamp> {

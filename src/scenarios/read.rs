@@ -10,11 +10,11 @@ use crate::{
     model::Mapping,
     operators::Given as Answer,
     syntax::{Fields, Given, Node, NodeKind, Problems},
-    text::{Diagnostic, Span, Spanned},
+    text::{Diagnostic, Span, Spanned, Wildcard},
     value::Written,
     worlds::scenario::{
-        CommandPattern, Glob, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, ShellFailure, ShellReply,
-        ShellRule, SurpriseReply,
+        CommandPattern, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, ShellFailure, ShellReply, ShellRule,
+        SurpriseReply,
     },
 };
 
@@ -59,8 +59,8 @@ pub fn text(given: &Given<'_>) -> Option<Spanned<String>> {
     Some(Spanned::new(text.text.clone(), given.span()))
 }
 
-pub fn glob(given: &Given<'_>) -> Option<Glob> {
-    given.written().map(|text| Glob::new(text.text.clone()))
+pub fn glob(given: &Given<'_>) -> Option<Wildcard> {
+    given.written().map(|text| Wildcard::new(text.text.clone()))
 }
 
 /// One text or a list of them.
@@ -77,8 +77,8 @@ pub fn pairs(given: &Given<'_>) -> Vec<(Spanned<String>, Spanned<String>)> {
     entries.iter().filter_map(pair).collect()
 }
 
-fn globs(given: &Given<'_>) -> Vec<(String, Glob)> {
-    pairs(given).into_iter().map(|(name, text)| (name.value, Glob::new(text.value))).collect()
+fn globs(given: &Given<'_>) -> Vec<(String, Wildcard)> {
+    pairs(given).into_iter().map(|(name, text)| (name.value, Wildcard::new(text.value))).collect()
 }
 
 pub fn files(given: &Given<'_>) -> Vec<(PathBuf, Vec<u8>)> {
@@ -171,7 +171,7 @@ fn request_pattern(fields: &mut Fields<'_>) -> Option<RequestPattern> {
     Some(RequestPattern {
         step: fields.get("step").and_then(|given| glob(&given)),
         method: (method != "*").then_some(method),
-        url: Glob::new(url),
+        url: Wildcard::new(url),
         body: fields.get("body").and_then(|given| glob(&given)),
         json: fields.take("json").map(json),
         headers: fields.get("headers").map(|given| globs(&given)).unwrap_or_default(),

@@ -6,9 +6,9 @@ use crate::{
     event::{Outcome, StepStatus},
     operators::Given,
     plan::Inputs,
-    text::{Diagnostic, Source, Span, Spanned},
+    text::{Diagnostic, Source, Span, Spanned, Wildcard},
     value::Secret,
-    worlds::scenario::{CommandPattern, Glob, RequestPattern, Script, SurpriseReply},
+    worlds::scenario::{CommandPattern, RequestPattern, Script, SurpriseReply},
 };
 
 pub struct Scenario {
@@ -61,12 +61,12 @@ impl Crash {
 pub struct Expect {
     pub outcome: Spanned<Outcome>,
     /// Parameters, each with what the reason holds for which it is refused. Nothing is run where there are any.
-    pub refused: Vec<(Spanned<String>, Glob)>,
+    pub refused: Vec<(Spanned<String>, Wildcard)>,
     pub code: Option<Spanned<u8>>,
-    pub reason: Option<Spanned<Glob>>,
+    pub reason: Option<Spanned<Wildcard>>,
     pub order: Vec<Spanned<String>>,
     pub status: Vec<(Spanned<String>, StepStatus)>,
-    pub failure: Vec<(Spanned<String>, Glob)>,
+    pub failure: Vec<(Spanned<String>, Wildcard)>,
     pub requests: Vec<Spanned<Times<RequestPattern>>>,
     pub commands: Vec<Spanned<Times<CommandPattern>>>,
     /// None: nothing is said about it.
@@ -74,7 +74,7 @@ pub struct Expect {
     pub captures: Vec<(Spanned<String>, serde_json::Value)>,
     pub outputs: Vec<(Spanned<String>, serde_json::Value)>,
     pub undone: Option<Spanned<Vec<String>>>,
-    pub files: Vec<(Spanned<String>, Glob)>,
+    pub files: Vec<(Spanned<String>, Wildcard)>,
 }
 
 /// How often something is expected.
@@ -87,9 +87,9 @@ pub struct Times<T> {
 /// Which questions are meant.
 #[derive(Clone, Debug, Default)]
 pub struct AskedPattern {
-    pub step: Option<Glob>,
+    pub step: Option<Wildcard>,
     pub about: Option<String>,
-    pub message: Option<Glob>,
+    pub message: Option<Wildcard>,
 }
 
 /// Something that is wrong with a scenario or with what came of it, and where.

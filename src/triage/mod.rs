@@ -4,7 +4,7 @@
 mod mail;
 mod sieve;
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 pub use mail::{BODY_LIMIT, MAIL_LIMIT, Mail, mails};
 pub use sieve::sieve;
@@ -16,7 +16,7 @@ use crate::{
     value::{Scope, Value},
 };
 
-/// How many earlier mails a rule can look at: the newest.
+/// How many earlier mails a rule can look at, and how many later ones: the nearest.
 pub const EARLIER_LIMIT: usize = 200;
 
 /// A trigger that a mail matches.
@@ -25,6 +25,8 @@ pub struct Match<'a> {
     pub trigger: &'a Trigger,
     /// Parameters in the mail's words, in the order written; or why one cannot be taken from this mail.
     pub params: Vec<(String, Result<String, String>)>,
+    /// How many seconds earlier mails came that the same patterns match, the latest first.
+    pub before: Vec<u64>,
 }
 
 /// What came of looking for one mail.
@@ -38,29 +40,36 @@ pub struct Found<'a> {
 /// Every trigger of these runbooks, the one that says most first: whether it has a condition, how many fields it looks at,
 /// how many of them in full, and how long they are. Of equals, the order of the runbooks stays.
 pub fn ranked(runbooks: &[Rc<Runbook>]) -> Vec<(&Rc<Runbook>, &Trigger)> {
-    let mut all: Vec<(&Rc<Runbook>, &Trigger)> =
-        runbooks.iter().flat_map(|runbook| runbook.triggers.iter().map(move |trigger| (runbook, trigger))).collect();
-    all.sort_by_key(|(_, trigger)| {
-        let fields = trigger.email.fields();
-        let (mut count, mut exact, mut literal) = (0_usize, 0_usize, 0_usize);
-        for (_, pattern) in fields {
-            count += 1;
-            exact += usize::from(pattern.is_exact());
-            literal += pattern.literal_len();
-        }
-        std::cmp::Reverse((trigger.when.is_some(), count, exact, literal))
-    });
+    let mut all = all(runbooks);
+    all.sort_by_key(|(_, trigger)| std::cmp::Reverse((trigger.when.is_some(), weight(&trigger.email))));
     all
 }
 
-/// What leads where with this mail. `earlier` are mails from before it, in any order; the newest count.
-pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, earlier: &[Mail]) -> Found<'a> {
+fn all(runbooks: &[Rc<Runbook>]) -> Vec<(&Rc<Runbook>, &Trigger)> {
+    runbooks.iter().flat_map(|runbook| runbook.triggers.iter().map(move |trigger| (runbook, trigger))).collect()
+}
+
+/// How much patterns say: how many fields they look at, how many of them in full, and how long they are.
+fn weight(pattern: &EmailPattern) -> (usize, usize, usize) {
+    let (mut count, mut exact, mut literal) = (0, 0, 0);
+    for (_, pattern) in pattern.fields() {
+        count += 1;
+        exact += usize::from(pattern.is_exact());
+        literal += pattern.literal_len();
+    }
+    (count, exact, literal)
+}
+
+/// What leads where with this mail. `others` are mails from before and after it, in any order; the nearest count.
+pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, others: &[Mail]) -> Found<'a> {
     let scope = Scope::new();
     let mut found = Found { matches: Vec::new(), problems: Vec::new() };
-    let mut before: Option<Value> = None;
+    let before = before(mail, others);
+    let mut values: Option<(Value, Value)> = None;
     for (runbook, trigger) in ranked(runbooks) {
         let Some(to) = recipient(&trigger.email, mail) else { continue };
-        let earlier = before.get_or_insert_with(|| earlier_value(mail, earlier)).clone();
+        let (earlier, later) =
+            values.get_or_insert_with(|| (as_value(&before), as_value(&after(mail, others)))).clone();
         let locals = [
             ("subject", Value::text(&mail.subject)),
             ("from", Value::text(&mail.from)),
@@ -68,6 +77,7 @@ pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, earlier: &[Mail]) -> F
             ("body", Value::text(&mail.body)),
             ("date", mail.date.map_or(Value::None, |date| Value::text(date.to_string()))),
             ("earlier", earlier),
+            ("later", later),
         ];
         match trigger.when.as_ref().map(|when| when.eval_bool(&scope, &locals)) {
             None | Some(Ok(Truth::True)) => {}
@@ -78,7 +88,9 @@ pub fn find<'a>(runbooks: &'a [Rc<Runbook>], mail: &Mail, earlier: &[Mail]) -> F
             }
         }
         let params = trigger.params.iter().map(|(name, expr)| (name.clone(), taken(runbook, name, expr, &locals)));
-        found.matches.push(Match { runbook, trigger, params: params.collect() });
+        let alike = before.iter().filter(|(_, other)| recipient(&trigger.email, other).is_some());
+        let before = alike.map(|(age, _)| *age).collect();
+        found.matches.push(Match { runbook, trigger, params: params.collect(), before });
     }
     found
 }
@@ -111,23 +123,43 @@ fn recipient<'m>(pattern: &EmailPattern, mail: &'m Mail) -> Option<&'m str> {
     }
 }
 
-/// The mails before this one, newest first. Which is before which cannot be told of one without a date.
-fn earlier_value(mail: &Mail, earlier: &[Mail]) -> Value {
-    let Some(now) = mail.date else { return Value::list(Vec::new()) };
-    let mut before: Vec<(i64, &Mail)> = earlier
-        .iter()
-        .filter_map(|other| Some((now.duration_since(other.date?).as_secs(), other)))
-        .filter(|(age, other)| *age >= 0 && !other.is_same(mail))
-        .collect();
-    before.sort_by_key(|(age, _)| *age);
-    before.truncate(EARLIER_LIMIT);
-    let values = before.into_iter().map(|(age, other)| {
+/// The mails before this one, newest first, each once, and how many seconds before it. Which is before which cannot be told
+/// of one without a date.
+fn before<'m>(mail: &Mail, others: &'m [Mail]) -> Vec<(u64, &'m Mail)> {
+    nearest(mail, others, |now, then| now.duration_since(then).as_secs())
+}
+
+/// The mails after this one, oldest first, each once, and how many seconds after it. What came in the same second is taken
+/// for an earlier one.
+fn after<'m>(mail: &Mail, others: &'m [Mail]) -> Vec<(u64, &'m Mail)> {
+    let mut after = nearest(mail, others, |now, then| then.duration_since(now).as_secs());
+    after.retain(|(age, _)| *age > 0);
+    after
+}
+
+fn nearest<'m>(
+    mail: &Mail,
+    others: &'m [Mail],
+    distance: impl Fn(jiff::Timestamp, jiff::Timestamp) -> i64,
+) -> Vec<(u64, &'m Mail)> {
+    let Some(now) = mail.date else { return Vec::new() };
+    let age = |other: &Mail| u64::try_from(distance(now, other.date?)).ok();
+    let mut found: Vec<(u64, &Mail)> = others.iter().filter_map(|other| Some((age(other)?, other))).collect();
+    found.sort_by_key(|(age, _)| *age);
+    let mut known = HashSet::from([mail.key()]);
+    found.retain(|(_, other)| known.insert(other.key()));
+    found.truncate(EARLIER_LIMIT);
+    found
+}
+
+fn as_value(mails: &[(u64, &Mail)]) -> Value {
+    let values = mails.iter().map(|(age, other)| {
         let entries = [
             ("subject", Value::text(&other.subject)),
             ("from", Value::text(&other.from)),
             ("to", Value::list(other.to.iter().map(Value::text).collect())),
             ("body", Value::text(&other.body)),
-            ("age", Value::Int(age)),
+            ("age", Value::Int(i64::try_from(*age).unwrap_or(i64::MAX))),
         ];
         Value::map(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     });

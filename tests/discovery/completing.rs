@@ -54,7 +54,7 @@ fn each_place_of_a_line_has_its_words() {
         (&["run", "web/site", "too", "many", ""], &[]),
         (&["--state-dir", ""], &[":folders"]),
         (&["list", "--j"], &["--json"]),
-        (&["list", ""], &[]),
+        (&["list", "w"], &["web"]),
         (&["resume", "x", "--as", "n"], &["not-done"]),
         (&["eject", "tour/"], &["tour/deploy"]),
         (&["eject", "web/"], &[]),

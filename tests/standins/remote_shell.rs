@@ -117,6 +117,30 @@ impl RemoteShell {
         ])
     }
 
+    /// A program in the place of the session plugin, as the real AWS CLI starts it: without arguments to see that it is
+    /// there, and with a session, whose command lies in `sessions` by the token of the session.
+    pub fn plugin(&self, sessions: &Path) -> String {
+        let between = |from: &str, to: &str| {
+            let (_, rest) = AWS.split_once(from).expect("the script has such a part");
+            format!("{from}{}", rest.split_once(to).expect("the part has an end").0)
+        };
+        let parts = [
+            between("# --- faults", "fail() {"),
+            between("# The agent splits", "execute_command() {"),
+            between("session() {", "# --- S3 ---"),
+        ];
+        format!(
+            "#!/usr/bin/env bash\nset -u\nworld='{world}'\nif [ $# = 0 ]; then\n{hello}\nexit\nfi\n\
+             if [ \"$3\" != StartSession ]; then echo \"unknown operation $3\" >&2; exit 1; fi\n\
+             token=$(jq -er .tokenValue <<<\"$1\")\ntask=$(jq -er .sessionId <<<\"$1\")\ncommand=$(cat '{sessions}'/\"$token\")\n\
+             {parts}\nsession\n",
+            world = text(&self.world()),
+            hello = PLUGIN.split_once('\n').expect("it has two lines").1.trim_end(),
+            sessions = text(sessions),
+            parts = parts.join("\n"),
+        )
+    }
+
     /// The folder that holds the state, in files.
     pub fn world(&self) -> PathBuf {
         self.folder.path().join("world")
@@ -280,7 +304,8 @@ fn task(cluster: &str, id: &str, container: &str) -> Value {
     })
 }
 
-fn executable(path: &Path, content: &str) {
+/// A program of that text.
+pub fn executable(path: &Path, content: &str) {
     fs::write(path, content).expect("a file can be written");
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
 }

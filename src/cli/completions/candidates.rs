@@ -1,6 +1,8 @@
 //! What there is to choose from: runbooks, their parameters and profiles, runs. Opens files of the libraries and of the
 //! state folder, changes nothing, and takes a problem for "nothing to choose from".
 
+use std::collections::BTreeSet;
+
 use clap::Command;
 
 use super::words::Line;
@@ -63,6 +65,13 @@ impl Candidates<'_> {
                 names.filter(|candidate| candidate.value.starts_with(current)).collect()
             }
             ("runbook", "NAME") => self.names(current),
+            ("group", _) => {
+                let names = self.context().library().names();
+                let groups: BTreeSet<&str> =
+                    names.iter().flat_map(|name| name.match_indices('/').map(|(at, _)| &name[..at])).collect();
+                let groups = groups.into_iter().filter(|group| group.starts_with(current));
+                groups.map(|group| Candidate::new(group, "")).collect()
+            }
             ("verb", _) => {
                 let root = <crate::cli::args::Args as clap::CommandFactory>::command();
                 let verbs = root.get_subcommands().filter(|verb| !verb.is_hide_set()).map(Command::get_name);

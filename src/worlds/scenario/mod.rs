@@ -2,13 +2,11 @@
 //! runbooks, nor of what should come of a run.
 
 pub mod clock;
-mod glob;
 mod pace;
 mod script;
 mod stage;
 mod world;
 
-pub use glob::Glob;
 pub use pace::{Held, Paced};
 pub use script::{
     CommandPattern, FOLDER, HttpFailure, HttpReplyRule, HttpRule, RequestPattern, Script, SeenCommand, SeenRequest,

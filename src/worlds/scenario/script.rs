@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::Glob;
 use crate::{
     port::{ProcessRequest, SecretSource, Stdin},
+    text::Wildcard,
     value::Secret,
 };
 
@@ -45,25 +45,25 @@ impl Default for Script {
 #[derive(Clone, Debug, Default)]
 pub struct CommandPattern {
     /// The full id of the step; that of a `verify` ends in `@verify`, that of an undo in `@undo`.
-    pub step: Option<Glob>,
+    pub step: Option<Wildcard>,
     /// The command: a program with its arguments, a whole script, or one line of a script.
-    pub text: Option<Glob>,
+    pub text: Option<Wildcard>,
     /// Variables that the process must have.
-    pub env: Vec<(String, Glob)>,
+    pub env: Vec<(String, Wildcard)>,
 }
 
 /// Which requests are meant.
 #[derive(Clone, Debug)]
 pub struct RequestPattern {
-    pub step: Option<Glob>,
+    pub step: Option<Wildcard>,
     /// `GET` and its kin; none for any.
     pub method: Option<String>,
     /// One without `?` says nothing about the query.
-    pub url: Glob,
-    pub body: Option<Glob>,
+    pub url: Wildcard,
+    pub body: Option<Wildcard>,
     /// What the body must hold as JSON: every key that is named, with this value.
     pub json: Option<serde_json::Value>,
-    pub headers: Vec<(String, Glob)>,
+    pub headers: Vec<(String, Wildcard)>,
 }
 
 #[derive(Clone, Debug)]
@@ -193,7 +193,8 @@ impl SeenCommand {
     }
 
     pub fn matches(&self, on: &CommandPattern) -> bool {
-        let has = |(name, glob): &(String, Glob)| self.env.iter().any(|(of, text)| of == name && glob.matches(text));
+        let has =
+            |(name, glob): &(String, Wildcard)| self.env.iter().any(|(of, text)| of == name && glob.matches(text));
         on.step.as_ref().is_none_or(|step| step.matches(&self.step))
             && on.text.as_ref().is_none_or(|text| self.forms.iter().any(|form| text.matches(form)))
             && on.env.iter().all(has)
@@ -212,7 +213,7 @@ impl SeenRequest {
     }
 
     pub fn matches(&self, on: &RequestPattern) -> bool {
-        let has = |(name, glob): &(String, Glob)| {
+        let has = |(name, glob): &(String, Wildcard)| {
             self.headers.iter().any(|(of, text)| of.eq_ignore_ascii_case(name) && glob.matches(text))
         };
         let json = |wanted: &serde_json::Value| {
@@ -226,10 +227,10 @@ impl SeenRequest {
             && on.headers.iter().all(has)
     }
 
-    fn goes_to(&self, url: &Glob) -> bool {
+    fn goes_to(&self, url: &Wildcard) -> bool {
         let same = |text: &str| {
             url.matches(text)
-                || url.is_literal() && url::Url::parse(url.as_str()).is_ok_and(|parsed| parsed.as_str() == text)
+                || url.is_exact() && url::Url::parse(url.as_str()).is_ok_and(|parsed| parsed.as_str() == text)
         };
         let bare = self.url.split(['?', '#']).next().unwrap_or_default();
         same(&self.url) || (!url.as_str().contains('?') && same(bare))
