@@ -2,6 +2,7 @@
 //! and stand-ins for Consul and Elasticsearch.
 
 mod consul;
+mod elasticsearch;
 mod postgresql;
 mod postgresql_faults;
 mod rabbitmq;

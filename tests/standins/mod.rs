@@ -17,6 +17,7 @@ pub mod cloud;
 pub mod consul;
 pub mod delivery_queue;
 pub mod dockerflow;
+pub mod elasticsearch;
 pub mod git;
 pub mod github;
 pub mod instances;

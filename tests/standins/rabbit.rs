@@ -48,13 +48,17 @@ impl Rabbits {
     #[track_caller]
     pub fn real() -> Option<Rabbits> {
         // The other `rabbitmqctl` of Debian becomes a user of its own.
-        let [_, epmd, setsid] = crate::parts::programs(["rabbitmq-server", "epmd", "setsid"])?;
+        let [_, epmd] = crate::parts::programs(["rabbitmq-server", "epmd"])?;
         let scripts = Path::new("/usr/lib/rabbitmq/bin");
         let mut rabbits = Rabbits { machines: Machines::new(), processes: Vec::new() };
         let ports: Vec<String> = free_ports(5).iter().map(u16::to_string).collect();
         let mut names = Command::new(epmd);
         names.args(["-port", &ports[0], "-address", "127.0.0.1"]).env_clear();
         rabbits.begin(names);
+        // Whoever finds nobody there would start one of its own, which nobody ends.
+        crate::lab::until("names to be served", || {
+            std::net::TcpStream::connect(format!("127.0.0.1:{}", ports[0])).is_ok()
+        });
         for (index, name) in NAMES.iter().enumerate() {
             let own = rabbits.machines.machine(name);
             let path = |below: &str| own.join(below).display().to_string();
@@ -72,15 +76,15 @@ impl Rabbits {
                 ("RABBITMQ_PID_FILE", path("pid")),
                 // Two cores are shared by many tests.
                 ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none +A 4".into()),
-                ("ERL_FLAGS", "+S 1:1 +sbwt none".into()),
+                ("ERL_FLAGS", "+S 1:1 +sbwt none -start_epmd false".into()),
             ];
             let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
             rabbits.machines.add(name, &[scripts], &variables);
             fs::write(own.join("home/.erlang.cookie"), "NOTAREALCOOKIE").unwrap();
             fs::set_permissions(own.join("home/.erlang.cookie"), std::os::unix::fs::PermissionsExt::from_mode(0o400))
                 .unwrap();
-            let mut server = Command::new(&setsid);
-            server.arg(own.join("bin/sudo")).args(["-n", "rabbitmq-server"]).env_clear();
+            let mut server = Command::new(own.join("bin/sudo"));
+            server.args(["-n", "rabbitmq-server"]).env_clear();
             server.env("PATH", "/usr/bin:/bin").env("MACHINE", &own);
             rabbits.begin(server);
         }
