@@ -81,7 +81,7 @@ impl Bench {
         self
     }
 
-    /// Goes back: `undo` of the last run.
+    /// Goes back: `undo` of the last run, which nobody is there to agree to.
     pub fn undo(&self, answers: &[(&str, &str)]) -> Ran {
         Going::of(self.command(&["undo", "last", "--yes"], answers), &self.secrets).end()
     }
@@ -89,6 +89,13 @@ impl Bench {
     pub fn param(mut self, name: &str, value: impl AsRef<str>) -> Bench {
         self.params.push(format!("--param={name}={}", value.as_ref()));
         self
+    }
+
+    /// Another value for a parameter that was given one.
+    pub fn replace(&mut self, name: &str, value: &str) {
+        let start = format!("--param={name}=");
+        let given = self.params.iter_mut().find(|param| param.starts_with(&start)).unwrap();
+        *given = format!("{start}{value}");
     }
 
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Bench {
@@ -134,7 +141,12 @@ impl Bench {
 
     /// Goes on with the last run.
     pub fn resume(&self, answers: &[(&str, &str)]) -> Ran {
-        Going::of(self.command(&["resume", "last"], answers), &self.secrets).end()
+        self.start_resume(answers).end()
+    }
+
+    /// Begins to go on with the last run.
+    pub fn start_resume(&self, answers: &[(&str, &str)]) -> Going {
+        Going::of(self.command(&["resume", "last"], answers), &self.secrets)
     }
 }
 

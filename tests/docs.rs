@@ -6,12 +6,16 @@ mod links;
 mod made;
 mod schemas;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use runsheet::{
     kinds::registry,
+    library::Library,
     lints::{LINTS, look},
-    model::{FieldDoc, Rule, fields, load},
+    model::{FieldDoc, Linker, Rule, fields, load_from},
     render::{schema, schema_of},
     scenarios,
     syntax::{FunctionKind, RESERVED, decode, functions},
@@ -109,7 +113,9 @@ fn problems(text: &str) -> Vec<String> {
         Ok(source) => source,
         Err((_, problem)) => return vec![problem.message],
     };
-    let loaded = load("example", &source, registry());
+    // What is built in may be called.
+    let library = Library::new(&[], &|_| None);
+    let loaded = load_from("example", &source, &Linker::new(registry(), Rc::new(library)));
     look(&loaded, None)
         .problems
         .iter()
@@ -475,6 +481,8 @@ fn lints_page() -> String {
 fn pages_speak_of_nothing_that_only_its_writer_has() {
     let mut wrong = Vec::new();
     for (path, text) in pages() {
+        // The build machine that a procedure is about has this home, and it is nobody's who writes here.
+        let text = text.replace("/home/centos", "~");
         for (number, line) in text.lines().enumerate() {
             let issue = line.match_indices('#').any(|(at, _)| {
                 let digits = line[at + 1..].bytes().take_while(u8::is_ascii_digit).count();

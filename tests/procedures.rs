@@ -3,12 +3,15 @@
 mod balrog;
 #[allow(dead_code, reason = "each procedure uses the part of it that it needs")]
 mod bench;
+mod bootstrap;
 mod connector;
+mod github;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod lab;
 mod notify;
-#[allow(dead_code, reason = "not each procedure needs a part of Node")]
 mod parts;
+mod releng;
+mod socorro;
 mod standins;
 #[allow(dead_code, reason = "shared with the other binary of tests; each uses the part that it needs")]
 mod support;

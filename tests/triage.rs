@@ -172,6 +172,37 @@ steps: [{id: a, manual: b}]
 }
 
 #[test]
+fn a_mail_may_ask_for_nothing() {
+    let text = "title: Noise\nparams: {host: {type: string}}\ntriggers: [{email: {subject: 'report*'}, means: Numbers., ignore: \
+                true, params: {host: none}}]\nsteps: [{id: a, shell: 'echo \"$host\"'}]\n";
+    let bed = Bed::new().file("runbooks/noise.yaml", text);
+    bed.run(&["triage", "--subject", "report 7"]).stdin_null().end().code(0).stdout(
+        "report 7\n  from nobody named\n  runbook: noise (Noise)\n  why it came: Numbers.\n  known by: subject report*\n  \
+         to do: nothing\n",
+    );
+    let found = bed.run(&["triage", "--json", "--subject", "report 7"]).stdin_null().end().json();
+    assert_eq!((&found["match"]["ignore"], &found["match"]["command"]), (&true.into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn a_text_that_was_cut_off_is_read_as_far_as_it_goes() {
+    let bed = Bed::new().file(
+        "runbooks/note.yaml",
+        "title: T\nparams: {note: {type: string}}\ntriggers: [{email: {subject: note}, params: {note: body}}]\n\
+         steps: [{id: a, shell: echo \"$note\"}]\n",
+    );
+    let inner = "Content-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/plain\n\nhere";
+    for parts in ["Content-Type: text/plain\n\nhere", "Content-Type: text/html\n\n<p>here", inner] {
+        bed.write(
+            "m.eml",
+            &format!("Subject: note\nContent-Type: multipart/mixed; boundary=\"b d\"\n\n--b d\n{parts}"),
+        );
+        let found = bed.run(&["triage", "--json", "m.eml"]).stdin_null().end().json();
+        assert_eq!(found["match"]["params"]["note"].as_str().map(str::trim), Some("here"), "{parts}");
+    }
+}
+
+#[test]
 fn mails_triaged_before_are_remembered() {
     let bed = library();
     let subject = "[vcs] process delays on a";
@@ -308,21 +339,32 @@ fn filters_are_written_with_the_strongest_first() {
             "runbooks/one.yaml",
             "title: O\ntriggers: [{email: {subject: '[x] alert*'}}]\nsteps: [{id: a, manual: b}]\n",
         );
-    let plain = bed.run(&["triage", "--export", "sieve"]).end().code(0).stdout.clone();
+    bed.write("runbooks/x/many.yaml", &bed.read("runbooks/many.yaml"));
+    bed.write("runbooks/x/one.yaml", &bed.read("runbooks/one.yaml"));
+    let plain = bed.run(&["triage", "--export", "sieve", "--group", "x"]).end().code(0).stdout.clone();
     let rules: Vec<&str> = plain.lines().filter(|line| line.starts_with("if ") || line.starts_with('#')).collect();
     assert_eq!(
         rules[1..],
         [
-            "# one: O",
+            "# x/one: O",
             r#"if header :matches "subject" "[x] alert*" {"#,
-            "# many: M",
+            "# x/many: M",
             "# By the bracket.",
-            "# What it means depends on other mails, which a filter cannot look at: many",
+            "# What it means depends on other mails, which a filter cannot look at: x/many",
             r#"if header :matches "subject" "[x]*" {"#,
         ]
     );
+    let bed = Bed::new().file("runbooks/a.yaml", AWS);
+    bed.run(&["triage", "--export", "sieve", "--group", "y"]).end().code(13).stderr_has("no runbook below y has");
+    let script = bed.run(&["triage", "--export", "sieve"]).end().code(0).stdout.clone();
+    let delivered =
+        r#"header :matches ["delivered-to", "x-delivered-to", "x-original-to", "envelope-to", "x-envelope-to"]"#;
+    let whole = format!(
+        r#"if anyof (address :all :matches ["to", "cc"] "release+aws@*", {delivered} ["release+aws@*", "<release+aws@*>"]) {{"#
+    );
+    assert!(script.contains(&whole), "{script}");
     bed.run(&["triage", "--export", "sieve", "--folder", "a\nb"]).end().code(2).stderr_has("on one line");
-    assert!(script.contains("fileinto :create \"Ops/a\";"), "{script}");
+    assert!(script.contains("fileinto :create \"runsheet/a\";"), "{script}");
 }
 
 #[test]

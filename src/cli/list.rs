@@ -46,7 +46,7 @@ pub fn list(context: &Context, flags: &List) -> Result<u8, CliError> {
 }
 
 /// Whether it is this runbook, or below this folder.
-fn is_within(name: &str, group: &str) -> bool {
+pub fn is_within(name: &str, group: &str) -> bool {
     name.strip_prefix(group.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

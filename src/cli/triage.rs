@@ -18,6 +18,7 @@ use super::{
     CliError, Context,
     args::{Inputs, Run, Triage},
     error::code,
+    list::is_within,
     print, run, say, source,
 };
 use crate::{
@@ -29,9 +30,11 @@ use crate::{
 };
 
 pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
-    let runbooks = runbooks(context);
+    let runbooks = runbooks(context, flags.group.as_deref());
     if runbooks.iter().all(|runbook| runbook.triggers.is_empty()) {
-        let error = CliError::new(code::NO_MATCH, "no runbook of the library has `triggers`");
+        let whose =
+            flags.group.as_deref().map_or("of the library".into(), |group| format!("below {}", one_line(group)));
+        let error = CliError::new(code::NO_MATCH, format!("no runbook {whose} has `triggers`"));
         return Err(error.hint("add some to a runbook: triggers: [{email: {subject: \"Alert *\"}, means: …}]"));
     }
     if flags.export.is_some() {
@@ -68,7 +71,7 @@ pub fn triage(context: &Context, flags: &Triage) -> Result<u8, CliError> {
         };
         print(context, &text)?;
         if given.len() == 1
-            && let Some(first) = found.matches.first()
+            && let Some(first) = found.matches.first().filter(|first| !first.trigger.ignore)
             && let Some(code) = offer(context, flags, first)?
         {
             return Ok(code);
@@ -95,10 +98,10 @@ fn history(context: &Context) -> Option<History> {
 }
 
 /// Every runbook of the library that is well made; of others it is said.
-fn runbooks(context: &Context) -> Vec<Rc<Runbook>> {
+fn runbooks(context: &Context, group: Option<&str>) -> Vec<Rc<Runbook>> {
     let library = context.library();
     let mut runbooks = Vec::new();
-    for name in library.names() {
+    for name in library.names().into_iter().filter(|name| group.is_none_or(|group| is_within(name, group))) {
         match library.find(&name).map(|found| source::read(&library, &found).runbook) {
             Ok(Some(runbook)) => runbooks.push(Rc::new(runbook)),
             Ok(None) => say(
@@ -267,8 +270,9 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
         text.push_str(&format!("  before it: {} like it, the latest {latest} earlier\n", first.before.len()));
     }
     text.push_str(&format!("  known by: {}\n", known_by(first)));
-    text.push_str(&format!("  to do: {}\n", one_line(&command(first))));
-    for (name, value) in &first.params {
+    let to_do = if first.trigger.ignore { "nothing".to_owned() } else { command(first) };
+    text.push_str(&format!("  to do: {}\n", one_line(&to_do)));
+    for (name, value) in first.params.iter().filter(|_| !first.trigger.ignore) {
         if let Err(why) = value {
             text.push_str(&format!("    {name} is not taken from this mail: {}\n", one_line(why)));
         }
@@ -307,7 +311,8 @@ fn as_json(mail: &Mail, found: &Found<'_>) -> Value {
             "runbook": found.runbook.name, "title": found.runbook.title.value, "email": patterns,
             "means": found.trigger.means, "sent_by": found.trigger.sent_by, "silence": found.trigger.silence,
             "filter": found.trigger.filter,
-            "params": params, "problems": problems, "command": command(found), "before": found.before,
+            "params": params, "problems": problems, "ignore": found.trigger.ignore,
+            "command": if found.trigger.ignore { Value::Null } else { command(found).into() }, "before": found.before,
         })
     };
     json!({

@@ -58,7 +58,7 @@ impl<'a> Engine<'a> {
     ) -> Result<Rc<Frame<'a>>, Failure> {
         let Some(callee) = &call.callee else { return Err(Failure::plain("the runbook could not be read")) };
         let (book, names) = (&*callee.runbook, &*callee.names);
-        let mut scope = plan::scope_of(book, names, &handed.given);
+        let mut scope = plan::scope_of(book, names, &handed.given, &format!("{}/", step.path));
         for (name, waiting) in &handed.waiting {
             let origin = waiting.first().cloned().unwrap_or_else(|| name.clone());
             scope.set(name, Slot::Unknown { origin: origin.into() });

@@ -389,6 +389,7 @@ const TRIGGER_FIELDS: &[FieldDoc] = &[
     field("sent_by", Takes::Text, "Markdown: who or what sends it"),
     field("silence", Takes::Text, "Markdown: how to make it stop"),
     field("filter", Takes::Text, "Markdown: where to put such mails, and by what"),
+    field("ignore", Takes::Boolean, "such a mail asks for nothing, so that no run is offered"),
     field("when", Takes::Expression, "an expression over the mail: only if this holds"),
     field(
         "params",

@@ -99,7 +99,8 @@ impl Runbook {
     }
 
     fn collect_callees<'a>(&'a self, found: &mut Vec<&'a super::Callee>) {
-        for step in self.all_steps() {
+        // What takes a step back may be a call as well, of a runbook that nothing else calls.
+        for step in self.all_steps().flat_map(|step| std::iter::once(step).chain(step.undo.as_deref())) {
             if let Some(super::Inside::Call(call)) = step.body.action.inside()
                 && let Some(callee) = &call.callee
                 && !found.iter().any(|of| of.runbook.name == callee.runbook.name)

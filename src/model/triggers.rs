@@ -29,6 +29,8 @@ pub struct Trigger {
     pub silence: Option<String>,
     /// Where to put such mails, and what a filter can tell them by, in words.
     pub filter: Option<String>,
+    /// Such a mail asks for nothing; the runbook only says so.
+    pub ignore: bool,
     /// Only mails for which this holds.
     pub when: Option<Expr>,
     /// Values of parameters, from the mail.
@@ -69,6 +71,7 @@ impl Lowering {
         let sent_by = prose(fields.get("sent_by"));
         let silence = prose(fields.get("silence"));
         let filter = prose(fields.get("filter"));
+        let ignore = fields.get("ignore").and_then(|given| given.boolean()).unwrap_or(false);
         let when = fields.get("when").and_then(|given| self.mail_expr(&given));
         let mut values = IndexMap::new();
         let entries = fields.get("params").and_then(|given| given.like("{host: subject}").entries());
@@ -90,7 +93,17 @@ impl Lowering {
             );
         }
         fields.finish();
-        Some(Trigger { email: email?, means, sent_by, silence, filter, when, params: values, span: given.span() })
+        Some(Trigger {
+            email: email?,
+            means,
+            sent_by,
+            silence,
+            filter,
+            ignore,
+            when,
+            params: values,
+            span: given.span(),
+        })
     }
 
     /// An expression that sees a mail and nothing else.

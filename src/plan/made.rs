@@ -27,7 +27,7 @@ pub struct Plan {
 impl Plan {
     /// Resolves the graph for these values; what does not fit is drawn.
     pub fn make(runbook: Rc<Runbook>, names: Rc<Names>, inputs: Inputs) -> Result<Plan, Vec<Diagnostic>> {
-        let scope = scope_of(&runbook, &names, &inputs);
+        let scope = scope_of(&runbook, &names, &inputs, "");
         let mut problems = Vec::new();
         let wrong = std::cell::RefCell::new(Vec::new());
         let holds = |expr: &Expr| match expr.eval_bool(&scope, &[]) {
@@ -69,7 +69,7 @@ impl Plan {
 
     /// What every name stands for before the first step.
     pub fn scope(&self) -> Scope {
-        scope_of(&self.runbook, &self.names, &self.inputs)
+        scope_of(&self.runbook, &self.names, &self.inputs, "")
     }
 
     /// The ids a step waits for, in file order.
@@ -183,7 +183,7 @@ fn called_by<'a>(runbook: &'a Runbook, names: &Names, scope: &Scope, above: &str
                     inputs.values.insert(name.clone(), super::Given { value, source });
                 }
                 let at = format!("{above}{}", round.named(of.path.as_str()));
-                let scope = scope_of(&callee.runbook, &callee.names, &inputs);
+                let scope = scope_of(&callee.runbook, &callee.names, &inputs, &format!("{at}/"));
                 let lock = callee.runbook.lock.as_ref().map(|lock| match lock.render(&scope, &[]) {
                     Ok(Rendered::Text(text)) => Ok(text),
                     Ok(Rendered::Deferred(names)) => {
@@ -326,7 +326,8 @@ fn record_list(list: &[Step], graph: &Graph, place: &Place<'_>, steps: &mut Vec<
                 let unknown =
                     |name: &String| (name.clone(), super::Given { value: None, source: ValueSource::Missing });
                 let inputs = Inputs { values: book.params.keys().map(unknown).collect(), ..Inputs::default() };
-                let scope = scope_of(book, names, &inputs);
+                // Records of before are compared with this one, and name what is unknown without what is above.
+                let scope = scope_of(book, names, &inputs, "");
                 let inner = Place { names, scope: &scope, above: &above, part: place.part };
                 for list in [&book.steps, &book.finally] {
                     record_list(list, &Graph::of(list, names, &|_| true), &inner, steps);
@@ -366,8 +367,9 @@ pub fn origins_of(runbook: &Runbook, inputs: &Inputs) -> Vec<String> {
     origins
 }
 
-/// Parameters known, secrets hidden, captures and statuses unknown.
-pub fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
+/// Parameters known, secrets hidden, captures and statuses unknown. What is unknown is named with what stands before the
+/// steps of this runbook in the run: nothing, or the path of its call and a slash.
+pub fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs, above: &str) -> Scope {
     let mut scope = Scope::new();
     // A runbook that is called is looked at before anybody knows what it will be given.
     for name in runbook.params.keys().filter(|name| !inputs.values.contains_key(*name)) {
@@ -385,10 +387,10 @@ pub fn scope_of(runbook: &Runbook, names: &Names, inputs: &Inputs) -> Scope {
     }
     for step in runbook.all_steps() {
         for name in step.gives() {
-            let origin = format!("{}.{}", step.path, name.value);
+            let origin = format!("{above}{}.{}", step.path, name.value);
             scope.set(&name.value, Slot::Unknown { origin: origin.into() });
         }
-        scope.set_step(step.path.as_str(), Slot::Unknown { origin: format!("{}.status", step.path).into() });
+        scope.set_step(step.path.as_str(), Slot::Unknown { origin: format!("{above}{}.status", step.path).into() });
     }
     debug_assert!(names.words().all(|name| {
         scope.get(name).is_some() || matches!(names.get(name), Some(crate::model::Declared::Item { .. }))

@@ -205,6 +205,9 @@ fn triggers(runbook: &Runbook, page: &mut Page) {
         if let Some(when) = &trigger.when {
             line = line.text(", only when ").code(when.on_one_line());
         }
+        if trigger.ignore {
+            line = line.text("; asks for nothing");
+        }
         for (number, (name, value)) in trigger.params.iter().enumerate() {
             line =
                 line.text(if number == 0 { "; gives " } else { ", " }).code(name).text(" = ").code(value.on_one_line());

@@ -53,6 +53,8 @@ fn look_at(entry: &Entry, found: &mut Vec<Mutant>) {
         // What the author names is no field of ours.
         "params" | "secrets" | "profiles" | "env" | "capture" | "json" | "form" | "headers" | "query" | "outputs"
         | "set" | "links" => return,
+        // A scenario has no mail.
+        "triggers" => return,
         "confirm" => {
             found.push(Mutant { key: "confirm", span: entry.key.span, edit: Edit::Gate { value: value.span } })
         }

@@ -202,6 +202,10 @@ pub(super) fn meant(kind: FunctionKind, name: &str) -> Option<&'static str> {
 }
 
 pub(super) fn regex(pattern: &str) -> Result<regex::Regex, String> {
+    // Quotes of an expression make one of `\b`, and a pattern that finds nothing says nothing.
+    if pattern.contains('\u{8}') {
+        return Err(r"`\b` in quotes is a backspace; write `\\b` for the edge of a word".to_owned());
+    }
     regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
         // The last line says what is wrong; those before it draw the pattern.

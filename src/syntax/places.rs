@@ -53,6 +53,7 @@ pub(super) fn urldecode(input: &mut Input<'_>) -> Caught<Cell> {
 
 pub(super) fn regex_escape(input: &mut Input<'_>) -> Caught<Cell> {
     let text = input.text()?;
-    room(input, text.len() * 2)?;
-    made(input, regex::escape(&text))
+    room(input, text.len() * 4)?;
+    // A backspace as it is would be taken for a slip.
+    made(input, regex::escape(&text).replace('\u{8}', r"\x08"))
 }

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Cursor, Read},
 };
 
-use mail_parser::{Address, MessageParser, mailbox::mbox::MessageIterator};
+use mail_parser::{Address, MessageParser, MimeHeaders, mailbox::mbox::MessageIterator};
 
 use crate::text::{cut, one_line};
 
@@ -18,7 +18,8 @@ const LINE_LIMIT: usize = 2000;
 /// Addresses of one mail.
 const ADDRESSES: usize = 20_000;
 /// Where a server notes for whom a mail came.
-const DELIVERED: [&str; 5] = ["Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To"];
+pub(super) const DELIVERED: [&str; 5] =
+    ["Delivered-To", "X-Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To"];
 
 /// One mail.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,15 @@ impl Mail {
         if subject.is_none() && from.is_empty() && to.is_empty() {
             return None;
         }
-        let body = message.body_text(0).unwrap_or_default();
+        let mut body = message.body_text(0).unwrap_or_default().into_owned();
+        // What was cut off on its way lacks the end of its parts, and the parser takes no part without an end.
+        if body.trim().is_empty()
+            && let Some(boundary) = message.content_type().and_then(|of| of.attribute("boundary"))
+        {
+            let ended = [&bytes[..bytes.len().min(limit)], b"\r\n--", boundary.as_bytes(), b"--\r\n"].concat();
+            let ended = MessageParser::default().parse(&ended);
+            body = ended.as_ref().and_then(|message| message.body_text(0)).unwrap_or_default().into_owned();
+        }
         Some(Mail {
             subject: line(subject.unwrap_or_default()),
             from: line(&from),

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, rc::Rc};
 
-use super::{all, weight};
+use super::{all, mail::DELIVERED, weight};
 use crate::{
     model::{EmailPattern, Runbook},
     text::one_line,
@@ -53,7 +53,13 @@ fn test(pattern: &EmailPattern) -> String {
         .map(|(field, pattern)| {
             let text = matched(pattern.as_str());
             match field {
-                "to" => format!("address :all :matches [\"to\", \"cc\"] {text}"),
+                // Where the server delivered it, the address may stand in angle brackets, and the sender may have named
+                // nobody at all.
+                "to" => format!(
+                    "anyof (address :all :matches [\"to\", \"cc\"] {text}, header :matches [{}] [{text}, {}])",
+                    DELIVERED.map(|header| quoted(&header.to_lowercase())).join(", "),
+                    matched(&format!("<{}>", pattern.as_str())),
+                ),
                 "from" => format!("address :all :matches \"from\" {text}"),
                 _ => format!("header :matches \"subject\" {text}"),
             }

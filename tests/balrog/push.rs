@@ -1,41 +1,22 @@
-//! `balrog/push-production` against stand-ins for Jenkins, Prometheus and the services themselves.
-
-use std::sync::{Arc, Mutex};
-
-use serde_json::json;
+//! `balrog/push-production` against stand-ins for Jenkins, Prometheus, Sentry and the services themselves.
 
 use super::{Bench, Ran};
 use crate::standins::{
-    jenkins::{Fault, Jenkins, Job, TOKEN, USER},
-    prometheus::{Prometheus, Sample},
-    server::{On, Reply, Server, locked},
+    dockerflow::{self, Service},
+    jenkins::{BESIDE_ID, Fault, Jenkins, Job, TOKEN, USER},
+    prometheus::{self, Prometheus, Sample},
+    sentry::{self, Look, Sentry},
+    server::On,
 };
 
 const YES: &[(&str, &str)] = &[
     ("quiet-time", "yes"),
+    ("no-way-back", "yes"),
     ("admin/proceed/go", "yes"),
     ("public/proceed/go", "yes"),
     ("public/promote/go", "yes"),
     ("agent/proceed/go", "yes"),
 ];
-
-/// A service that says which version it runs: the public one as its job has deployed it, or always the same.
-struct Service {
-    server: Server,
-    says: Arc<Mutex<&'static str>>,
-}
-
-impl Service {
-    fn start(says: &'static str) -> Service {
-        let says = Arc::new(Mutex::new(says));
-        let shared = says.clone();
-        let server = Server::start(move |request| match request.path.as_str() {
-            "/__version__" => Reply::json(200, &json!({"version": *locked(&shared), "commit": "0"})),
-            _ => Reply::empty(404),
-        });
-        Service { server, says }
-    }
-}
 
 /// Everything around one run.
 struct World {
@@ -53,7 +34,8 @@ impl World {
             jenkins.pause_foreign_run(job, "v3.20");
             jenkins.pause_foreign_run(job, "v3.21");
         }
-        let (admin, public) = (Service::start("3.20"), Service::start("3.20"));
+        let admin = Service::start(jenkins.runs("balrog-admin-production", "v3.19"), vec![]);
+        let public = Service::start(jenkins.runs("balrog-production", "v3.19"), vec![]);
         World { jenkins, prometheus: Prometheus::start(&[Sample::Rate(0.2)]), admin, public }
     }
 
@@ -66,8 +48,8 @@ impl World {
             .param("public_job", "job/gcp-pipelines/job/balrog/job/balrog-production")
             .param("agent_job", "job/gcp-pipelines/job/balrog/job/balrog-agent-production")
             .param("prometheus", self.prometheus.url())
-            .param("admin_service", self.admin.server.url())
-            .param("public_service", self.public.server.url())
+            .param("admin_service", self.admin.url())
+            .param("public_service", self.public.url())
             .param("user", USER)
             .param("poll", "10ms")
             .param("patience", "4s")
@@ -139,11 +121,11 @@ fn nothing_is_answered_without_a_yes() {
     assert_eq!(world.bench("none", &[]).run(&[]).code, 11);
     assert!(world.jenkins.requests().is_empty());
     let bench = world.bench("additive", &[]);
-    let waiting = bench.run(&YES[..1]);
+    let waiting = bench.run(&YES[..2]);
     assert_eq!(waiting.code, 11, "{}", waiting.told);
     assert!(world.answered().is_empty());
     let mut answers = YES.to_vec();
-    answers[3].1 = "no";
+    answers[4].1 = "no";
     let declined = bench.resume(&answers);
     assert_eq!(declined.code, 5, "{}", declined.told);
     let promoted = world.answered().iter().any(|(_, stage)| stage == "PROD: PROMOTE");
@@ -159,7 +141,7 @@ fn a_canary_with_errors_is_not_promoted() {
     let mut samples = vec![Sample::Rate(0.2); 6];
     samples.push(Sample::Rate(3.0));
     world.prometheus.set(&samples);
-    bench.run(YES).stopped_at("public/watch", "errors");
+    bench.run(YES).stopped_at("public/watch/errors", "errors");
     assert_eq!(world.answered_of("balrog-production"), ["PROD: PROCEED"]);
 }
 
@@ -170,7 +152,7 @@ fn a_canary_of_which_nothing_is_known_is_not_promoted() {
         let mut samples = vec![Sample::Rate(0.2); 6];
         samples.push(sample);
         world.prometheus.set(&samples);
-        world.run("destructive").stopped_at("public/watch", "errors");
+        world.run("destructive").stopped_at("public/watch/errors", "errors");
         assert_eq!(world.answered_of("balrog-production"), ["PROD: PROCEED"], "{sample:?}");
     }
 }
@@ -200,6 +182,8 @@ fn it_notices() {
     let faults: Vec<(Fault, &str, &str)> = vec![
         (Fault::BuildFails { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
+        (Fault::SecondInput { job: "admin" }, "admin/proceed/input", "length == 1"),
+        (Fault::WantsValues { job: "admin" }, "admin/proceed/input", "inputs"),
         (Fault::Unauthorized { on: On::of("GET", "admin-production/api/json") }, "admin/find/find", "401"),
         (Fault::Unauthorized { on: On::of("POST", "input") }, "admin/proceed/proceed", "401"),
         (
@@ -227,26 +211,213 @@ fn two_builds_of_one_version_are_for_a_person() {
 #[test]
 fn a_service_that_stays_behind_is_told() {
     let world = World::after_release(vec![]);
-    *locked(&world.public.says) = "3.19";
+    world.public.set(vec![dockerflow::Fault::Stays { version: "3.19" }]);
     let ran = world.bench("none", &[]).param("deployment", "500ms").run(YES);
-    let step = format!("shown[{}]/shown", world.public.server.url());
+    let step = format!("shown[{}]/shown", world.public.url());
     ran.stopped_at(&step, "not yet");
+}
+
+/// What is asked before anything is begun.
+#[test]
+fn it_begins_with_what_is_staged_and_known() {
+    let world = World::after_release(vec![]);
+    let staged = Service::of("3.21", vec![]);
+    let bench = |edits: &[(&str, &str)]| world.bench("none", edits).param("stage_services", staged.url());
+    bench(&[]).run(YES).stopped_at(&format!("staged[{}]", staged.url()), "version");
+    staged.set(vec![dockerflow::Fault::Stays { version: "3.20" }]);
+    bench(&[]).run(YES).succeeded();
+    // An upgrade that cannot be taken back is put to somebody, with what runs before it.
+    for change in ["additive", "destructive"] {
+        let world = World::after_release(vec![]);
+        let ran = world.bench(change, &[]).run(&[("quiet-time", "yes")]);
+        assert_eq!(ran.code, 11, "{}", ran.told);
+        let question = ran.events.iter().rfind(|event| event["event"] == "question_asked").unwrap();
+        assert_eq!(question["step"], "no-way-back");
+        let message = question["message"].as_str().unwrap();
+        assert!(message.contains(change) && message.contains("v3.19 now"), "{message}");
+        assert_eq!(world.bench(change, &[]).run(&[("quiet-time", "yes"), ("no-way-back", "no")]).code, 5);
+        assert!(world.answered().is_empty());
+    }
+    // Services that do not answer stop nobody, and are told apart from those that do.
+    let world = World::after_release(vec![]);
+    world.public.set(vec![dockerflow::Fault::Dead]);
+    let ran = world.bench("additive", &[]).run(&[("quiet-time", "yes")]);
+    assert!(ran.told.contains("nobody knows what"), "{}", ran.told);
+}
+
+#[test]
+fn without_anything_that_measures_a_person_looks() {
+    let world = World::after_release(vec![]);
+    let ran = world.bench("none", &[]).param("prometheus", "").run(YES);
+    ran.succeeded();
+    assert_eq!(
+        (ran.status("public/watch/errors"), ran.status("public/watch/time")),
+        (Some("skipped"), Some("succeeded"))
+    );
+    let promote =
+        ran.events.iter().rfind(|event| event["event"] == "question_asked" && event["step"] == "public/promote/go");
+    assert!(promote.unwrap()["message"].as_str().unwrap().contains("(before: v3.19)"));
+    assert_eq!(world.deployed().len(), 3);
+}
+
+#[test]
+fn errors_are_measured_by_way_of_grafana_as_well() {
+    for (token, worse, at) in [
+        (prometheus::TOKEN, false, None),
+        (prometheus::TOKEN, true, Some("public/watch/errors-by-token")),
+        ("glsa_somebody_elses_token", false, Some("baseline/errors-by-token")),
+    ] {
+        let world = World::after_release(vec![]);
+        if worse {
+            let mut samples = vec![Sample::Rate(0.2); 6];
+            samples.push(Sample::Rate(3.0));
+            world.prometheus.set(&samples);
+        }
+        let bench = world.bench("destructive", &[]).param("prometheus", world.prometheus.by_grafana());
+        let bench = bench.param("metrics_token", "true").env("METRICS_TOKEN", token).secret(token);
+        let ran = bench.run(YES);
+        match at {
+            None => ran.succeeded(),
+            Some(at) => ran.stopped_at(at, ""),
+        };
+        assert_eq!(world.deployed().iter().any(|(job, _)| job == "balrog-production"), at.is_none());
+    }
+}
+
+#[test]
+fn an_issue_that_was_not_known_is_an_alarm_and_so_is_silence() {
+    let known = Look::Issues(&[2, 1]);
+    let new = Look::Issues(&[3, 2, 1]);
+    let bench = |world: &World, sentry: &Sentry, edits: &[(&str, &str)]| {
+        let bench = world.bench("destructive", edits).param("prometheus", "").param("sentry", sentry.url());
+        bench.env("SENTRY_TOKEN", sentry::TOKEN).secret(sentry::TOKEN)
+    };
+    for (looks, at) in [
+        (vec![known.clone()], None),
+        (vec![known.clone(), known.clone(), new.clone()], Some("issues")),
+        (vec![known.clone(), Look::Broken], Some("no data")),
+        (vec![known.clone(), Look::Limited], Some("no data")),
+        (vec![known.clone(), Look::LoginPage], Some("json")),
+        (vec![known.clone(), Look::Broken, Look::Limited, known.clone()], None),
+    ] {
+        eprintln!("{looks:?}");
+        let (world, sentry) = (World::after_release(vec![]), Sentry::start(&looks));
+        let ran = bench(&world, &sentry, &[]).run(YES);
+        match at {
+            None => ran.succeeded(),
+            Some(why) => ran.stopped_at("public/watch/issues", why),
+        };
+        let promoted = world.answered_of("balrog-production").contains(&"PROD: PROMOTE".to_owned());
+        assert_eq!(promoted, at.is_none());
+    }
+    let looks = [known.clone(), new.clone()];
+    let world = World::after_release(vec![]);
+    bench(&world, &Sentry::start(&looks), &[]).param("new_issues", "1").run(YES).succeeded();
+    // Without its alarm the new issue is promoted over.
+    let world = World::after_release(vec![]);
+    bench(&world, &Sentry::start(&looks), &[("                      alarm_when: value > new_issues\n", "")])
+        .run(YES)
+        .succeeded();
+    assert_eq!(world.deployed().len(), 3);
+    let world = World::after_release(vec![]);
+    let sentry = Sentry::start(&looks);
+    let strange = bench(&world, &sentry, &[]).env("SENTRY_TOKEN", "sntrys_somebody_elses");
+    strange.run(YES).stopped_at("baseline/issues", "401");
 }
 
 /// Each check, what goes wrong, and that the run would succeed without the check and be wrong.
 #[test]
 fn without_a_check_something_goes_wrong_unseen() {
-    let alarm = ("alarm_when: value > 2 * errors_before + 0.1\n                alarm_after: 2\n                ", "");
+    let alarm = (
+        "alarm_when: value > 2 * errors_before + 0.1\n                      alarm_after: 2\n                      ",
+        "",
+    );
     let world = World::after_release(vec![]);
     let mut samples = vec![Sample::Rate(0.2); 6];
     samples.push(Sample::Rate(3.0));
     world.prometheus.set(&samples);
     world.bench("destructive", &[alarm]).run(YES).succeeded();
     assert_eq!(world.deployed().len(), 3, "a canary with errors was promoted");
+    // What is on stage, and what cannot be taken back.
+    let staged = Service::of("3.21", vec![]);
+    let any = (
+        "expect: result.status == 200 and result.json.version == version|replace('v', '')",
+        "expect: result.status == 200",
+    );
+    let world = World::after_release(vec![]);
+    world.bench("none", &[any]).param("stage_services", staged.url()).run(YES).succeeded();
+    let world = World::after_release(vec![]);
+    let asked = ("    when: schema_change != 'none'\n", "    when: false\n");
+    world.bench("additive", &[asked]).run(&[&YES[..1], &YES[2..]].concat()).succeeded();
     // The order is in the needs.
-    let order = (", {step: admin, when: schema_change == 'additive'}", "");
-    let world = World::after_release(vec![Fault::BuildFails { job: "admin", times: 1 }]);
-    world.bench("additive", &[order]).run(YES);
-    let answered = world.answered();
-    assert!(answered.iter().any(|(job, _)| job == "balrog-production"), "{answered:?}");
+    for (change, edge, first, second) in [
+        ("additive", ", {step: admin, when: schema_change == 'additive'}", "admin", "balrog-production"),
+        (
+            "destructive",
+            ", {step: public, when: schema_change == 'destructive'}",
+            "balrog-production",
+            "balrog-admin-production",
+        ),
+    ] {
+        let world = World::after_release(vec![Fault::BuildFails { job: first, times: 1 }]);
+        world.bench(change, &[]).run(YES);
+        assert!(world.answered_of(second).is_empty(), "{change}");
+        let world = World::after_release(vec![Fault::BuildFails { job: first, times: 1 }]);
+        world.bench(change, &[(edge, "")]).run(YES);
+        assert!(!world.answered_of(second).is_empty(), "{change}");
+    }
+    // Which question is answered.
+    let one = ("      - result.status == 200 and result.json|length == 1\n", "      - result.status == 200\n");
+    let world = World::after_release(vec![Fault::SecondInput { job: "admin" }]);
+    world.bench("additive", &[one]).param("patience", "500ms").run(YES);
+    assert_eq!(world.jenkins.state().answers[0].id, BESIDE_ID);
+    // What the services say in the end.
+    let until = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
+    let world = World::after_release(vec![]);
+    world.public.set(vec![dockerflow::Fault::Stays { version: "3.19" }]);
+    world.bench("none", &[until]).run(YES).succeeded();
+}
+
+/// Several rows wait: without its look at their versions it would answer the topmost, or one of two.
+#[test]
+fn without_a_look_at_the_rows_another_version_is_answered() {
+    let contains = "|select('containing', '\"name\":\"ImageTag\",\"value\":\"' ~ image_tag ~ '\"')";
+    let several = "|list|length > 1)";
+    let world = World::after_release(vec![]);
+    world.bench("additive", &[(contains, ""), (several, "|list|length > 9)")]).run(YES);
+    let state = world.jenkins.state();
+    let mine = state.answers.iter().find(|answer| answer.user == USER).unwrap();
+    let build =
+        state.builds.iter().find(|one| state.jobs[one.job].path.ends_with(&mine.job) && one.number == mine.build);
+    assert_eq!(build.unwrap().parameter("ImageTag"), Some("v3.21"), "the topmost row");
+    drop(state);
+    let world = World::after_release(vec![]);
+    world.jenkins.pause_foreign_run("balrog-admin-production", "v3.20");
+    world.bench("additive", &[(several, "|list|length > 9)")]).run(YES).succeeded();
+    assert_eq!(world.answered_of("balrog-admin-production").len(), 1, "one of two was taken without a word");
+}
+
+/// The engine dies while an answer is on its way, and again while the canary is watched.
+#[test]
+fn killed_in_the_middle_it_answers_nothing_twice() {
+    let world = World::after_release(vec![]);
+    let bench = world.bench("additive", &[]);
+    bench.start(YES).until_doing("admin/proceed/proceed").kill();
+    world.jenkins.quiet();
+    let resumed = bench.resume(YES);
+    if world.jenkins.requests_of("POST", "admin-production/42/input").is_empty()
+        && world.answered_of("balrog-admin-production").is_empty()
+    {
+        // The request never left, and nothing is sent again without a word.
+        resumed.open_at("admin/proceed/proceed", "");
+        bench.decide("admin/proceed/proceed", "not-done", YES).succeeded();
+    } else {
+        resumed.succeeded();
+    }
+    assert_eq!(world.answered().len(), 4);
+    let world = World::after_release(vec![]);
+    let bench = world.bench("none", &[]).param("canary_watch", "1s");
+    bench.start(YES).until_doing("public/watch/errors").kill();
+    bench.resume(YES).succeeded();
+    assert_eq!((world.answered().len(), world.deployed().len()), (4, 3));
 }

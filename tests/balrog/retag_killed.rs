@@ -9,7 +9,7 @@ const YES: &[(&str, &str)] = &[("quiet-time", "yes"), ("go", "v3.10")];
 
 #[test]
 fn while_it_waits() {
-    for step in ["tag-gone", "pushed", "settled", "published"] {
+    for step in ["clear/tag-gone", "release/tag-there", "release/stays", "release/published"] {
         let world = World::new(vec![Fault::Late { looks: 8 }]);
         let bench = world.bench("v3.10", &[]);
         bench.start(YES).until_doing(step).kill();
@@ -22,9 +22,9 @@ fn while_it_waits() {
 #[test]
 fn after_a_change_whose_answer_was_on_its_way() {
     for (request, step) in [
-        ("DELETE /repos/mozilla-releng/balrog/releases/", "delete-release"),
-        ("DELETE /repos/mozilla-releng/balrog/git/refs/", "delete-tag"),
-        ("POST /repos/mozilla-releng/balrog/releases", "publish"),
+        ("DELETE /repos/mozilla-releng/balrog/releases/", "clear/delete[2]"),
+        ("DELETE /repos/mozilla-releng/balrog/git/refs/", "clear/delete-tag"),
+        ("POST /repos/mozilla-releng/balrog/releases", "release/publish"),
     ] {
         let world = World::new(vec![]);
         let front = Front::keeping(&world.github.url(), request);

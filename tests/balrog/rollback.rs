@@ -1,8 +1,11 @@
 //! `balrog/rollback` against the stand-in for Jenkins.
 
+use std::ops::Deref;
+
 use super::{Bench, Ran, front::Front};
 use crate::standins::{
-    jenkins::{Fault, Jenkins, Job, TOKEN, USER},
+    dockerflow::{self, Service},
+    jenkins::{BESIDE_ID, Fault, Jenkins, Job, TOKEN, USER},
     server::On,
 };
 
@@ -13,33 +16,67 @@ pub const YES: &[(&str, &str)] = &[
     ("public/promote/go", "yes"),
     ("admin/proceed/go", "yes"),
     ("agent/proceed/go", "yes"),
+    ("tidy", "done"),
 ];
 pub const JOBS: [&str; 3] = ["balrog-production", "balrog-admin-production", "balrog-agent-production"];
 
-pub fn jenkins(faults: Vec<Fault>) -> Jenkins {
-    Jenkins::start(Job::balrog(), faults)
+/// Everything around one run; most of all Jenkins.
+pub struct World {
+    jenkins: Jenkins,
+    pub admin: Service,
+    pub public: Service,
 }
 
-pub fn bench_at(url: &str, edits: &[(&str, &str)]) -> Bench {
-    Bench::new("balrog/rollback", edits)
-        .param("version", "v3.08")
-        .param("schema_change", "none")
-        .param("jenkins", url)
-        .param("user", USER)
-        .param("poll", "10ms")
-        .param("patience", "4s")
-        .param("deployment", "30s")
-        .param("canary_watch", "10ms")
-        .env("JENKINS_TOKEN", TOKEN)
-        .secret(TOKEN)
+impl Deref for World {
+    type Target = Jenkins;
+
+    fn deref(&self) -> &Jenkins {
+        &self.jenkins
+    }
 }
 
-fn run(jenkins: &Jenkins, edits: &[(&str, &str)]) -> Ran {
-    bench_at(&jenkins.url(), edits).run(YES)
+pub fn jenkins(faults: Vec<Fault>) -> World {
+    let jenkins = Jenkins::start(Job::balrog(), faults);
+    let admin = Service::start(jenkins.runs("balrog-admin-production", "v3.10"), vec![]);
+    let public = Service::start(jenkins.runs("balrog-production", "v3.10"), vec![]);
+    World { jenkins, admin, public }
+}
+
+impl World {
+    pub fn bench(&self, change: &str, edits: &[(&str, &str)]) -> Bench {
+        self.bench_at(&self.url(), change, edits)
+    }
+
+    /// Where Jenkins is reached by another door.
+    pub fn bench_at(&self, url: &str, change: &str, edits: &[(&str, &str)]) -> Bench {
+        Bench::new("balrog/rollback", edits)
+            .param("version", "v3.08")
+            .param("schema_change", change)
+            .param("jenkins", url)
+            .param("admin_job", "job/gcp-pipelines/job/balrog/job/balrog-admin-production")
+            .param("public_job", "job/gcp-pipelines/job/balrog/job/balrog-production")
+            .param("agent_job", "job/gcp-pipelines/job/balrog/job/balrog-agent-production")
+            .param("admin_service", self.admin.url())
+            .param("public_service", self.public.url())
+            .param("user", USER)
+            .param("poll", "10ms")
+            .param("patience", "4s")
+            .param("settle", "300ms")
+            .param("deployment", "30s")
+            .param("canary_watch", "10ms")
+            .param("held_for", "20ms")
+            .env("JENKINS_TOKEN", TOKEN)
+            .secret(TOKEN)
+    }
+}
+
+/// In the order of an additive change, one after the other.
+fn run(world: &World, edits: &[(&str, &str)]) -> Ran {
+    world.bench("additive", edits).run(YES)
 }
 
 /// All three have this version, in this order, by a single build each.
-pub fn is_deployed(jenkins: &Jenkins, version: &str) {
+pub fn is_deployed(jenkins: &World, version: &str) {
     let state = jenkins.state();
     let deployed: Vec<(&str, &str)> =
         state.deployments.iter().map(|one| (one.job.as_str(), one.image_tag.as_str())).collect();
@@ -51,7 +88,7 @@ pub fn is_deployed(jenkins: &Jenkins, version: &str) {
     }
 }
 
-fn answered_by_us(jenkins: &Jenkins) -> Vec<(String, String)> {
+fn answered_by_us(jenkins: &World) -> Vec<(String, String)> {
     let state = jenkins.state();
     state.answers.iter().filter(|one| one.user == USER).map(|one| (one.job.clone(), one.stage.clone())).collect()
 }
@@ -63,8 +100,16 @@ fn all_three_go_back_one_after_the_other() {
     for job in JOBS {
         jenkins.pause_foreign_run(job, "v3.10");
     }
-    let ran = run(&jenkins, &[]);
-    ran.succeeded();
+    let bench = jenkins.bench("additive", &[]);
+    // What still waits is named, and waits on.
+    let open = bench.run(&YES[..6]);
+    assert_eq!(open.code, 11, "{}", open.told);
+    let question = open.events.iter().rfind(|event| event["event"] == "question_asked").unwrap();
+    assert_eq!(
+        (question["step"].as_str(), question["message"].as_str().unwrap().matches("production: 41").count()),
+        (Some("tidy"), 3)
+    );
+    bench.resume(YES).succeeded();
     is_deployed(&jenkins, "v3.08");
     let answers = answered_by_us(&jenkins);
     let answers: Vec<(&str, &str)> = answers.iter().map(|(job, stage)| (job.as_str(), stage.as_str())).collect();
@@ -88,10 +133,10 @@ fn all_three_go_back_one_after_the_other() {
 #[test]
 fn questions_name_the_build_and_fail_closed() {
     let jenkins = jenkins(vec![]);
-    let bench = bench_at(&jenkins.url(), &[]);
+    let bench = jenkins.bench("additive", &[]);
     assert_eq!(bench.run(&YES[..1]).code, 11);
     assert!(jenkins.requests().is_empty());
-    let bench = bench_at(&jenkins.url(), &[]);
+    let bench = jenkins.bench("additive", &[]);
     let waiting = bench.run(&YES[..2]);
     assert_eq!(waiting.code, 11, "{}", waiting.told);
     let question = waiting.events.iter().rfind(|event| event["event"] == "question_asked").unwrap();
@@ -110,15 +155,65 @@ fn questions_name_the_build_and_fail_closed() {
 }
 
 #[test]
-fn the_database_decides_whether_it_begins() {
-    let jenkins = jenkins(vec![]);
-    let bench = || bench_at(&jenkins.url(), &[]);
-    bench().param("schema_change", "destructive").run(YES).stopped_at("schema", "must restore it first");
-    assert!(jenkins.requests().is_empty());
-    let additive = bench().param("schema_change", "additive").run(YES);
+fn the_database_decides_whether_and_in_which_order() {
+    let restored = [&[("schema", "yes")], YES].concat();
+    let gone = jenkins(vec![]);
+    assert_eq!(gone.bench("destructive", &[]).run(YES).code, 11);
+    assert_eq!(gone.bench("destructive", &[]).run(&[&[("schema", "no")], YES].concat()).code, 5);
+    assert!(gone.requests().is_empty());
+    gone.bench("destructive", &[]).run(&restored).succeeded();
+    let order = |world: &World| world.state().deployments.iter().map(|one| one.job.clone()).collect::<Vec<_>>();
+    assert_eq!(order(&gone), [JOBS[1], JOBS[0], JOBS[2]]);
+    let added = jenkins(vec![]);
+    let additive = added.bench("additive", &[]).run(YES);
     additive.succeeded();
-    assert!(additive.told.contains("(additive)"), "{}", additive.told);
-    is_deployed(&jenkins, "v3.08");
+    assert!(additive.told.contains("is given up: additive)"), "{}", additive.told);
+    is_deployed(&added, "v3.08");
+    // Nothing was done to it, so nothing waits for anything.
+    let same = jenkins(vec![Fault::BuildFails { job: "balrog-production", times: 1 }]);
+    same.bench("none", &[]).run(YES).stopped_at("public/ended/done", "FAILURE");
+    assert_eq!(same.requests_of("POST", "buildWithParameters").len(), 3);
+    let none = jenkins(vec![]);
+    none.bench("none", &[]).run(YES).succeeded();
+    assert_eq!(none.state().deployments.iter().filter(|one| one.image_tag == "v3.08").count(), 3);
+}
+
+/// An error that has lost the request is for a person, and a yes asks once more.
+#[test]
+fn an_error_without_a_build_is_asked_about() {
+    let lost =
+        || jenkins(vec![Fault::ServerError { on: On::of("POST", "buildWithParameters"), times: 1, effect: false }]);
+    let world = lost();
+    let bench = world.bench("additive", &[]);
+    assert_eq!(bench.run(YES).code, 11);
+    assert_eq!(world.requests_of("POST", "").len(), 1);
+    bench.resume(&[&[("public/build/sure", "yes")], YES].concat()).succeeded();
+    is_deployed(&world, "v3.08");
+    assert_eq!(world.requests_of("POST", "buildWithParameters").len(), 4);
+    let world = lost();
+    assert_eq!(world.bench("additive", &[]).run(&[&[("public/build/sure", "no")], YES].concat()).code, 5);
+    assert_eq!(world.requests_of("POST", "").len(), 1);
+}
+
+#[test]
+fn what_the_services_say_is_what_counts() {
+    use dockerflow::Fault;
+    for (fault, at) in [
+        (Fault::Stays { version: "3.10" }, Some("not yet")),
+        (Fault::ErrorPage, Some("not yet")),
+        (Fault::Dead, Some("not yet")),
+        (Fault::Mixed { looks: 9, before: "3.10" }, None),
+        (Fault::Late { looks: 9, before: "3.10" }, None),
+    ] {
+        eprintln!("{fault:?}");
+        let world = jenkins(vec![]);
+        world.public.set(vec![fault]);
+        let ran = world.bench("additive", &[]).param("deployment", if at.is_some() { "1s" } else { "30s" }).run(YES);
+        match at {
+            Some(why) => ran.stopped_at(&format!("shown[{}]/shown", world.public.url()), why),
+            None => ran.succeeded(),
+        };
+    }
 }
 
 /// What goes wrong and can be coped with, without a second build of anything.
@@ -163,11 +258,8 @@ fn it_notices() {
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
         (Fault::Aborted { job: "admin", times: 1 }, "admin/ended/done", "ABORTED"),
         (Fault::Aborted { job: "balrog-production", times: 1 }, "public/canary", "ABORTED"),
-        (
-            Fault::ServerError { on: On::of("POST", "buildWithParameters"), times: 9, effect: false },
-            "public/build/number",
-            "not yet",
-        ),
+        (Fault::SecondInput { job: "balrog-production" }, "public/proceed/input", "length == 1"),
+        (Fault::WantsValues { job: "admin" }, "admin/proceed/input", "inputs"),
         (
             Fault::ServerError { on: On::of("POST", "proceedEmpty"), times: 9, effect: false },
             "public/proceed/answered",
@@ -196,54 +288,120 @@ fn it_notices() {
 #[test]
 fn without_a_check_something_goes_wrong_unseen() {
     let image = ("|selectattr('name', 'eq', 'ImageTag')|map(attribute='value')|list == [image_tag]", "|length > 0");
-    let by_item = (
-        "(result.json.builds|selectattr('queueId', 'eq', item|int)|first).number if item is not none else",
-        "result.json.builds[0].number if item is not none else",
-    );
+    let by_item =
+        ("(result.json.builds|selectattr('queueId', 'eq', item|int)|first).number", "result.json.builds[0].number");
     let ended = ("not result.json.building and result.json.result == 'SUCCESS'", "result.json.result == 'SUCCESS'");
     let well = ("not result.json.building and result.json.result == 'SUCCESS'", "not result.json.building");
     let or_fails = ("not result.json.building and result.json.result != 'SUCCESS'", "false");
-    let schema = ("== destructive ]]", "== never ]]");
     type Edits<'a> = Vec<(&'a str, &'a str)>;
     let wrong_image = Fault::WrongImageTag { job: "balrog-production", times: 1 };
     let foreign = Fault::ForeignRunPaused { job: "balrog-production", image_tag: "v3.10" };
     let flips = Fault::ResultFlips { job: "admin", times: 1 };
     let fails = Fault::BuildFails { job: "agent", times: 1 };
-    let cases: [(&str, Edits<'_>, Edits<'_>, Vec<Fault>); 5] = [
-        ("schema", vec![], vec![schema], vec![]),
+    let cases: [(&str, Edits<'_>, Edits<'_>, Vec<Fault>); 4] = [
         ("public/build/image", vec![], vec![image], vec![wrong_image]),
         ("public/build/image", vec![by_item], vec![image], vec![foreign]),
         ("admin/ended/done", vec![], vec![ended], vec![flips]),
         ("agent/ended/done", vec![], vec![or_fails, well], vec![fails]),
     ];
+    // That the services say so is the last check of all, and would see some of it.
+    let last = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
     for (with_it, other, check, faults) in cases {
         eprintln!("{with_it}");
         let run = |edits: &[(&str, &str)]| {
             let jenkins = jenkins(faults.clone());
-            let bench = bench_at(&jenkins.url(), edits);
-            let bench = if with_it == "schema" { bench.param("schema_change", "destructive") } else { bench };
-            (bench.run(YES), jenkins)
+            (jenkins.bench("additive", edits).run(YES), jenkins)
         };
         run(&other).0.stopped_at(with_it, "");
-        let edits: Edits<'_> = other.into_iter().chain(check).collect();
+        let edits: Edits<'_> = other.into_iter().chain(check).chain([last]).collect();
         let (ran, jenkins) = run(&edits);
         ran.succeeded();
         let wrong = jenkins.state().deployments.iter().filter(|one| one.image_tag == "v3.08").count() < 3;
-        assert!(wrong || with_it == "schema", "{with_it}: nothing was wrong");
+        assert!(wrong, "{with_it}: nothing was wrong");
     }
 }
 
-/// Without its `verify`, a lost answer leaves the step open, and nothing is sent twice.
+/// Without the looks at the services, what they run is nobody's business.
+#[test]
+fn without_a_look_a_service_stays_behind_unseen() {
+    use dockerflow::Fault;
+    let until = "until: result.status == 200 and result.json.version == version";
+    let (holds, rest) = ("      held_for: \"{{ held_for }}\"\n", "      timeout: \"{{ deployment }}\"");
+    let held = [holds, rest].concat();
+    for (check, fault) in [
+        ((until, "until: result.status == 200"), Fault::Stays { version: "3.10" }),
+        ((until, "until: result.status > 0 and result.json.version == version"), Fault::ErrorPage),
+        ((held.as_str(), rest), Fault::Mixed { looks: 10_000, before: "3.10" }),
+    ] {
+        eprintln!("{fault:?}");
+        let run = |edits: &[(&str, &str)]| {
+            let world = jenkins(vec![]);
+            world.public.set(vec![fault.clone()]);
+            let ran = world.bench("additive", edits).param("deployment", "1s").param("held_for", "200ms").run(YES);
+            (ran, format!("shown[{}]/shown", world.public.url()))
+        };
+        let (ran, at) = run(&[]);
+        ran.stopped_at(&at, "");
+        run(&[check]).0.succeeded();
+    }
+}
+
+/// Without the checks of what is asked, a question is answered that nobody meant.
+#[test]
+fn without_a_look_at_the_questions_a_wrong_one_is_answered() {
+    let one = ("      - result.status == 200 and result.json|length == 1\n", "      - result.status == 200\n");
+    let beside = jenkins(vec![Fault::SecondInput { job: "balrog-production" }]);
+    beside.bench("additive", &[one]).param("patience", "500ms").run(YES).stopped_at("public/proceed/answered", "");
+    assert_eq!(beside.state().answers[0].id, BESIDE_ID);
+    let plain = ("      - result.json[0].inputs|default([])|length == 0\n", "");
+    let valued = jenkins(vec![Fault::WantsValues { job: "" }]);
+    valued.bench("additive", &[plain]).run(YES).succeeded();
+    assert!(valued.state().answers.iter().all(|answer| answer.values.is_none()));
+}
+
+/// Without the order, and without the question about the database, what must not be is begun.
+#[test]
+fn without_the_order_the_wrong_app_goes_first() {
+    let fails = |job| jenkins(vec![Fault::BuildFails { job, times: 1 }]);
+    for (change, edge, first, second) in [
+        (
+            "additive",
+            ", {step: public, when: schema_change == 'additive'}",
+            "balrog-production",
+            "balrog-admin-production",
+        ),
+        ("destructive", ", {step: admin, when: schema_change == 'destructive'}", "admin", "balrog-production"),
+    ] {
+        let answers = [&[("schema", "yes")], YES].concat();
+        let asked = |world: &World| world.requests_of("POST", &format!("/{second}/buildWithParameters")).len();
+        let world = fails(first);
+        assert_eq!(world.bench(change, &[]).run(&answers).code, 1);
+        assert_eq!(asked(&world), 0, "{change}");
+        let world = fails(first);
+        assert_eq!(world.bench(change, &[(edge, "")]).run(&answers).code, 1);
+        assert_eq!(asked(&world), 1, "{change}");
+    }
+    let world = jenkins(vec![]);
+    world
+        .bench("destructive", &[("    when: schema_change == 'destructive'\n", "    when: false\n")])
+        .run(YES)
+        .succeeded();
+}
+
+/// Where its `verify` sees nothing, a lost answer leaves the step open, and nothing is sent twice.
 #[test]
 fn without_a_verify_a_lost_answer_is_left_open() {
-    for (at, file, request) in
-        [("public/build/build", "build", "buildWithParameters"), ("public/proceed/proceed", "proceed", "proceedEmpty")]
-    {
+    let blind = "until: |\n          false and [result.json.queueItem";
+    let seeing = "until: |\n          result.status == 200 and [result.json.queueItem";
+    let written = step("proceed", "proceed");
+    let from = written.find("    verify:\n").unwrap();
+    let shorter = written[..from].to_owned();
+    for (at, request, edit) in [
+        ("public/build/build", "buildWithParameters", (seeing, blind)),
+        ("public/proceed/proceed", "proceedEmpty", (written.as_str(), shorter.as_str())),
+    ] {
         let jenkins = jenkins(vec![Fault::ReplyLost { on: On::of("POST", request), times: 1 }]);
-        let written = step(file, at.rsplit('/').next().unwrap());
-        let from = written.find("    verify:\n").unwrap();
-        let shorter = written[..from].to_owned();
-        run(&jenkins, &[(&written, &shorter)]).open_at(at, "no whole answer");
+        jenkins.bench("additive", &[edit]).param("patience", "1s").run(YES).open_at(at, "no whole answer");
         assert_eq!(jenkins.requests_of("POST", request).len(), 1);
     }
 }
@@ -253,7 +411,7 @@ fn without_a_verify_a_lost_answer_is_left_open() {
 fn a_request_that_was_lost_on_its_way_is_left_open_and_may_be_sent_again_by_decision() {
     let jenkins = jenkins(vec![]);
     let front = Front::losing(&jenkins.url(), "/buildWithParameters");
-    let bench = bench_at(front.url(), &[]).param("patience", "300ms");
+    let bench = jenkins.bench_at(front.url(), "additive", &[]).param("patience", "300ms");
     bench.run(YES).open_at("public/build/build", "no whole answer");
     assert!(jenkins.state().builds.is_empty() && jenkins.state().queue.is_empty());
     let told = bench.resume(YES);

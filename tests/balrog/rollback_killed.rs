@@ -2,7 +2,7 @@
 
 use super::{
     front::Front,
-    rollback::{YES, bench_at, is_deployed, jenkins},
+    rollback::{YES, is_deployed, jenkins},
 };
 use crate::standins::jenkins::Fault;
 
@@ -11,7 +11,7 @@ fn while_it_waits() {
     for step in ["public/build/queued", "public/proceed/asks", "public/canary", "public/ended/done", "agent/ended/done"]
     {
         let jenkins = jenkins(vec![Fault::Late { looks: 3 }]);
-        let bench = bench_at(&jenkins.url(), &[]);
+        let bench = jenkins.bench("additive", &[]);
         bench.start(YES).until_doing(step).kill();
         bench.resume(YES).succeeded();
         is_deployed(&jenkins, "v3.08");
@@ -28,7 +28,7 @@ fn after_a_change_whose_answer_was_on_its_way() {
     ] {
         let jenkins = jenkins(vec![]);
         let front = Front::keeping(&jenkins.url(), request);
-        let bench = bench_at(front.url(), &[]);
+        let bench = jenkins.bench_at(front.url(), "additive", &[]);
         let going = bench.start(YES).until_doing(step);
         front.until_kept();
         going.kill();
@@ -45,7 +45,7 @@ fn after_a_change_whose_answer_was_on_its_way() {
 #[test]
 fn as_a_change_begins() {
     let jenkins = jenkins(vec![]);
-    let bench = bench_at(&jenkins.url(), &[]).param("patience", "500ms");
+    let bench = jenkins.bench("additive", &[]).param("patience", "500ms");
     bench.start(YES).until_doing("public/build/build").kill();
     let resumed = bench.resume(YES);
     match jenkins.requests_of("POST", "/job/balrog-production/buildWithParameters").len() {

@@ -25,6 +25,7 @@ const MISTAKES: &[Mistake] = &[
       message: |
         production-ui of {{ repository }} is now at {{ current }}.
         It will be at {{ version }} ({{ version_sha }}).
+        The releases of that name, drafts too, and the tag are deleted and made anew.
         To go back afterwards, run this again with the version that stands there now.
       type_back: "{{ version }}"
 

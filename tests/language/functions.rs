@@ -110,6 +110,12 @@ fn regular_expressions() {
         // One pattern for all items is read once.
         ("range(3000)|map('string')|map('regex_replace', '^.*([0-9])$', '$1')|unique|length", "10"),
         ("range(3000)|map('string')|select('matches', '^99')|length", "11"),
+        (
+            r"'a b'|regex_find('\b')",
+            r"bad-expression: this is no regular expression: `\b` in quotes is a backspace; write `\\b` for the edge of a word at «'\b'»",
+        ),
+        (r"'a b'|regex_find('\\bb')", "b"),
+        (r"'\b'|regex_escape ~ ''", r"\x08"),
         ("['a']|map('regex_find', '(')", "bad-value: this is no regular expression: unclosed group at «map»"),
     ]);
 }

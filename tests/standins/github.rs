@@ -1,5 +1,5 @@
-//! Stands in for GitHub's REST API: releases, refs, tags, comparisons and workflow dispatches of one repository. It knows
-//! what GitHub does with a tag and a release, and not what anybody wants with them.
+//! Stands in for GitHub's REST API: releases, refs, tags, comparisons, pull requests and workflow dispatches of one
+//! repository. It knows what GitHub does with a tag and a release, and not what anybody wants with them.
 //!
 //! Refs live in a real bare repository, so that `git push` and REST see the same tags.
 //!
@@ -8,11 +8,14 @@
 //! is dealt with, *every* release of that tag becomes a draft, one that was published meanwhile too. A draft emits no
 //! `published`, so it deploys nothing, while the reply to its creation still said `"draft": false`.
 
+mod pulls;
 mod refs;
 mod releases;
 mod repo;
+mod shapes;
 #[cfg(test)]
 mod tests;
+mod workflows;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,8 +25,10 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::server::{On, Recorded, Reply, Server, locked};
+pub use pulls::Pull;
 pub use releases::Release;
 pub use repo::Repo;
+pub use workflows::{Dispatch, WorkflowFault};
 
 /// The one token that is accepted.
 pub const TOKEN: &str = "ghp_standin0000000000000000000000000000";
@@ -38,6 +43,11 @@ pub enum Fault {
     ReplyLost { on: On, times: u32 },
     /// A tag that was deleted through REST (204) stays visible, to git as well, for that many requests.
     Late { looks: u32 },
+    /// A tag that is pushed shows in REST only that many requests later. Until then GitHub acts as if there were none: a
+    /// release that is published meanwhile gets a tag of its own in that place.
+    PushedLate { looks: u32 },
+    /// So many requests after a tag was deleted somebody pushes it again as it was, from a clone that still has it.
+    TagComesBack { after_looks: u32 },
     /// Publishing a release leaves its tag at the tip of the default branch, whatever was asked for.
     WrongCommit,
     /// The next `times` matching requests answer 502; `effect` says whether what was asked is done all the same.
@@ -54,6 +64,8 @@ pub enum Fault {
     ItemGone { after_looks: u32 },
     /// Runs of dispatched workflows end in `failure`.
     WorkflowFails,
+    /// Something else about workflows.
+    Workflow(WorkflowFault),
 }
 
 /// What the pipeline behind the repository was told to deploy: one published release.
@@ -66,20 +78,11 @@ pub struct Deployment {
     pub version: Option<String>,
 }
 
-/// One accepted workflow dispatch, and the run that it started.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dispatch {
-    pub workflow: String,
-    pub git_ref: String,
-    pub inputs: Value,
-    pub run: u64,
-    looks: u32,
-}
-
 /// Everything the stand-in knows; a test may look at it and change it.
 pub struct State {
     pub repo: Repo,
     pub releases: Vec<Release>,
+    pub pulls: Vec<Pull>,
     /// In the order of publication.
     pub deployments: Vec<Deployment>,
     pub dispatches: Vec<Dispatch>,
@@ -92,6 +95,10 @@ pub struct State {
     /// The release that was last marked as the latest one.
     latest: Option<u64>,
     deletions: Vec<Deletion>,
+    /// Tags that were pushed and do not show yet, each with the requests that are left.
+    hidden: Vec<(String, u32)>,
+    /// Tags that somebody will push again, each with its object and the requests that are left.
+    coming_back: Vec<(String, String, u32)>,
     faults: Vec<Fault>,
     next_id: u64,
     root: String,
@@ -128,6 +135,7 @@ impl GitHub {
         let state = Arc::new(Mutex::new(State {
             repo: repository,
             releases: Vec::new(),
+            pulls: Vec::new(),
             deployments: Vec::new(),
             dispatches: Vec::new(),
             workflows: vec!["docker-push.yml".into(), "ui-deploy.yml".into()],
@@ -135,6 +143,8 @@ impl GitHub {
             signed_reason: "valid",
             latest: None,
             deletions: Vec::new(),
+            hidden: Vec::new(),
+            coming_back: Vec::new(),
             faults,
             next_id: 1,
             root: String::new(),
@@ -159,6 +169,11 @@ impl GitHub {
     /// The state, for looking and for changing it. Do not hold it across a request.
     pub fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
+    }
+
+    /// What can be asked for the state from elsewhere.
+    pub fn shared(&self) -> Arc<Mutex<State>> {
+        self.state.clone()
     }
 
     /// Everything that was asked so far.
@@ -191,10 +206,32 @@ impl State {
         id
     }
 
+    /// Makes a tag as a push does.
+    pub fn pushed(&mut self, tag: &str, object: &str) {
+        assert!(self.repo.create_ref(&format!("refs/tags/{tag}"), object), "there is such a tag, or no such object");
+        self.hide(tag);
+    }
+
+    fn hide(&mut self, tag: &str) {
+        let late = self.faults.iter().find_map(|fault| match fault {
+            Fault::PushedLate { looks } => Some(*looks),
+            _ => None,
+        });
+        self.hidden.extend(late.map(|looks| (tag.to_owned(), looks)));
+    }
+
+    /// The object that a full name of a ref points at, for whoever asks through REST: its type and its name.
+    fn seen(&self, full: &str) -> Option<(String, String)> {
+        let hidden = |(tag, _): &(String, u32)| full.strip_prefix("refs/tags/") == Some(tag);
+        if self.hidden.iter().any(hidden) { None } else { self.repo.named(full) }
+    }
+
     fn answer(&mut self, request: &Recorded) -> Reply {
-        for tag in self.repo.take_pushed_deletions() {
+        let (gone, new) = self.repo.take_pushed();
+        for tag in gone {
             self.deletions.push(Deletion { tag, left: self.deletion_takes, ref_remains: false });
         }
+        new.iter().for_each(|tag| self.hide(tag));
         let pending = self.deletions.len();
         self.settle_releases();
         let reply = match self.refusal(request) {
@@ -287,54 +324,29 @@ impl State {
             ("POST", ["actions", "workflows", file, "dispatches"]) => {
                 with_body(request, |body| self.dispatch(file, body))
             }
+            ("GET", ["actions", "workflows", file, "runs"]) => self.list_runs(file, request),
             ("GET", ["actions", "runs", id]) => self.get_run(id),
+            ("GET", ["contents", path @ ..]) => self.contents(&path.join("/"), request),
+            ("GET", ["pulls"]) => self.list_pulls(request),
+            ("POST", ["pulls"]) => with_body(request, |body| self.create_pull(body)),
+            ("GET", ["pulls", number]) => self.get_pull(number),
+            ("PATCH", ["pulls", number]) => with_body(request, |body| self.edit_pull(number, body)),
             _ => not_found(),
         }
     }
 
-    fn dispatch(&mut self, file: &str, body: &Value) -> Reply {
-        if !self.workflows.iter().any(|known| known == file) {
-            return not_found();
-        }
-        let Some(git_ref) = body["ref"].as_str() else { return missing("ref") };
-        let short = git_ref.trim_start_matches("refs/heads/").trim_start_matches("refs/tags/");
-        if self.repo.named(&format!("refs/heads/{short}")).is_none()
-            && self.repo.named(&format!("refs/tags/{short}")).is_none()
-        {
-            return problem(422, &format!("No ref found for: {git_ref}"));
-        }
-        let run = self.fresh_id();
-        let inputs = body.get("inputs").cloned().unwrap_or_else(|| json!({}));
-        self.dispatches.push(Dispatch { workflow: file.into(), git_ref: git_ref.into(), inputs, run, looks: 0 });
-        if body["return_run_details"] != json!(true) {
-            return Reply::empty(204);
-        }
-        let html = format!("https://github.com/{}/actions/runs/{run}", self.full_name);
-        let details =
-            json!({"workflow_run_id": run, "run_url": self.link(&format!("actions/runs/{run}")), "html_url": html});
-        Reply::json(200, &details)
-    }
-
-    /// A run is queued at the first look, in progress at the second and completed from the third on.
-    fn get_run(&mut self, id: &str) -> Reply {
-        let failing = self.faults.iter().any(|fault| matches!(fault, Fault::WorkflowFails));
-        let Some(found) = self.dispatches.iter_mut().find(|dispatch| dispatch.run.to_string() == id) else {
-            return not_found();
-        };
-        found.looks += 1;
-        let (status, conclusion) = match found.looks {
-            1 => ("queued", Value::Null),
-            2 => ("in_progress", Value::Null),
-            _ => ("completed", json!(if failing { "failure" } else { "success" })),
-        };
-        let path = format!(".github/workflows/{}", found.workflow);
-        let run = json!({"id": found.run, "name": found.workflow, "path": path, "event": "workflow_dispatch",
-            "head_branch": found.git_ref, "status": status, "conclusion": conclusion});
-        Reply::json(200, &run)
-    }
-
     /// Counts this request for the events that were pending when it arrived.
     fn pass_time(&mut self, pending: usize) {
+        self.hidden.retain_mut(|(_, left)| {
+            *left = left.saturating_sub(1);
+            *left > 0
+        });
+        let repo = &self.repo;
+        self.coming_back.retain_mut(|(full, object, left)| {
+            *left = left.saturating_sub(1);
+            // Where another tag has taken the place meanwhile, the push is refused.
+            *left > 0 || !(repo.create_ref(full, object) || repo.named(full).is_some())
+        });
         for deletion in self.deletions.iter_mut().take(pending) {
             deletion.left = deletion.left.saturating_sub(1);
         }

@@ -5,7 +5,10 @@
 //! below its own address (and of its job's `wfapi/runs`); the reply shows how things stood before that step.
 
 mod builds;
+#[cfg(test)]
+mod clients;
 mod pages;
+mod places;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -33,6 +36,10 @@ pub const VIEWER_TOKEN: &str = "11bb0000000000000000000000000standin";
 pub const BOOTSTRAP: &str = "Bootstrap and deploy canary to prod?";
 /// The message of the public job's second input. Its real wording is not known; this one is an invention.
 pub const PROMOTE: &str = "Promote canary to full production?";
+
+/// The message of an input beside a stage, which has a declared id.
+pub const BESIDE: &str = "Drop the old tables?";
+pub const BESIDE_ID: &str = "Drop-tables";
 
 /// MD5 of the messages that are used here; no crate of the project computes it.
 const MD5: [(&str, &str); 3] = [
@@ -165,6 +172,10 @@ pub enum Fault {
     InputGone { job: &'static str, times: u32 },
     /// The next `times` matching requests answer 500; `effect` says whether what was asked is done all the same.
     ServerError { on: On, times: u32, effect: bool },
+    /// A branch beside the stage asks as well, for as long as the run waits, and is listed first.
+    SecondInput { job: &'static str },
+    /// The input wants a value; a plain yes leaves it without any.
+    WantsValues { job: &'static str },
     /// When a run starts, somebody else starts one of this `ImageTag` right after it, so that it is newer, and that run
     /// waits at the same input.
     ForeignRunPaused { job: &'static str, image_tag: &'static str },
@@ -238,6 +249,11 @@ impl Jenkins {
         self.server.url()
     }
 
+    /// Resolves when everybody who has connected so far is gone and served.
+    pub fn quiet(&self) {
+        self.server.quiet();
+    }
+
     /// The state, for looking and for changing it. Do not hold it across a request.
     pub fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.state)
@@ -256,6 +272,16 @@ impl Jenkins {
     /// A client with the operator's API token.
     pub fn client(&self) -> Client {
         Client::new(&self.url()).basic(USER, TOKEN)
+    }
+
+    /// What the service of a job runs: what that has deployed last, without its `v`, or the version from before.
+    pub fn runs(&self, job: &'static str, before: &'static str) -> impl Fn() -> String + Send + Sync + 'static {
+        let state = self.state.clone();
+        move || {
+            let state = locked(&state);
+            let deployed = state.deployed.get(job).map(String::as_str).unwrap_or(before);
+            deployed.trim_start_matches('v').to_owned()
+        }
     }
 
     /// Adds a run of somebody else that waits at its first input, newer than every other run of the job (whose path
@@ -366,11 +392,16 @@ impl State {
     fn route(&mut self, request: &Recorded, caller: Caller<'_>) -> Reply {
         let segments = request.segments();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let get = request.method == "GET";
+        let get = reads(request);
         if get {
             self.age_queue();
         }
         match segments.as_slice() {
+            [""] if get => page(200, "Dashboard"),
+            ["api", "json"] if get => self.show_root(request),
+            ["me", "api", "json"] if get => self.show_me(request, caller),
+            ["computer", "api", "json"] if get => self.show_nodes(None, request),
+            ["computer", name, "api", "json"] if get => self.show_nodes(Some(name), request),
             ["queue", "item", id, "api", "json"] if get => self.show_item(id),
             ["queue", "api", "json"] if get => self.show_queue(request),
             ["queue", "cancelItem"] => self.posting(request, caller, |state| state.cancel_item(request.query("id"))),
@@ -387,8 +418,13 @@ impl State {
             rest = left;
         }
         let path = names.join("/");
-        let Some(job) = self.jobs.iter().position(|job| job.path == path) else { return page(404, "Not Found") };
-        let get = request.method == "GET";
+        let get = reads(request);
+        let Some(job) = self.jobs.iter().position(|job| job.path == path) else {
+            return match rest {
+                ["api", "json"] if get => self.show_folder(&path, request),
+                _ => page(404, "Not Found"),
+            };
+        };
         match rest {
             ["buildWithParameters"] => self.posting(request, caller, |state| state.enqueue(job, request, caller)),
             ["build"] if !self.jobs[job].parameters.is_empty() => page(400, "Nothing is submitted"),
@@ -397,6 +433,7 @@ impl State {
                 self.advance_queue_of(job);
                 reply
             }
+            ["wfapi"] | ["wfapi", "describe"] if get => self.show_job_stages(job),
             ["wfapi", "runs"] if get => {
                 let reply = self.show_runs(job);
                 self.advance_queue_of(job);
@@ -417,7 +454,7 @@ impl State {
     }
 
     fn route_build(&mut self, request: &Recorded, caller: Caller<'_>, at: usize, rest: &[&str]) -> Reply {
-        let get = request.method == "GET";
+        let get = reads(request);
         match rest {
             ["api", "json"] if get => self.show_build(at, request),
             ["wfapi"] | ["wfapi", "describe"] if get => Reply::json(200, &self.describe(at)),
@@ -425,6 +462,7 @@ impl State {
             ["wfapi", "nextPendingInputAction"] if get => {
                 Reply::json(200, &self.pending(at).into_iter().next().unwrap_or(Value::Null))
             }
+            ["wfapi", "artifacts"] if get => Reply::json(200, &json!([])),
             ["consoleText"] if get => Reply::of(200, "text/plain;charset=utf-8", self.builds[at].log.clone()),
             ["logText", "progressiveText"] if get => self.progressive_text(at, request),
             ["wfapi", "inputSubmit"] => self.settling(request, |state| state.submit_input(at, request, caller)),
@@ -451,6 +489,16 @@ impl State {
         }
         act(self)
     }
+}
+
+/// A HEAD is answered as a GET is, without the body.
+fn reads(request: &Recorded) -> bool {
+    request.method == "GET" || request.method == "HEAD"
+}
+
+/// What somebody did wrong, as Jenkins says it: a page, and the same words in a header.
+fn failure(message: &str) -> Reply {
+    page(400, message).with("x-error", message)
 }
 
 /// A page in HTML, which is what Jenkins shows instead of a JSON error.

@@ -9,15 +9,25 @@
     reason = "a stand-in offers the whole of a service; each test of a runbook uses the part that it needs"
 )]
 
+pub mod argocd;
 pub mod aws;
 pub mod client;
+pub mod cloud;
 pub mod delivery_queue;
+pub mod dockerflow;
+pub mod consul;
 pub mod git;
 pub mod github;
+pub mod instances;
 pub mod jenkins;
+pub mod machines;
 pub mod matrix;
 pub mod postgres;
 pub mod prometheus;
+pub mod rabbit;
 pub mod remote_shell;
+pub mod sentry;
 pub mod server;
+pub mod service;
+pub mod socorro_database;
 pub mod webhook;

@@ -19,6 +19,10 @@ pub enum Sample {
     Overloaded,
 }
 
+/// What lets in whoever asks by way of Grafana.
+pub const TOKEN: &str = "glsa_not_a_real_token_of_the_standin";
+const PROXY: &str = "/api/datasources/proxy/uid/abc";
+
 pub struct Prometheus {
     server: Server,
     samples: Arc<Mutex<Vec<Sample>>>,
@@ -28,12 +32,17 @@ impl Prometheus {
     pub fn start(samples: &[Sample]) -> Prometheus {
         let samples = Arc::new(Mutex::new(samples.to_vec()));
         let shared = samples.clone();
-        let server = Server::start(move |request| answer(request, &mut locked(&shared)));
+        let server = Server::start(move |request| enter(request, &mut locked(&shared)));
         Prometheus { server, samples }
     }
 
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The same by way of a Grafana, which wants a token.
+    pub fn by_grafana(&self) -> String {
+        self.server.url() + PROXY
     }
 
     /// From now on.
@@ -42,8 +51,16 @@ impl Prometheus {
     }
 }
 
-fn answer(request: &Recorded, samples: &mut Vec<Sample>) -> Reply {
-    if request.path != "/api/v1/query" || request.query("query").is_none_or(str::is_empty) {
+fn enter(request: &Recorded, samples: &mut Vec<Sample>) -> Reply {
+    let Some(behind) = request.path.strip_prefix(PROXY) else { return answer(&request.path, request, samples) };
+    if request.header("authorization") != Some(&format!("Bearer {TOKEN}")) {
+        return Reply::json(401, &json!({"message": "Unauthorized"}));
+    }
+    answer(behind, request, samples)
+}
+
+fn answer(path: &str, request: &Recorded, samples: &mut Vec<Sample>) -> Reply {
+    if path != "/api/v1/query" || request.query("query").is_none_or(str::is_empty) {
         return Reply::json(400, &json!({"status": "error", "errorType": "bad_data", "error": "no query"}));
     }
     let sample = if samples.len() > 1 { samples.remove(0) } else { samples[0] };

@@ -24,6 +24,9 @@ pub struct Triage {
     /// Neither look at the mails that were triaged before nor keep this one for later
     #[arg(long)]
     pub no_history: bool,
+    /// Only runbooks below this name, such as `releng`
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// As JSON, one object for each mail
     #[arg(long)]
     pub json: bool,

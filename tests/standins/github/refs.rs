@@ -10,7 +10,7 @@ const NO_REF: &str = "Reference does not exist";
 impl State {
     /// `name` is without `refs/`, as in the addresses of this API: `tags/v1`.
     pub(super) fn get_ref(&mut self, name: &str) -> Reply {
-        match self.repo.named(&format!("refs/{name}")) {
+        match self.seen(&format!("refs/{name}")) {
             Some((kind, sha)) => Reply::json(200, &self.ref_body(name, &kind, &sha)),
             None => {
                 // A look that finds nothing comes after GitHub has dealt with the deletion.
@@ -32,6 +32,7 @@ impl State {
             let fields: Vec<&str> = line.splitn(3, ' ').collect();
             if let [kind, sha, full] = fields[..]
                 && full.starts_with(&prefix)
+                && self.seen(full).is_some()
             {
                 found.push(self.ref_body(&full["refs/".len()..], kind, sha));
             }
@@ -46,7 +47,7 @@ impl State {
             return problem(422, "Reference name must start with 'refs/' and have at least two slashes.");
         }
         let Some(kind) = self.object(sha) else { return problem(422, "Object does not exist") };
-        if self.repo.named(full).is_some() {
+        if self.seen(full).is_some() {
             return problem(422, "Reference already exists");
         }
         if !self.repo.create_ref(full, sha) {
@@ -58,7 +59,7 @@ impl State {
     pub(super) fn update_ref(&mut self, name: &str, body: &Value) -> Reply {
         let full = format!("refs/{name}");
         let Some(sha) = body["sha"].as_str() else { return missing("sha") };
-        let Some((_, old)) = self.repo.named(&full) else { return problem(422, NO_REF) };
+        let Some((_, old)) = self.seen(&full) else { return problem(422, NO_REF) };
         let Some(kind) = self.object(sha) else { return problem(422, "Object does not exist") };
         let forward = self.repo.git(&["merge-base", "--is-ancestor", &old, sha]).is_some();
         if !forward && body["force"] != json!(true) {
@@ -70,9 +71,12 @@ impl State {
 
     pub(super) fn delete_ref(&mut self, name: &str) -> Reply {
         let full = format!("refs/{name}");
-        if self.repo.named(&full).is_none() {
-            return problem(422, NO_REF);
-        }
+        let Some((_, object)) = self.seen(&full) else { return problem(422, NO_REF) };
+        let back = self.faults.iter().find_map(|fault| match fault {
+            Fault::TagComesBack { after_looks } => Some(*after_looks),
+            _ => None,
+        });
+        self.coming_back.extend(back.map(|looks| (full.clone(), object, looks)));
         let late = self.faults.iter().find_map(|fault| match fault {
             Fault::Late { looks } => Some(*looks),
             _ => None,
@@ -139,8 +143,11 @@ impl State {
         };
         let listed = self.repo.git(&["rev-list", "--reverse", "--max-count=250", &format!("{base}..{head}")]);
         let commits: Vec<Value> = listed.unwrap_or_default().lines().map(|sha| self.commit_body(sha)).collect();
+        let html = format!("https://github.com/{}/compare/{basehead}", self.full_name);
         let body = json!({
             "url": self.link(&format!("compare/{basehead}")),
+            "html_url": html, "diff_url": format!("{html}.diff"), "patch_url": format!("{html}.patch"),
+            "permalink_url": format!("https://github.com/{}/compare/{base}...{head}", self.full_name),
             "base_commit": self.commit_body(&base), "merge_base_commit": self.commit_body(&merge_base),
             "status": status, "ahead_by": ahead, "behind_by": behind, "total_commits": ahead,
             "commits": commits, "files": self.files(&merge_base, &head),
@@ -165,7 +172,7 @@ impl State {
     fn revision(&self, name: &str) -> Option<String> {
         let name = name.strip_prefix("refs/").unwrap_or(name);
         for full in [format!("refs/heads/{name}"), format!("refs/tags/{name}"), format!("refs/{name}")] {
-            if self.repo.named(&full).is_some() {
+            if self.seen(&full).is_some() {
                 return self.repo.commit(&full);
             }
         }
@@ -218,13 +225,18 @@ impl State {
         let shown = self.repo.git(&["show", "--no-patch", format, sha]).unwrap_or_default();
         let fields: Vec<&str> = shown.splitn(9, '\0').collect();
         let [an, ae, ad, cn, ce, cd, tree, parents, message] = fields[..] else { return Value::Null };
-        let parents: Vec<Value> = parents.split_whitespace().map(|sha| json!({"sha": sha})).collect();
+        let at = self.link(&format!("commits/{sha}"));
+        let parents: Vec<Value> = parents
+            .split_whitespace()
+            .map(|sha| json!({"sha": sha, "url": self.link(&format!("commits/{sha}"))}))
+            .collect();
         json!({
-            "sha": sha, "node_id": format!("COMMIT_{sha}"), "url": self.link(&format!("commits/{sha}")),
+            "sha": sha, "node_id": format!("COMMIT_{sha}"), "url": at, "comments_url": format!("{at}/comments"),
             "html_url": format!("https://github.com/{}/commit/{sha}", self.full_name),
             "commit": {
                 "author": {"name": an, "email": ae, "date": ad}, "committer": {"name": cn, "email": ce, "date": cd},
-                "message": message.trim_end(), "tree": {"sha": tree}, "comment_count": 0,
+                "message": message.trim_end(), "comment_count": 0, "url": self.link(&format!("git/commits/{sha}")),
+                "tree": {"sha": tree, "url": self.link(&format!("git/trees/{tree}"))},
             },
             "author": null, "committer": null, "parents": parents,
         })
@@ -244,7 +256,14 @@ impl State {
                 Some('T') => "changed",
                 _ => "modified",
             };
-            let mut file = json!({"filename": fields.last(), "status": status});
+            let name = *fields.last().expect("a line of git diff names a file");
+            let blob = self.repo.git(&["rev-parse", "--verify", "--quiet", &format!("{to}:{name}")]);
+            // How much has changed is nothing that anybody here counts.
+            let mut file = json!({"filename": name, "status": status, "sha": blob,
+                "additions": 1, "deletions": 0, "changes": 1,
+                "blob_url": format!("https://github.com/{}/blob/{to}/{name}", self.full_name),
+                "raw_url": format!("https://github.com/{}/raw/{to}/{name}", self.full_name),
+                "contents_url": self.link(&format!("contents/{name}?ref={to}"))});
             if fields.len() == 3 {
                 file["previous_filename"] = json!(fields[1]);
             }

@@ -162,11 +162,14 @@ impl State {
         if self.releases.iter().any(taken) {
             return Err(invalid("Release", "tag_name", "already_exists"));
         }
-        if self.repo.named(&full).is_none() {
+        if self.seen(&full).is_none() {
             let Some(commit) = self.target(&release.target_commitish) else {
                 return Err(invalid("Release", "target_commitish", "invalid"));
             };
-            if !self.repo.create_ref(&full, &commit) {
+            // What was pushed and is not seen yet loses its place.
+            let hidden = self.hidden.iter().any(|(hidden, _)| *hidden == tag);
+            self.hidden.retain(|(hidden, _)| *hidden != tag);
+            if !(self.repo.create_ref(&full, &commit) || hidden && self.repo.set(&full, &commit)) {
                 return Err(invalid("Release", "tag_name", "invalid"));
             }
         }
@@ -239,7 +242,7 @@ impl State {
             "name": release.name, "body": release.body,
             "draft": release.draft, "prerelease": release.prerelease, "immutable": false,
             "created_at": at(id), "published_at": release.published.map(at),
-            "author": {"login": release.author, "id": 1, "type": "User", "site_admin": false},
+            "author": self.user(release.author),
             "assets": [],
         })
     }

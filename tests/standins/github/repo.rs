@@ -13,12 +13,13 @@ pub struct Repo {
 
 const NOTHING: &str = "0000000000000000000000000000000000000000";
 
-/// Writes down each tag that a push deletes. REST alone would not show a tag that is deleted and pushed again between two
-/// requests, and GitHub has its event all the same.
+/// Writes down each tag that a push deletes or makes. REST alone would not show a tag that is deleted and pushed again
+/// between two requests, and GitHub has its event all the same.
 const HOOK: &str = "#!/bin/sh
 while read -r old new name; do
   case \"$new $name\" in
-    0000000000000000000000000000000000000000*' refs/tags/'*) echo \"${name#refs/tags/}\" >>\"$GIT_DIR/deleted-tags\" ;;
+    0000000000000000000000000000000000000000*' refs/tags/'*) echo \"-${name#refs/tags/}\" >>\"$GIT_DIR/pushed-tags\" ;;
+    *' refs/tags/'*) echo \"+${name#refs/tags/}\" >>\"$GIT_DIR/pushed-tags\" ;;
   esac
 done
 ";
@@ -123,11 +124,12 @@ impl Repo {
         Some(line.trim().trim_matches('"').to_owned())
     }
 
-    /// The tags that were deleted by pushes since the last call.
-    pub fn take_pushed_deletions(&self) -> Vec<String> {
-        let list = self.folder.join("deleted-tags");
-        let Ok(text) = fs::read_to_string(&list) else { return Vec::new() };
+    /// The tags that were deleted, and those that were made or moved, by pushes since the last call.
+    pub fn take_pushed(&self) -> (Vec<String>, Vec<String>) {
+        let list = self.folder.join("pushed-tags");
+        let Ok(text) = fs::read_to_string(&list) else { return Default::default() };
         fs::remove_file(&list).expect("the repository can be written to");
-        text.lines().map(str::to_owned).collect()
+        let of = |sign: char| text.lines().filter_map(|line| line.strip_prefix(sign)).map(str::to_owned).collect();
+        (of('-'), of('+'))
     }
 }

@@ -245,8 +245,9 @@ fn comparisons_and_commits_come_from_the_history() {
     let hub = over(&world, vec![]);
     let ahead = get(&hub, "compare/v3.08...v3.10").json();
     assert_eq!((&ahead["status"], &ahead["ahead_by"]), (&json!("ahead"), &json!(2)));
-    let added = json!({"filename": "src/auslib/migrate/versions/036_add_column.py", "status": "added"});
-    assert!(ahead["files"].as_array().unwrap().contains(&added));
+    let files = ahead["files"].as_array().unwrap();
+    let added = files.iter().find(|file| file["filename"] == "src/auslib/migrate/versions/036_add_column.py");
+    assert_eq!(added.unwrap()["status"], "added");
     assert_eq!(get(&hub, "compare/v3.10...v3.08").json()["status"], "behind");
     assert_eq!(get(&hub, "compare/v3.09...v3.09").json()["status"], "identical");
     assert_eq!(get(&hub, "compare/v3.8...v3.10").status, 404);
@@ -363,6 +364,28 @@ mod faults {
         assert_eq!(seen, [200, 200, 404]);
         assert_eq!(get(&hub, &format!("releases/{}", release_id(&made))).json()["draft"], true);
         assert!(hub.state().deployments.is_empty());
+    }
+
+    #[test]
+    fn a_pushed_tag_shows_later_and_a_release_before_that_takes_its_place() {
+        let world = GitWorld::new();
+        let hub = over(&world, vec![Fault::PushedLate { looks: 2 }]);
+        world.git(&["push", "--quiet", "origin", "v3.08:refs/tags/ui"]);
+        let looks = ["git/ref/tags/ui", "commits/tags/ui", "git/ref/tags/ui"].map(|rest| get(&hub, rest).status);
+        assert_eq!(looks, [404, 422, 200]);
+        assert_eq!(get(&hub, "git/ref/tags/ui").json()["object"]["type"], "tag");
+        world.git(&["push", "--quiet", "origin", "v3.08:refs/tags/hasty"]);
+        let body = json!({"tag_name": "hasty", "target_commitish": world.commit_of("v3.08")});
+        assert_eq!(post(&hub, "releases", body).status, 201);
+        assert_eq!(get(&hub, "git/ref/tags/hasty").json()["object"]["type"], "commit");
+    }
+
+    #[test]
+    fn a_tag_comes_back_from_a_stale_clone() {
+        let hub = alone(vec![Fault::TagComesBack { after_looks: 2 }]);
+        assert_eq!(delete(&hub, "git/refs/tags/v1.0").status, 204);
+        let looks = [(); 3].map(|()| get(&hub, "git/ref/tags/v1.0").status);
+        assert_eq!(looks, [404, 200, 200]);
     }
 
     #[test]

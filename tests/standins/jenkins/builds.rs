@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Caller, Effect, Fault, Input, Job, State, given, page};
+use super::{BESIDE_ID, Caller, Effect, Fault, Input, Job, State, failure, given, page};
 use crate::standins::server::{Recorded, Reply};
 
 /// An item of the queue.
@@ -362,6 +362,19 @@ impl State {
         stage.input.as_ref().filter(|_| build.phase == Phase::Paused)
     }
 
+    /// Whether a branch beside the stage asks as well.
+    pub(super) fn asks_beside(&self, at: usize) -> bool {
+        let path = &self.jobs[self.builds[at].job].path;
+        let beside = |fault: &Fault| matches!(fault, Fault::SecondInput { job } if path.contains(job));
+        self.builds[at].phase == Phase::Paused && self.faults.iter().any(beside)
+    }
+
+    /// Whether the input is not to be answered with a plain yes.
+    pub(super) fn wants_values(&self, at: usize) -> bool {
+        let path = &self.jobs[self.builds[at].job].path;
+        self.faults.iter().any(|fault| matches!(fault, Fault::WantsValues { job } if path.contains(job)))
+    }
+
     /// An answer to an input: 200 and nothing more, or what Jenkins says to an answer that it does not want.
     pub(super) fn settle(
         &mut self,
@@ -381,16 +394,19 @@ impl State {
         {
             self.give(at, true, None, "somebody-else");
         }
+        if id == BESIDE_ID && self.asks_beside(at) {
+            return self.give_beside(at, proceed, caller.user);
+        }
         let Some(input) = self.waiting_for(at).filter(|input| input.id() == id) else {
             return match self.builds[at].just_settled.iter().any(|settled| settled == id) {
-                true => page(400, "This input has been already given"),
+                true => failure("This input has been already given"),
                 false => page(404, "Not Found"),
             };
         };
         let named = input.submitter.as_deref();
         if !caller.may_build || named.is_some_and(|submitter| submitter != caller.user) {
             let wanted = named.unwrap_or("somebody with the Job/Build permission");
-            return page(400, &format!("You need to be {wanted} to submit this."));
+            return failure(&format!("You need to be {wanted} to submit this."));
         }
         self.give(at, proceed, values, caller.user);
         Reply::empty(200)
@@ -419,6 +435,22 @@ impl State {
             build.log.push_str(&format!("Rejected by {user}\n"));
             self.finish(at, "ABORTED");
         }
+    }
+
+    /// The branch beside the stage is answered, and the stage still waits.
+    fn give_beside(&mut self, at: usize, proceed: bool, user: &str) -> Reply {
+        let build = &self.builds[at];
+        let (job, number) = (self.jobs[build.job].name().to_owned(), build.number);
+        self.answers.push(Answer {
+            job,
+            build: number,
+            stage: "beside".into(),
+            id: BESIDE_ID.into(),
+            proceed,
+            user: user.into(),
+            values: None,
+        });
+        Reply::empty(200)
     }
 
     /// The form of the input's own page: a button named `proceed` or `abort`.

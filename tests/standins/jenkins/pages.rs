@@ -77,14 +77,37 @@ impl State {
         let definitions: Vec<Value> =
             found.parameters.iter().map(|(name, default)| definition(name, default)).collect();
         let name = found.name();
-        let body = json!({
+        let queued = self.queue.iter().find(|item| item.job == job && !item.has_left());
+        let first_of = |wanted: fn(&Build) -> bool| {
+            let at = runs.iter().position(|at| wanted(&self.builds[*at]));
+            at.map_or(Value::Null, |at| builds[at].clone())
+        };
+        let color = match runs.first().map(|at| &self.builds[*at]) {
+            None => "notbuilt",
+            Some(build) if build.building() => "blue_anime",
+            Some(_) => "blue",
+        };
+        let mut body = json!({
             "_class": "org.jenkinsci.plugins.workflow.job.WorkflowJob", "actions": [{}, {}], "description": "",
-            "displayName": name, "fullName": found.path, "name": name, "url": self.job_link(job),
-            "buildable": !found.disabled, "builds": builds, "color": "blue",
-            "inQueue": self.queue.iter().any(|item| item.job == job && !item.has_left()),
-            "lastBuild": builds.first(), "nextBuildNumber": runs.first().map_or(41, |at| self.builds[*at].number + 1),
+            "displayName": name, "displayNameOrNull": null, "fullDisplayName": found.path.replace('/', " » "),
+            "fullName": found.path, "name": name, "url": self.job_link(job),
+            "buildable": !found.disabled, "builds": builds, "color": color, "firstBuild": builds.last(),
+            "healthReport": [], "inQueue": queued.is_some(), "keepDependencies": false,
+            "lastBuild": builds.first(),
+            "lastCompletedBuild": first_of(|build| !build.building()),
+            "lastFailedBuild": first_of(|build| !build.building() && build.result == Some("FAILURE")),
+            "lastStableBuild": first_of(|build| !build.building() && build.result == Some("SUCCESS")),
+            "lastSuccessfulBuild": first_of(|build| !build.building() && build.result == Some("SUCCESS")),
+            "lastUnstableBuild": first_of(|build| !build.building() && build.result == Some("UNSTABLE")),
+            "lastUnsuccessfulBuild": first_of(|build| !build.building() && build.result != Some("SUCCESS")),
+            "nextBuildNumber": runs.first().map_or(41, |at| self.builds[*at].number + 1),
             "property": [{"_class": "hudson.model.ParametersDefinitionProperty", "parameterDefinitions": definitions}],
+            "queueItem": queued.map(|item| self.item_body(item)), "concurrentBuild": true, "resumeBlocked": false,
         });
+        // Only who asks for it by name is told of more than the newest hundred.
+        if request.query("tree").is_some_and(|tree| tree.contains("allBuilds")) {
+            body["allBuilds"] = body["builds"].clone();
+        }
         Reply::json(200, &tree::shown(body, request.query("tree")))
     }
 
@@ -101,12 +124,33 @@ impl State {
             "actions": [cause(&build.user), {}, parameters(&build.parameters), {}, {}],
             "artifacts": [], "building": build.building(), "description": null,
             "displayName": format!("#{}", build.number), "duration": if build.building() { 0 } else { 60_000 },
+            "estimatedDuration": 60_000, "executor": if build.building() { json!({}) } else { Value::Null },
             "fullDisplayName": format!("{} #{}", path.replace('/', " » "), build.number),
             "id": build.number.to_string(), "inProgress": build.building(), "keepLog": false,
             "number": build.number, "queueId": build.queue_id, "result": build.result,
             "timestamp": started(build), "url": format!("{}{}/", self.job_link(build.job), build.number),
-            "changeSets": [], "culprits": [], "nextBuild": null, "previousBuild": null,
+            "changeSets": [], "culprits": [], "nextBuild": self.beside(at, 1), "previousBuild": self.beside(at, -1),
         })
+    }
+
+    /// The run after it or before it, of the same job.
+    fn beside(&self, at: usize, by: i64) -> Value {
+        let build = &self.builds[at];
+        let Some(number) = build.number.checked_add_signed(by) else { return Value::Null };
+        let there = self.builds.iter().any(|other| other.job == build.job && other.number == number);
+        if !there {
+            return Value::Null;
+        }
+        json!({"number": number, "url": format!("{}{number}/", self.job_link(build.job))})
+    }
+
+    /// The entry to the stage view of a job.
+    pub(super) fn show_job_stages(&self, job: usize) -> Reply {
+        let base = job_path(&self.jobs[job].path);
+        let runs = self.builds.iter().filter(|build| build.job == job).count();
+        let links =
+            json!({"self": {"href": format!("{base}/wfapi/describe")}, "runs": {"href": format!("{base}/wfapi/runs")}});
+        Reply::json(200, &json!({"_links": links, "name": self.jobs[job].name(), "runCount": runs}))
     }
 
     pub(super) fn show_runs(&self, job: usize) -> Reply {
@@ -157,12 +201,22 @@ impl State {
     /// What a run waits for; it says nothing about the stage.
     pub(super) fn pending(&self, at: usize) -> Vec<Value> {
         let Some(input) = self.waiting_for(at) else { return Vec::new() };
-        let (id, base) = (input.id(), self.run_path(at));
-        vec![json!({
-            "id": id, "proceedText": input.proceed_text, "message": input.message, "inputs": input.inputs,
-            "proceedUrl": format!("{base}/wfapi/inputSubmit?inputId={id}"),
-            "abortUrl": format!("{base}/input/{id}/abort"), "redirectApprovalUrl": format!("{base}/input"),
-        })]
+        let base = self.run_path(at);
+        let one = |id: &str, message: &str, inputs: &[Value]| {
+            json!({
+                "id": id, "proceedText": input.proceed_text, "message": message, "inputs": inputs,
+                "proceedUrl": format!("{base}/wfapi/inputSubmit?inputId={id}"),
+                "abortUrl": format!("{base}/input/{id}/abort"), "redirectApprovalUrl": format!("{base}/input"),
+            })
+        };
+        let value = json!({"type": "BooleanParameterDefinition", "name": "really", "description": "",
+            "definition": {"defaultVal": false}});
+        let inputs = if self.wants_values(at) { vec![value] } else { input.inputs.clone() };
+        let mut found = vec![one(&input.id(), &input.message, &inputs)];
+        if self.asks_beside(at) {
+            found.insert(0, one(super::BESIDE_ID, super::BESIDE, &[]));
+        }
+        found
     }
 
     /// The log from a byte on, and whether more is to come.

@@ -469,6 +469,22 @@ mod faults {
     }
 
     #[test]
+    fn a_branch_beside_asks_as_well_or_the_input_wants_a_value() {
+        let jenkins = balrog(vec![Fault::SecondInput { job: "admin" }, Fault::WantsValues { job: "admin" }]);
+        let run = start(&jenkins, ADMIN, "v3.10");
+        until(&jenkins, &run, "PAUSED_PENDING_INPUT");
+        let pending = get(&jenkins, &format!("{run}/wfapi/pendingInputActions")).json();
+        assert_eq!((&pending[0]["id"], &pending[1]["id"]), (&json!(super::super::BESIDE_ID), &json!(BOOTSTRAP_ID)));
+        assert_eq!(
+            (pending[0]["inputs"].as_array(), &pending[1]["inputs"][0]["name"]),
+            (Some(&vec![]), &json!("really"))
+        );
+        assert_eq!(post(&jenkins, &format!("{run}/input/{}/proceedEmpty", super::super::BESIDE_ID)).status, 200);
+        assert_eq!(status(&jenkins, &run), "PAUSED_PENDING_INPUT");
+        assert_eq!(jenkins.state().answers[0].id, super::super::BESIDE_ID);
+    }
+
+    #[test]
     fn a_token_stops_to_be_accepted() {
         let jenkins = balrog(vec![Fault::Unauthorized { on: On::of("POST", "") }]);
         assert_eq!(get(&jenkins, &format!("{ADMIN}/api/json")).status, 200);

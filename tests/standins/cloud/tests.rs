@@ -1,0 +1,1 @@
+//! The cloud behaves as what it stands in for.
