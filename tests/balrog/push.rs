@@ -2,11 +2,11 @@
 
 use super::{Bench, Ran};
 use crate::standins::{
-    dockerflow::{self, Service},
     jenkins::{BESIDE_ID, Fault, Jenkins, Job, TOKEN, USER},
     prometheus::{self, Prometheus, Sample},
     sentry::{self, Look, Sentry},
     server::On,
+    service::{self, Service},
 };
 
 const YES: &[(&str, &str)] = &[
@@ -211,7 +211,7 @@ fn two_builds_of_one_version_are_for_a_person() {
 #[test]
 fn a_service_that_stays_behind_is_told() {
     let world = World::after_release(vec![]);
-    world.public.set(vec![dockerflow::Fault::Stays { version: "3.19" }]);
+    world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
     let ran = world.bench("none", &[]).param("deployment", "500ms").run(YES);
     let step = format!("shown[{}]/shown", world.public.url());
     ran.stopped_at(&step, "not yet");
@@ -224,7 +224,7 @@ fn it_begins_with_what_is_staged_and_known() {
     let staged = Service::of("3.21", vec![]);
     let bench = |edits: &[(&str, &str)]| world.bench("none", edits).param("stage_services", staged.url());
     bench(&[]).run(YES).stopped_at(&format!("staged[{}]", staged.url()), "version");
-    staged.set(vec![dockerflow::Fault::Stays { version: "3.20" }]);
+    staged.set(vec![service::Fault::Stays { version: "3.20" }]);
     bench(&[]).run(YES).succeeded();
     // An upgrade that cannot be taken back is put to somebody, with what runs before it.
     for change in ["additive", "destructive"] {
@@ -240,7 +240,7 @@ fn it_begins_with_what_is_staged_and_known() {
     }
     // Services that do not answer stop nobody, and are told apart from those that do.
     let world = World::after_release(vec![]);
-    world.public.set(vec![dockerflow::Fault::Dead]);
+    world.public.set(vec![service::Fault::Dead]);
     let ran = world.bench("additive", &[]).run(&[("quiet-time", "yes")]);
     assert!(ran.told.contains("nobody knows what"), "{}", ran.told);
 }
@@ -374,7 +374,7 @@ fn without_a_check_something_goes_wrong_unseen() {
     // What the services say in the end.
     let until = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
     let world = World::after_release(vec![]);
-    world.public.set(vec![dockerflow::Fault::Stays { version: "3.19" }]);
+    world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
     world.bench("none", &[until]).run(YES).succeeded();
 }
 

@@ -4,9 +4,9 @@ use std::ops::Deref;
 
 use super::{Bench, Ran, front::Front};
 use crate::standins::{
-    dockerflow::{self, Service},
     jenkins::{BESIDE_ID, Fault, Jenkins, Job, TOKEN, USER},
     server::On,
+    service::{self, Service},
 };
 
 pub const YES: &[(&str, &str)] = &[
@@ -197,7 +197,7 @@ fn an_error_without_a_build_is_asked_about() {
 
 #[test]
 fn what_the_services_say_is_what_counts() {
-    use dockerflow::Fault;
+    use service::Fault;
     for (fault, at) in [
         (Fault::Stays { version: "3.10" }, Some("not yet")),
         (Fault::ErrorPage, Some("not yet")),
@@ -324,7 +324,7 @@ fn without_a_check_something_goes_wrong_unseen() {
 /// Without the looks at the services, what they run is nobody's business.
 #[test]
 fn without_a_look_a_service_stays_behind_unseen() {
-    use dockerflow::Fault;
+    use service::Fault;
     let until = "until: result.status == 200 and result.json.version == version";
     let (holds, rest) = ("      held_for: \"{{ held_for }}\"\n", "      timeout: \"{{ deployment }}\"");
     let held = [holds, rest].concat();

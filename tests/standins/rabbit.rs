@@ -94,6 +94,9 @@ impl Rabbits {
     }
 
     fn begin(&mut self, mut command: Command) {
+        // Mnesia writes a dump into the current folder when it is ended, and this one goes with the test.
+        let own = self.machines.machine(NAMES[0]);
+        command.current_dir(own.ancestors().nth(2).unwrap());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         self.processes.push(command.spawn().unwrap());
     }
