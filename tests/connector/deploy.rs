@@ -199,10 +199,10 @@ fn what_goes_wrong_on_the_way_is_told_and_there_is_a_way_on() {
 
 fn what_does_not_come_up_is_not_committed_and_goes_back(world: &World<'_>) {
     world.again();
-    world.aws.faults(&[Fault::RolledBack("worker")]);
-    let bench = world.bench("dev", "0.2.8", &[]).param("patience", "5s");
+    world.aws.faults(&[Fault::GivenUp("worker")]);
+    let bench = world.bench("dev", "0.2.8", &[]);
     let ran = bench.run(YES);
-    ran.stopped_at("runs[worker]/runs", "gave up after");
+    ran.stopped_at("runs[worker]/runs", "the wait fails when");
     assert_eq!(world.said("dev").0, "0.2.7");
     world.aws.faults(&[]);
     let undone = bench.undo(&[]);

@@ -189,7 +189,7 @@ impl World<'_> {
             ("repository", self.path("remote.git").to_str().unwrap()),
             ("may_destroy", "terraform_data"),
             ("poll", "10ms"),
-            ("held_for", "50ms"),
+            ("held_for", "0s"),
             ("patience", "60s"),
             ("look", "60s"),
         ] {

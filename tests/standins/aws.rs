@@ -344,7 +344,7 @@ fn update_service(state: &mut State, moto: &str, request: &Recorded, input: &Val
     let service = state.services.get_mut(&name).expect("moto knows the service, so it was made here");
     if !ignored && let Some(definition) = input["taskDefinition"].as_str() {
         service.former = Some(std::mem::replace(&mut service.current, definition.to_owned()));
-        (service.left, service.complete) = (late.unwrap_or(2), 0);
+        (service.left, service.complete) = (late.unwrap_or(1), 0);
     }
     if lost { Reply::Cut } else { reply }
 }
@@ -501,4 +501,87 @@ fn body(reply: &Reply) -> Value {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "worker-service";
+
+    fn definition(aws: &Aws, tag: &str) -> Value {
+        let container = json!([{"name": "worker", "image": format!("registry/worker:{tag}"), "memory": 128}]);
+        let made = aws.ecs("RegisterTaskDefinition", &json!({"family": "worker", "containerDefinitions": container}));
+        made["taskDefinition"]["taskDefinitionArn"].clone()
+    }
+
+    /// One look: how many deployments there are, the first one's state, its definition's number, running and pending.
+    fn look(aws: &Aws) -> (usize, String, String, i64, i64) {
+        let said = aws.ecs("DescribeServices", &json!({"cluster": "c", "services": [NAME]}));
+        let service = &said["services"][0];
+        let deployments = service["deployments"].as_array().unwrap();
+        assert_eq!(deployments[0]["taskDefinition"], service["taskDefinition"]);
+        let number = text(&service["taskDefinition"]).rsplit(':').next().unwrap().to_owned();
+        let count = |name: &str| service[name].as_i64().unwrap();
+        (deployments.len(), text(&deployments[0]["rolloutState"]), number, count("runningCount"), count("pendingCount"))
+    }
+
+    fn is(looked: (usize, String, String, i64, i64), expected: (usize, &str, &str, i64, i64)) {
+        let (deployments, rollout, number, running, pending) = &looked;
+        assert_eq!((*deployments, rollout.as_str(), number.as_str(), *running, *pending), expected);
+    }
+
+    #[test]
+    fn a_rollout_takes_looks_and_each_fault_is_seen_as_it_is_at_aws() {
+        let Some(aws) = Aws::start() else { return };
+        aws.ecs("CreateCluster", &json!({"clusterName": "c"}));
+        let (first, second) = (definition(&aws, "1"), definition(&aws, "2"));
+        let configuration = json!({"minimumHealthyPercent": 0, "maximumPercent": 100});
+        let input = json!({"cluster": "c", "serviceName": NAME, "taskDefinition": first, "desiredCount": 2,
+            "deploymentConfiguration": configuration});
+        aws.ecs("CreateService", &input);
+        is(look(&aws), (1, "COMPLETED", "1", 2, 0));
+        let kept = aws.moment();
+        let update = |faults: &[Fault]| {
+            aws.back_to(&kept);
+            aws.faults(faults);
+            aws.ecs("UpdateService", &json!({"cluster": "c", "service": NAME, "taskDefinition": second}));
+        };
+        // The former tasks are gone before the new ones are there, because none has to stay.
+        update(&[Fault::Late(2)]);
+        is(look(&aws), (2, "IN_PROGRESS", "2", 0, 2));
+        is(look(&aws), (2, "IN_PROGRESS", "2", 0, 2));
+        is(look(&aws), (1, "COMPLETED", "2", 2, 0));
+        assert_eq!(aws.image(NAME), "registry/worker:2");
+        update(&[Fault::Late(0), Fault::Dying("worker")]);
+        is(look(&aws), (2, "IN_PROGRESS", "2", 0, 2));
+        update(&[Fault::Late(0), Fault::GivenUp("worker")]);
+        is(look(&aws), (2, "FAILED", "2", 0, 2));
+        update(&[Fault::Late(0), Fault::RolledBack("worker")]);
+        is(look(&aws), (1, "COMPLETED", "1", 2, 0));
+        update(&[Fault::Late(0), Fault::FlipsBack("worker", 1)]);
+        is(look(&aws), (1, "COMPLETED", "2", 2, 0));
+        is(look(&aws), (1, "COMPLETED", "1", 2, 0));
+        update(&[Fault::Ignored("worker")]);
+        is(look(&aws), (1, "COMPLETED", "1", 2, 0));
+        // Faults are for the service that they name.
+        update(&[Fault::Late(0), Fault::Dying("api")]);
+        is(look(&aws), (1, "COMPLETED", "2", 2, 0));
+        // An answer that is lost comes after the effect.
+        aws.back_to(&kept);
+        aws.faults(&[Fault::Late(0), Fault::ReplyLost("worker")]);
+        let client = signed(&aws.front.url(), "AmazonEC2ContainerServiceV20141113.UpdateService", "ecs");
+        assert!(
+            client.post("/", &json!({"cluster": "c", "service": NAME, "taskDefinition": second}).to_string()).is_err()
+        );
+        is(look(&aws), (1, "COMPLETED", "2", 2, 0));
+        aws.faults(&[Fault::OtherImage("worker")]);
+        assert!(text(&definition(&aws, "3")).ends_with(":3"));
+        // What does not exist is a failure in a good answer.
+        let none = aws.ecs("DescribeServices", &json!({"cluster": "c", "services": ["none"]}));
+        assert_eq!(
+            (none["services"].as_array().unwrap().len(), &none["failures"][0]["reason"]),
+            (0, &json!("MISSING"))
+        );
+    }
 }

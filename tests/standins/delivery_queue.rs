@@ -102,3 +102,26 @@ pub fn states(server: &Postgres, revision: u32) -> String {
 pub fn work(server: &Postgres, jobs: u32) {
     server.sql(DATABASE, &format!("select work({jobs})"));
 }
+
+#[test]
+fn the_worker_fails_what_the_real_one_fails() {
+    let Some(server) = Postgres::start() else { return };
+    make(&server);
+    fill(&server);
+    let job = |revision: u32, rest: &str| {
+        let payload = format!("{{\"type\": \"file\", \"event_revision\": {revision}, {rest}}}");
+        server.sql(DATABASE, &format!("insert into queue (payload) values ('{payload}')"));
+    };
+    // Older jobs come first; one of a snapshot that is not named fails, and one that is goes.
+    job(91, "\"file\": \"a.parquet\"");
+    work(&server, 12);
+    assert_eq!((queued(&server, 9).len(), queued(&server, 91)), (0, vec!["a.parquet".to_owned()]));
+    work(&server, 1);
+    assert_eq!((queued(&server, 91).len(), states(&server, 91).as_str()), (0, "{\"a.parquet\": \"failed\"}"));
+    job(91, "\"file\": \"a.parquet\", \"snapshot_id\": 7");
+    job(90, "\"file\": \"part-00000.json\"");
+    server.sql(DATABASE, "insert into broken values ('part-00000.json')");
+    work(&server, 2);
+    assert_eq!(states(&server, 91), "{\"a.parquet\": \"delivered\"}");
+    assert!(states(&server, 90).contains("\"part-00000.json\": \"failed\""));
+}
