@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::{CliError, error::code, session};
 use crate::{
-    engine::secret_sources,
+    engine::{needed_secrets, secret_sources},
     event::{ChosenProfile, Effect, Redactor, StepId},
     model::{Runbook, SecretPlace},
     operators::{ParamPrompt, ask_param, ask_secret},
@@ -173,7 +173,8 @@ pub fn confirm_profile(plan: &Plan, attended: bool) -> Result<Option<ChosenProfi
 /// Only those secrets are looked for that `uses` says are used: what is left of a run may need fewer than the whole.
 pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut problems = missing_lines(&plan.runbook, &plan.inputs.missing());
-    for book in plan.books() {
+    // What is called never, whatever the run finds, needs nothing.
+    for book in plan.books().into_iter().filter(|book| !book.is_idle) {
         let by = if book.at.is_empty() { String::new() } else { format!(" ({} calls {})", book.at, book.runbook.name) };
         for tool in &book.runbook.requires.tools {
             if world.tool(&tool.value).is_none() {
@@ -208,7 +209,7 @@ pub fn requirements(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool)
 /// What of the sources of secrets is not there; none of them is opened.
 pub fn secret_problems(plan: &Plan, world: &dyn World, uses: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut problems = Vec::new();
-    for (spec, source) in secret_sources(plan) {
+    for (spec, source) in needed_secrets(plan) {
         let name = &spec.name;
         let own = plan.runbook.secrets.get(name).is_some_and(|of| std::ptr::eq(of, spec));
         if own && !uses(name) {
@@ -274,20 +275,19 @@ fn programs(runbook: &Runbook) -> Vec<(StepId, String)> {
 }
 
 /// Secrets that are typed, before the first step. Each is masked from then on; one that could not be is asked for again.
-pub fn ask_secrets(
-    runbook: &Runbook,
-    attended: bool,
-    redactor: &Redactor,
-) -> Result<IndexMap<String, Secret>, CliError> {
+pub fn ask_secrets(plan: &Plan, attended: bool, redactor: &Redactor) -> Result<IndexMap<String, Secret>, CliError> {
     let mut secrets = IndexMap::new();
-    let own = runbook.secrets.values().map(|spec| (spec.name.clone(), spec));
+    let runbook = &plan.runbook;
+    let books = plan.books();
+    let own = runbook.secrets.values().map(|spec| (spec.name.clone(), runbook.name.as_str(), spec));
     // Whatever it calls may need is asked for now, and not in the middle of it.
     let called = runbook.callees().into_iter().flat_map(|callee| {
         let of = &callee.runbook;
-        of.secrets.values().map(move |spec| (format!("{}:{}", of.name, spec.name), spec))
+        of.secrets.values().map(move |spec| (format!("{}:{}", of.name, spec.name), of.name.as_str(), spec))
     });
-    for (key, spec) in own.chain(called) {
-        if !matches!(spec.place, SecretPlace::Prompt) {
+    for (key, book, spec) in own.chain(called) {
+        let is_needed = books.iter().any(|of| of.runbook.name == book && of.needs(&spec.name));
+        if !matches!(spec.place, SecretPlace::Prompt) || !is_needed {
             continue;
         }
         // As with parameters: the form is drawn on standard error.
@@ -371,7 +371,7 @@ pub fn check_folder(plan: &Plan, redactor: &Redactor) -> Result<(), CliError> {
 /// The lock's name as others may read it.
 pub fn locks(plan: &Plan, redactor: &Redactor) -> Vec<String> {
     let mut locks = Vec::new();
-    for lock in plan.books().into_iter().filter_map(|book| book.lock?.ok()) {
+    for lock in plan.books().into_iter().filter(|book| !book.is_idle).filter_map(|book| book.lock?.ok()) {
         let lock = redactor.text(&lock).into_owned();
         if !locks.contains(&lock) {
             locks.push(lock);

@@ -42,7 +42,7 @@ async fn start(context: &Context, flags: &Run) -> Result<u8, CliError> {
     }
     let cwd = inputs::working_folder(&plan)?;
     let profile = inputs::confirm_profile(&plan, person.attended())?;
-    let secrets = inputs::ask_secrets(&ready.runbook, person.attended(), &context.redactor)?;
+    let secrets = inputs::ask_secrets(&plan, person.attended(), &context.redactor)?;
 
     let store = context.store()?;
     let id = RunId::make(world.wall(), world.random());

@@ -43,7 +43,7 @@ use indexmap::IndexMap;
 use closing::undecided;
 pub use looks::{InPlace, Looked};
 pub use outlook::Outlook;
-pub use prepare::secret_sources;
+pub use prepare::{needed_secrets, secret_sources};
 pub use publish::Publisher;
 use schedule::ListEnd;
 pub use signals::Signal;

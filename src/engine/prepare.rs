@@ -137,9 +137,19 @@ pub type Source = Result<Option<SecretSource>, String>;
 
 /// Every secret source of a plan and of what it calls, for the checks before the first step.
 pub fn secret_sources(plan: &Plan) -> Vec<(&SecretSpec, Source)> {
+    secrets_of(plan, false)
+}
+
+/// As [`secret_sources`], of those alone that a step of this run may use.
+pub fn needed_secrets(plan: &Plan) -> Vec<(&SecretSpec, Source)> {
+    secrets_of(plan, true)
+}
+
+fn secrets_of(plan: &Plan, needed: bool) -> Vec<(&SecretSpec, Source)> {
     let mut all = Vec::new();
     for book in plan.books() {
-        all.extend(book.runbook.secrets.values().map(|spec| (spec, secret_source(&spec.place, &book.scope))));
+        let specs = book.runbook.secrets.values().filter(|spec| !needed || book.needs(&spec.name));
+        all.extend(specs.map(|spec| (spec, secret_source(&spec.place, &book.scope))));
     }
     all
 }

@@ -1,13 +1,13 @@
 //! The plan of one run: values, graph, and the same as data. Performs nothing.
 
-use std::rc::Rc;
+use std::{collections::HashSet, rc::Rc};
 
 use serde_json::{Map, Value as Json, json};
 
 use super::{Inputs, ValueSource};
 use crate::{
-    event::Redactor,
-    model::{Cycle, Graph, Inside, Names, Runbook, Step},
+    event::{Redactor, StepId},
+    model::{Cycle, Graph, Inside, Names, Runbook, Step, own_references, step_references},
     syntax::{Expr, Rendered, Truth},
     text::{Diagnostic, sha256_hex},
     value::{Scope, Slot, Value},
@@ -118,13 +118,10 @@ impl Plan {
 
     /// The runbook of the run, then what each call leads to, with what is known of its values before the first step.
     pub fn books(&self) -> Vec<Book<'_>> {
-        let mut books = vec![Book {
-            runbook: &self.runbook,
-            scope: self.scope(),
-            at: String::new(),
-            lock: self.lock.clone().map(Ok),
-        }];
-        called_by(&self.runbook, &self.names, &self.scope(), "", &mut books);
+        let mut own = Book::new(&self.runbook, &self.names, self.scope(), String::new(), false);
+        own.lock = self.lock.clone().map(Ok);
+        let mut books = vec![own];
+        called_by(&self.runbook, &self.names, &self.scope(), ("", false), &mut books);
         books
     }
 
@@ -161,9 +158,61 @@ pub struct Book<'a> {
     pub at: String,
     /// Its lock, rendered; `Err` where that waits for values, or is wrong.
     pub lock: Option<Result<String, String>>,
+    /// Its call never takes place: with these parameters a `when` around it is false.
+    pub is_idle: bool,
+    /// Secrets that only such steps use.
+    pub idle_secrets: Vec<String>,
 }
 
-fn called_by<'a>(runbook: &'a Runbook, names: &Names, scope: &Scope, above: &str, books: &mut Vec<Book<'a>>) {
+impl<'a> Book<'a> {
+    fn new(runbook: &'a Runbook, names: &Names, scope: Scope, at: String, is_idle: bool) -> Book<'a> {
+        let idle = idle_steps(runbook, names, &scope);
+        let uses = |step: &Step, name: &str| {
+            let undo = step.undo.iter().flat_map(|undo| step_references(undo, names));
+            own_references(step, names).into_iter().chain(undo).any(|reference| reference.name == name)
+        };
+        let is_unused = |name: &&String| {
+            let mut users = runbook.all_steps().filter(|step| uses(step, name)).peekable();
+            is_idle || users.peek().is_some() && users.all(|step| idle.contains(&step.path))
+        };
+        let idle_secrets = runbook.secrets.keys().filter(is_unused).cloned().collect();
+        Book { runbook, scope, at, lock: None, is_idle, idle_secrets }
+    }
+
+    /// Whether the run may need it; one that no step uses is looked for all the same.
+    pub fn needs(&self, secret: &str) -> bool {
+        !self.idle_secrets.iter().any(|name| name == secret)
+    }
+}
+
+/// Steps that never run, because a `when` of theirs, or of what they are inside of, is false with the parameters alone.
+/// Expressions know no clock, so what is false now stays so.
+fn idle_steps(runbook: &Runbook, names: &Names, scope: &Scope) -> HashSet<StepId> {
+    let mut idle = HashSet::new();
+    for step in runbook.all_steps() {
+        let inside = idle
+            .iter()
+            .any(|of: &StepId| step.path.as_str().strip_prefix(of.as_str()).is_some_and(|rest| rest.starts_with('/')));
+        let is_false = |when: &Expr| {
+            let rounds = rounds(runbook, names, step, scope);
+            rounds.iter().all(|round| matches!(when.eval_bool(&round.scope, &[]), Ok(Truth::False)))
+        };
+        if inside || step.when.as_ref().is_some_and(is_false) {
+            idle.insert(step.path.clone());
+        }
+    }
+    idle
+}
+
+/// `above` is what stands before the steps of this runbook in the run, and whether none of them ever runs.
+fn called_by<'a>(
+    runbook: &'a Runbook,
+    names: &Names,
+    scope: &Scope,
+    (above, is_idle): (&str, bool),
+    books: &mut Vec<Book<'a>>,
+) {
+    let idle = idle_steps(runbook, names, scope);
     for step in runbook.all_steps() {
         let undo = step.undo.as_deref();
         for of in std::iter::once(step).chain(undo) {
@@ -191,8 +240,11 @@ fn called_by<'a>(runbook: &'a Runbook, names: &Names, scope: &Scope, above: &str
                     }
                     Err(diagnostic) => Err(diagnostic.message),
                 });
-                books.push(Book { runbook: &callee.runbook, scope: scope.clone(), at: at.clone(), lock });
-                called_by(&callee.runbook, &callee.names, &scope, &format!("{at}/"), books);
+                let is_idle = is_idle || idle.contains(&step.path);
+                let mut book = Book::new(&callee.runbook, &callee.names, scope.clone(), at.clone(), is_idle);
+                book.lock = lock;
+                books.push(book);
+                called_by(&callee.runbook, &callee.names, &scope, (&format!("{at}/"), is_idle), books);
             }
         }
     }

@@ -107,7 +107,7 @@ async fn go_on(context: &Context, flags: &Resume, back: bool) -> Result<u8, CliE
             return Err(CliError::new(code::REQUIREMENT, format!("the folder {} is gone", cwd.display()))
                 .hint("the run was started there and its steps run there"));
         }
-        secrets = inputs::ask_secrets(&basis.runbook, person.attended(), &context.redactor)?;
+        secrets = inputs::ask_secrets(&basis.plan, person.attended(), &context.redactor)?;
     }
     let (plan_json, digest) = basis.plan.recorded(&context.redactor);
     let mut replaced = None;
