@@ -75,7 +75,7 @@ impl Real {
         let call = resident.as_ref().map_or_else(|| format!("'{}'", aws.display()), |resident| resident.call.clone());
         // moto goes on listing machines of a group that were taken out of its load balancer; AWS does not.
         let script = format!(
-            "real() {{ {call} \"$@\"; }}\ncase \"$1 $2\" in\n\
+            "set -o pipefail\nreal() {{ {call} \"$@\"; }}\ncase \"$1 $2\" in\n\
              'elb deregister-instances-from-load-balancer')\n  printf '%s\\n' \"$@\" | grep ^i- >>\"$CLOUD/out\" ;;\n\
              'elb register-instances-with-load-balancer')\n  : >\"$CLOUD/out\" ;;\n\
              'elb describe-instance-health')\n  touch \"$CLOUD/out\"\n  real \"$@\" |\n    \
