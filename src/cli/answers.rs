@@ -9,7 +9,7 @@ use super::{
     session::{mistakes, read_map_of},
 };
 use crate::{
-    model::{Inside, Param, Runbook, Step, without_items},
+    model::{Param, without_items},
     operators::{Given, check_values},
     plan::Plan,
     port::Evidence,
@@ -63,17 +63,6 @@ fn written(node: &Node) -> Result<Written, &'static str> {
     }
 }
 
-/// What takes a step back, `deploy@undo`, or a step of the runbook that it calls, `deploy@undo/sure`.
-fn undo_at<'a>(runbook: &'a Runbook, id: &str) -> Option<&'a Step> {
-    let (of, inner) = id.split_once("@undo")?;
-    let undo = runbook.step_at(of)?.undo.as_deref()?;
-    if inner.is_empty() {
-        return Some(undo);
-    }
-    let Some(Inside::Call(call)) = undo.body.action.inside() else { return None };
-    call.callee.as_ref()?.runbook.step_at(inner.strip_prefix('/')?)
-}
-
 /// Answers for steps that do not exist, and values that no step would take, are slips that would otherwise be found in
 /// the middle of the run.
 pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
@@ -81,7 +70,7 @@ pub fn check(plan: &Plan, answers: Option<&Path>) -> Result<(), CliError> {
     let (source, placed) = read_placed(path)?;
     let mut problems = Vec::new();
     for (id, placed) in &placed {
-        let Some(step) = plan.runbook.step_at(id).or_else(|| undo_at(&plan.runbook, id)) else {
+        let Some(step) = plan.runbook.asked_at(id) else {
             let near = crate::text::nearest(id, plan.names.step_ids());
             let error =
                 CliError::usage(format!("the answers in {} name a step `{id}`, which does not exist", path.display()));

@@ -21,7 +21,8 @@ impl<'a> Engine<'a> {
             }
         }
         self.restore_given();
-        if self.state().undo.is_some() {
+        // What takes a step back may have been entered by a way back that ended half done.
+        if self.goes_back() {
             for undo in self.main_units().iter().filter_map(Unit::undo) {
                 self.restore_step(&undo).await?;
             }

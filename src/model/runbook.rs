@@ -56,6 +56,18 @@ impl Runbook {
         self.steps.iter().chain(&self.finally).flat_map(Step::with_inside)
     }
 
+    /// As [`Runbook::step_at`]; or what takes a step back, `deploy@undo`, or a step of the runbook that this calls,
+    /// `deploy@undo/sure`.
+    pub fn asked_at(&self, path: &str) -> Option<&Step> {
+        let Some((of, inner)) = path.split_once("@undo") else { return self.step_at(path) };
+        let undo = self.step_at(of)?.undo.as_deref()?;
+        if inner.is_empty() {
+            return Some(undo);
+        }
+        let Some(super::Inside::Call(call)) = undo.body.action.inside() else { return None };
+        call.callee.as_ref()?.runbook.step_at(inner.strip_prefix('/')?)
+    }
+
     /// The step that a path of a run means, such as `admin/scale[web]/proceed`: through loops, which items they have only
     /// a run can say, choices, and runbooks that are called.
     pub fn step_at(&self, path: &str) -> Option<&Step> {

@@ -269,7 +269,7 @@ impl Loader<'_> {
             {
                 self.check_step(&id, false);
             }
-            let typed = self.book.runbook.step_at(&key.text).map_or(&[][..], |step| step.body.action.typed());
+            let typed = self.book.runbook.asked_at(&key.text).map_or(&[][..], |step| step.body.action.typed());
             if !typed.is_empty() {
                 let wanted: Vec<Evidence> = typed.iter().map(wanted).collect();
                 for answer in &list {
@@ -460,6 +460,9 @@ impl Loader<'_> {
     fn check_step(&self, step: &Spanned<String>, verify: bool) {
         let runbook = &self.book.runbook;
         let path = if verify { step.value.strip_suffix("@verify").unwrap_or(&step.value) } else { &step.value };
+        if path.contains("@undo/") && runbook.asked_at(path).is_some() {
+            return;
+        }
         let undo = path.strip_suffix("@undo");
         let path = undo.unwrap_or(path);
         match runbook.step_at(path) {

@@ -97,6 +97,21 @@ fn what_was_made_is_taken_back_and_what_was_there_comes_back() {
     assert_eq!(elasticsearch.state().templates["_index_template/socorro"], old);
 }
 
+#[test]
+fn an_index_that_has_filled_up_is_not_taken_back_unasked() {
+    let elasticsearch = Elasticsearch::start("8.11.0", 3, vec![]);
+    let fresh = bench(&elasticsearch, &[]);
+    fresh.run(YES).succeeded();
+    elasticsearch.document("socorro201820");
+    let refused = fresh.undo(&[("make[socorro201820]/create@undo/sure", "no")]);
+    assert_eq!(refused.code, 12, "{}", refused.told);
+    assert!(refused.told.contains("holds 1 documents"), "{}", refused.told);
+    assert_eq!(elasticsearch.requests_of("DELETE", "/socorro201820").len(), 0);
+    let undone = fresh.undo(&[("make[socorro201820]/create@undo/sure", "yes")]);
+    assert_eq!(undone.code, 6, "{}", undone.told);
+    assert!(elasticsearch.state().indexes.is_empty());
+}
+
 /// What goes wrong and can be coped with.
 #[test]
 fn it_copes() {

@@ -58,6 +58,8 @@ pub struct State {
     pub templates: BTreeMap<String, Value>,
     pub indexes: BTreeMap<String, Value>,
     pub snapshots: BTreeMap<String, Value>,
+    /// How many documents are in which index.
+    pub documents: BTreeMap<String, u64>,
     looks: u32,
     pub faults: Vec<Fault>,
 }
@@ -91,6 +93,7 @@ impl Elasticsearch {
     /// A document that makes an index as it comes, if there is none.
     pub fn document(&self, index: &str) {
         self.state().guess(index);
+        *self.state().documents.entry(index.to_owned()).or_insert(0) += 1;
     }
 }
 
@@ -161,6 +164,14 @@ impl State {
             }
             (method, ["_snapshot", _, name]) => self.snapshot(method, name, request),
             ("GET", [index, "_mapping"]) => self.mapping(index),
+            ("POST", [index, "_refresh"]) if self.indexes.contains_key(*index) => {
+                Reply::json(200, &json!({"_shards": {"total": 2, "successful": 1, "failed": 0}}))
+            }
+            ("GET", [index, "_count"]) if self.indexes.contains_key(*index) => {
+                let count = self.documents.get(*index).copied().unwrap_or(0);
+                Reply::json(200, &json!({"count": count, "_shards": {"total": 1, "successful": 1, "failed": 0}}))
+            }
+            (_, [_, "_refresh" | "_count"]) => error(404, "index_not_found_exception"),
             (method, [index]) => self.index(method, index),
             _ => error(400, "illegal_argument_exception"),
         }
