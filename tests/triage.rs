@@ -231,7 +231,19 @@ fn a_text_that_was_cut_off_is_read_as_far_as_it_goes() {
          steps: [{id: a, shell: echo \"$note\"}]\n",
     );
     let inner = "Content-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/plain\n\nhere";
-    for parts in ["Content-Type: text/plain\n\nhere", "Content-Type: text/html\n\n<p>here", inner] {
+    let alternative = "Content-Type: multipart/alternative; boundary=c\n\n--c\nContent-Type: text/plain\n\n \n--c\nContent-Type: \
+                       text/html\n\n<p>here</p>\n--c--\n";
+    for (html, expected) in [
+        ("<ul><li>i-1</li><li>i-2</li></ul>x", "i-1 i-2 x"),
+        ("<table><tr><td>a</td><td>b</td></tr><TR><TD>c</TD></TR></table>", "a b c"),
+        ("a<b>b</b><h2>c</h2><hr>d &lt;li&gt; e", "ab c d <li> e"),
+    ] {
+        bed.write("m.eml", &format!("Subject: note\nContent-Type: text/html\n\n{html}\n"));
+        let found = bed.run(&["triage", "--json", "m.eml"]).stdin_null().end().json();
+        let words = found["match"]["params"]["note"].as_str().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(words, expected, "{html}");
+    }
+    for parts in [alternative, "Content-Type: text/plain\n\nhere", "Content-Type: text/html\n\n<p>here", inner] {
         bed.write(
             "m.eml",
             &format!("Subject: note\nContent-Type: multipart/mixed; boundary=\"b d\"\n\n--b d\n{parts}"),

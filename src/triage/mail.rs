@@ -6,7 +6,10 @@ use std::{
     io::{BufRead, BufReader, Cursor, Read},
 };
 
-use mail_parser::{Address, MessageParser, MimeHeaders, mailbox::mbox::MessageIterator};
+use mail_parser::{
+    Address, Message, MessageParser, MessagePart, MimeHeaders, PartType, decoders::html::html_to_text,
+    mailbox::mbox::MessageIterator,
+};
 
 use crate::text::{cut, one_line};
 
@@ -75,14 +78,14 @@ impl Mail {
         if subject.is_none() && from.is_empty() && to.is_empty() {
             return None;
         }
-        let mut body = message.body_text(0).unwrap_or_default().into_owned();
+        let mut body = text(&message);
         // What was cut off on its way lacks the end of its parts, and the parser takes no part without an end.
         if body.trim().is_empty()
             && let Some(boundary) = message.content_type().and_then(|of| of.attribute("boundary"))
         {
             let ended = [&*ended, b"\r\n--", boundary.as_bytes(), b"--\r\n"].concat();
             let ended = MessageParser::default().parse(&ended);
-            body = ended.as_ref().and_then(|message| message.body_text(0)).unwrap_or_default().into_owned();
+            body = ended.as_ref().map(text).unwrap_or_default();
         }
         Some(Mail {
             subject: line(subject.unwrap_or_default()),
@@ -102,6 +105,38 @@ impl Mail {
             None => format!("{:?}", (&self.subject, &self.from, &self.to, self.date)),
         }
     }
+}
+
+/// The text of a mail; that of its HTML where there is no other, or nothing in it.
+fn text(message: &Message<'_>) -> String {
+    let plain = |part: &MessagePart<'_>| match &part.body {
+        PartType::Text(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()).map(|_| text.to_string()),
+        PartType::Html(html) => Some(html_to_text(&apart(html))).filter(|text| !text.trim().is_empty()),
+        _ => None,
+    };
+    let parts = message.text_bodies().chain(message.html_bodies());
+    parts.into_iter().find_map(plain).unwrap_or_default()
+}
+
+/// Tags that end a line or a cell, each with an end of line before it: of `<li>a</li><li>b</li>` the parser makes one word.
+fn apart(html: &str) -> String {
+    const ENDS: [&str; 14] =
+        ["li", "tr", "td", "th", "dd", "dt", "ul", "ol", "div", "table", "section", "article", "pre", "blockquote"];
+    let mut apart = String::with_capacity(html.len() + html.len() / 8);
+    for (number, piece) in html.split('<').enumerate() {
+        let name: String =
+            piece.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).take(12).collect();
+        if number > 0 {
+            let ends = ENDS.iter().any(|end| name.eq_ignore_ascii_case(end)) || is_heading(&name);
+            apart.push_str(if ends { "<br><" } else { "<" });
+        }
+        apart.push_str(piece);
+    }
+    apart
+}
+
+fn is_heading(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'h' | b'H', b'1'..=b'6'])
 }
 
 fn addresses<'a>(address: &'a Address<'a>) -> impl Iterator<Item = String> + 'a {
