@@ -284,7 +284,7 @@ fn as_text(mail: &Mail, found: &Found<'_>) -> String {
     text.push_str(&format!("  known by: {}\n", known_by(first)));
     let to_do = if first.trigger.ignore { "nothing".to_owned() } else { command(first) };
     text.push_str(&format!("  to do: {}\n", one_line(&to_do)));
-    let steps: Vec<&str> = if first.trigger.ignore { Vec::new() } else { steps(&first.runbook) };
+    let steps: Vec<&str> = if first.trigger.ignore { Vec::new() } else { steps(first.runbook) };
     for title in steps.iter().take(STEPS) {
         text.push_str(&format!("    - {}\n", one_line(title)));
     }
@@ -338,7 +338,7 @@ fn as_json(mail: &Mail, found: &Found<'_>) -> Value {
             "runbook": found.runbook.name, "title": found.runbook.title.value, "email": patterns,
             "means": found.trigger.means, "sent_by": found.trigger.sent_by, "silence": found.trigger.silence,
             "filter": found.trigger.filter,
-            "steps": steps(&found.runbook), "params": params, "problems": problems, "ignore": found.trigger.ignore,
+            "steps": steps(found.runbook), "params": params, "problems": problems, "ignore": found.trigger.ignore,
             "command": if found.trigger.ignore { Value::Null } else { command(found).into() }, "before": found.before,
         })
     };
