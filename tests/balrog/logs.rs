@@ -163,6 +163,28 @@ fn what_is_not_ready_is_told_before_anything_is_read() {
     linked.run(YES).stopped_at("empty", "say that");
 }
 
+/// What was found would be searched, and be in the way of the next search.
+#[test]
+fn what_is_found_does_not_lie_where_it_is_searched() {
+    let inside = |edits: &[(&str, &str)], below: &str| {
+        let bench = bench(edits);
+        log(&bench, "1.log", &line(3));
+        let output = bench.folder().join(below);
+        fs::create_dir_all(&output).unwrap();
+        let output = output.to_str().unwrap().to_owned();
+        bench.param("output", output)
+    };
+    for below in ["day", "day/found", "output/../day"] {
+        inside(&[], below).run(YES).stopped_at("place", "which is searched");
+    }
+    inside(&[], "day").param("folder", "/").run(YES).stopped_at("place", "which is searched");
+    // A name that only begins alike is another folder.
+    inside(&[], "day2").run(YES).succeeded();
+    let unseen = inside(&[("if [[ \"$source\" == folder && \"$written/\" ==", "if [[ 0 ==")], "day");
+    unseen.run(YES).succeeded();
+    unseen.run(YES).stopped_at("files", "is compressed");
+}
+
 /// Each check, what goes wrong, and that the run would succeed without the check and be wrong.
 #[test]
 fn without_a_check_something_is_missed_unseen() {

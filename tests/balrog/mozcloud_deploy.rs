@@ -71,6 +71,35 @@ fn a_release_that_is_there_is_deployed_as_it_is() {
     is_deployed(&world);
 }
 
+/// Whoever names a commit gets that one or none: a release that is there is built from what its tag leads to.
+#[test]
+fn a_release_of_another_commit_than_the_one_named_is_not_deployed() {
+    let run = |edits: &[(&str, &str)]| {
+        let world = World::stage(Faults::default());
+        world.github.state().repo.create_ref(&format!("refs/tags/{NEW}"), &world.commit());
+        world.github.state().publish_old(NEW);
+        let named = world.github.state().repo.commit("main~1").unwrap();
+        let bench = through(&world, &world.argo.url(), &world.github.url(), edits).param("commit", named);
+        (bench.run(YES), world)
+    };
+    let (ran, world) = run(&[]);
+    ran.stopped_at("other-commit", &world.commit());
+    assert!(world.github.requests_of("POST", "").is_empty());
+    let (ran, world) = run(&[("commit != '' and commit != released_sha", "false")]);
+    ran.succeeded();
+    is_deployed(&world);
+}
+
+/// What runs already is nothing that undo could bring back.
+#[test]
+fn a_second_run_has_to_be_told_what_ran_before() {
+    let world = World::stage(Faults::default());
+    bench_at(&world, &[]).run(YES).succeeded();
+    bench_at(&world, &[]).run(YES).stopped_at("ran-before", "--param previous=");
+    let again = bench_at(&world, &[]).param("previous", "v3.119");
+    assert_eq!(again.run(&[]).code, 11);
+}
+
 #[test]
 fn nothing_is_released_that_nobody_has_named_or_whose_tree_says_otherwise() {
     let world = World::stage(Faults::default());

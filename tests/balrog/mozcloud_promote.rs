@@ -100,6 +100,15 @@ fn an_order_that_the_migrations_do_not_have_is_refused_before_anything() {
 }
 
 /// What goes to GitHub, and what the stand-in answers, held against GitHub's own description.
+/// What runs already is nothing that undo could bring back.
+#[test]
+fn a_second_run_has_to_be_told_what_ran_before() {
+    let world = World::production("none", Faults::default());
+    bench_at(&world, "none", &[]).run(YES).succeeded();
+    bench_at(&world, "none", &[]).run(YES).stopped_at("ran-before", "--param previous=");
+    assert_eq!(bench_at(&world, "none", &[]).param("previous", "v3.119").run(&[]).code, 11);
+}
+
 #[test]
 fn it_speaks_as_github_describes_it() {
     let Some(described) = crate::github::described::Described::start() else { return };

@@ -103,6 +103,21 @@ const READ: &[(&str, &str, &str, &str)] = &[
     (TODAY, "    pass", "none", ""),
     (TODAY, "    op.add_column(\"rules\", sa.Column(\"a\", sa.Integer(), nullable=False))", "unsure", "must be filled"),
     (TODAY, "    op.add_column(\"rules\", sa.Column(\"a\", sa.Integer(), unique=True))", "unsure", "constraint"),
+    (
+        TODAY,
+        "    op.add_column(\"rules\", sa.Column(\"a\", sa.Integer(), nullable=False, server_default=None))",
+        "unsure",
+        "must be filled",
+    ),
+    (
+        TODAY,
+        "    op.add_column(\"rules\", sa.Column(\"a\", sa.Integer(), sa.CheckConstraint(\"a > 0\")))",
+        "unsure",
+        "constraint",
+    ),
+    (TODAY, "    op.add_column(\"rules\", sa.Column(\"a\", sa.Integer, sa.Identity()))", "unsure", "constraint"),
+    (TODAY, "    op.add_column(\"rules\", sa.Column(\"a\", sa.Computed(\"b + 1\")))", "unsure", "constraint"),
+    (TODAY, "    op.add_column(\"rules\", sa.Column(\"a\", sa.ForeignKey(\"b.id\")))", "unsure", "constraint"),
     (TODAY, "    op.create_index(\"i\", \"rules\", [\"memory\"], unique=True)", "unsure", "unique index"),
     (TODAY, "    op.alter_column(\"rules\", \"memory\", new_column_name=\"m\")", "unsure", "op.alter_column(…)"),
     (TODAY, "    op.execute(\"ALTER TABLE rules DROP COLUMN memory\")", "unsure", "op.execute(…)"),
@@ -138,7 +153,7 @@ const READ: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn a_migration_is_what_its_upgrade_does() {
     let world = World::new();
-    for several in READ.chunks(READ.len() / 2) {
+    for several in READ.chunks(READ.len().div_ceil(2)) {
         let mut files = Vec::new();
         for (number, (place, body, ..)) in several.iter().enumerate() {
             let text = if *place == TODAY { today(body) } else { before(body) };
@@ -324,7 +339,25 @@ fn without_a_check_a_wrong_order_would_be_told() {
         case(
             vec![(TODAY, added("    op.add_column(\"x\", sa.Column(\"a\", sa.Integer(), nullable=False))"))],
             "unsure",
-            vec![("if key is not None or (not empty and word(column, \"server_default\") is None):", "if False:")],
+            vec![("if key is not None or (not empty and not given):", "if False:")],
+            "additive",
+        ),
+        case(
+            vec![(
+                TODAY,
+                added("    op.add_column(\"x\", sa.Column(\"a\", sa.Integer(), nullable=False, server_default=None))"),
+            )],
+            "unsure",
+            vec![(" and default.value is not None", "")],
+            "additive",
+        ),
+        case(
+            vec![(
+                TODAY,
+                added("    op.add_column(\"x\", sa.Column(\"a\", sa.Integer(), sa.CheckConstraint(\"a > 0\")))"),
+            )],
+            "unsure",
+            vec![("is not None or beside or no_type:", "is not None:")],
             "additive",
         ),
         case(

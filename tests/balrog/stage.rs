@@ -396,6 +396,46 @@ fn somebody_elses_tag_is_not_deleted_by_the_way_back() {
     assert_eq!(world.git.remote_commit_of("refs/tags/v3.11"), Some(theirs));
 }
 
+/// A remote that does not answer is not one without the tag.
+#[test]
+fn what_the_remote_does_not_answer_is_not_taken_for_undone() {
+    let undone = |edits: &[(&str, &str)]| {
+        let world = World::slipping(vec![], vec![Slip::Never], vec![Slip::Never]);
+        let bench = world.bench(edits).param("deployment", "200ms");
+        assert_eq!(bench.run(YES).code, 1);
+        world.git.git(&["remote", "set-url", "origin", "/nowhere"]);
+        let undone = bench.undo(&[]);
+        assert!(world.git.remote_commit_of("refs/tags/v3.11").is_some());
+        undone.code
+    };
+    assert_eq!(undone(&[]), 12);
+    assert_eq!(
+        undone(&[(
+            "        there=$(git ls-remote --tags \"$remote\" \"refs/tags/$version\")\n        if [[ -n \"$there\" ]]; then",
+            "        if [[ -n \"$(git ls-remote --tags \"$remote\" \"refs/tags/$version\")\" ]]; then",
+        )]),
+        6
+    );
+}
+
+/// Whatever the operator has configured, one tag is pushed.
+#[test]
+fn no_other_tag_goes_along() {
+    let stale_is_there = |edits: &[(&str, &str)]| {
+        let world = World::new(vec![]);
+        world.git.git(&["config", "push.followTags", "true"]);
+        world.git.git(&["tag", "-s", "-m", "Not to be seen yet", "v3.06", "v3.08^{}"]);
+        world.run(edits).succeeded();
+        world.git.remote_commit_of("refs/tags/v3.06").is_some()
+    };
+    assert!(!stale_is_there(&[]));
+    for end in ["\"refs/tags/$version\"", "\"$bump_sha:"] {
+        let (with, without) =
+            (format!("git push --no-follow-tags \"$remote\" {end}"), format!("git push \"$remote\" {end}"));
+        assert!(stale_is_there(&[(&with, &without)]), "{end}");
+    }
+}
+
 #[test]
 fn a_branch_that_was_counted_up_already_is_left_alone() {
     let world = World::new(vec![]);
