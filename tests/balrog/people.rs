@@ -93,8 +93,25 @@ fn what_does_not_answer_is_said_and_stops_nobody() {
         assert_eq!(ran.status(step), Some("failed"), "{step}");
     }
     let asked = ran.told.replace('\n', " ");
-    assert!(asked.contains("does not say its version, is not alive; "), "{asked}");
+    assert!(asked.contains("does not say its version, answers with HTTP 502; "), "{asked}");
     assert!(asked.contains("runs version unknown, is alive"), "{asked}");
+}
+
+/// A page that some network puts before a service is not the service, and no answer at all is not its death.
+#[test]
+fn what_stands_before_a_service_is_not_taken_for_it() {
+    let world = World::new(vec![]);
+    world.admin.set(vec![service::Fault::Portal]);
+    let asked = |edits: &[(&str, &str)]| {
+        let ran = world.escalate(edits).param("public_service", "http://127.0.0.1:1").run(CALLED);
+        ran.succeeded();
+        ran.told.replace('\n', " ")
+    };
+    let told = asked(&[]);
+    assert!(told.contains("answers with HTTP 200 and not with OK; "), "{told}");
+    assert!(told.contains("does not say its version, cannot be reached from here. From: "), "{told}");
+    let told = asked(&[("result.body|trim is matches('^OK')", "true")]);
+    assert!(told.contains("runs version unknown, is alive; "), "{told}");
 }
 
 /// Who has no webhook needs no variable for one, and who wants one and has none is not kept from calling.
