@@ -48,7 +48,9 @@ impl World {
     }
 
     fn restore(&self, edits: &[(&str, &str)]) -> Bench {
-        self.bench("balrog/restore-database", edits)
+        // A test has no minutes to wait.
+        let quick = ("poll: {type: duration, default: 1m, min: 1m,", "poll: {type: duration, default: 1m,");
+        self.bench("balrog/restore-database", &[edits, &[quick]].concat())
             .param("problem", "All rules of Firefox are gone.")
             .param("damaged_at", "2020-01-05T10:10+01:00")
             .param("restore_to", "2020-01-05T09:05Z")
@@ -93,8 +95,25 @@ fn what_does_not_answer_is_said_and_stops_nobody() {
         assert_eq!(ran.status(step), Some("failed"), "{step}");
     }
     let asked = ran.told.replace('\n', " ");
-    assert!(asked.contains("does not say its version, is not alive; "), "{asked}");
+    assert!(asked.contains("does not say its version, answers with HTTP 502; "), "{asked}");
     assert!(asked.contains("runs version unknown, is alive"), "{asked}");
+}
+
+/// A page that some network puts before a service is not the service, and no answer at all is not its death.
+#[test]
+fn what_stands_before_a_service_is_not_taken_for_it() {
+    let world = World::new(vec![]);
+    world.admin.set(vec![service::Fault::Portal]);
+    let asked = |edits: &[(&str, &str)]| {
+        let ran = world.escalate(edits).param("public_service", "http://127.0.0.1:1").run(CALLED);
+        ran.succeeded();
+        ran.told.replace('\n', " ")
+    };
+    let told = asked(&[]);
+    assert!(told.contains("answers with HTTP 200 and not with OK; "), "{told}");
+    assert!(told.contains("does not say its version, cannot be reached from here. From: "), "{told}");
+    let told = asked(&[("result.body|trim is matches('^OK')", "true")]);
+    assert!(told.contains("runs version unknown, is alive; "), "{told}");
 }
 
 /// Who has no webhook needs no variable for one, and who wants one and has none is not kept from calling.
@@ -159,7 +178,7 @@ fn a_death_while_it_tells_is_asked_about() {
 }
 
 const RESTORED: &[(&str, &str)] = &[
-    ("sure", "yes"),
+    ("sure", "2020-01-05T09:05Z"),
     ("reach/call", "done"),
     ("reach/answer", "taken"),
     ("reach/answer/taken/name", "{taken_by: Grace Example}"),
@@ -214,7 +233,7 @@ fn without_a_check_something_goes_wrong_unseen() {
         (
             "moments",
             "too close",
-            vec![],
+            vec![("sure", "2020-01-05T09:05:01Z")],
             ("restore_to", "2020-01-05T09:05:01Z"),
             ("if [ \"$CLOSE\" = true ]", "if false"),
         ),
@@ -229,8 +248,9 @@ fn without_a_check_something_goes_wrong_unseen() {
             "before",
             "in there as well",
             vec![
+                // Before the damage, and closer to it than the backup is exact.
                 ("restored", "{first_as_of: \"2020-01-05T09:10Z\"}"),
-                ("again", "{second_as_of: \"2020-01-05T11:10+02:00\"}"),
+                ("again", "{second_as_of: \"2020-01-05T11:05:01+02:00\"}"),
             ],
             none,
             ("if [ \"$DAMAGED\" = true ]", "if false"),
@@ -266,6 +286,19 @@ fn without_a_check_something_goes_wrong_unseen() {
     let world = World::new(vec![]);
     world.admin.set(vec![service::Fault::ErrorPage]);
     world.restore(&[]).run(RESTORED).stopped_at("version", "500");
+}
+
+/// A digit that is wrong asks for years, and every other check finds such a moment early enough.
+#[test]
+fn a_slip_in_the_year_is_told_as_a_distance_and_typed_once_more() {
+    let world = World::new(vec![]);
+    let slip = |edits: &[(&str, &str)]| world.restore(edits).param("restore_to", "2010-01-05T09:05Z");
+    let paused = slip(&[]).run(RESTORED);
+    assert_eq!(paused.code, 11, "{}", paused.told);
+    assert!(paused.told.replace('\n', " ").contains("goes back 3652d5m before"), "{}", paused.told);
+    assert!(world.chat.posts().is_empty());
+    let unasked = ("      type_back: \"{{ restore_to }}\"\n", "");
+    slip(&[unasked]).run(&with(&[("sure", "yes")])).succeeded();
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn what_goes_wrong_on_the_way_is_told_and_there_is_a_way_on() {
     an_answer_that_is_lost_stops_it_and_a_new_run_does_the_rest(&world);
     world.again();
     somebody_who_pushes_meanwhile_is_neither_lost_nor_overruled(&world);
+    what_others_have_pushed_since_is_not_applied_on_the_way_back(&world);
     world.again();
     killed_while_it_applies_or_pushes_it_goes_on_and_does_neither_twice(&world);
 }
@@ -248,6 +249,23 @@ fn somebody_who_pushes_meanwhile_is_neither_lost_nor_overruled(world: &World<'_>
             ran.stopped_at("push", "nothing was pushed, although 0.2.8 runs in dev");
             assert_eq!(world.said("dev").0, "0.2.9");
         }
+    }
+}
+
+/// Terraform would make whatever the branch says by now, and nobody has seen a plan of that.
+fn what_others_have_pushed_since_is_not_applied_on_the_way_back(world: &World<'_>) {
+    let tip = ("git checkout --quiet --detach \"$commit\"", "git checkout --quiet --detach \"origin/$branch\"");
+    for (edits, applied) in [(&[][..], false), (&[tip][..], true)] {
+        world.again();
+        let bench = world.bench("dev", "0.2.8", edits);
+        bench.run(YES).succeeded();
+        world.pushed("dev", "output \"version\"", "resource \"terraform_data\" \"theirs\" {}\n\noutput \"version\"");
+        let undone = bench.undo(&[]);
+        assert_eq!(undone.code, 6, "{}", undone.told);
+        assert_eq!((world.runs("dev"), world.said("dev").0.as_str()), (["0.2.7", "0.2.7"].map(String::from), "0.2.7"));
+        assert_eq!(fs::read_to_string(world.path("dev.tfstate")).unwrap().contains("theirs"), applied);
+        // It is still theirs to apply.
+        assert!(world.git(&["show", "FETCH_HEAD:infra/dev/main.tf"]).contains("theirs"));
     }
 }
 

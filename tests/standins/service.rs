@@ -28,6 +28,8 @@ pub enum Fault {
     LosesDatabase { looks: u32 },
     /// Nothing of it is alive.
     Dead,
+    /// A network's page to log in with stands before everything.
+    Portal,
 }
 
 pub struct Service {
@@ -70,6 +72,9 @@ fn page(status: u16, text: &str) -> Reply {
 fn answer(request: &Recorded, version: String, faults: &mut [Fault], rows: &mut u32) -> Reply {
     if faults.iter().any(|fault| matches!(fault, Fault::Dead)) {
         return page(502, "Bad Gateway");
+    }
+    if faults.iter().any(|fault| matches!(fault, Fault::Portal)) {
+        return page(200, "Log in to go on. All is OK.");
     }
     match (request.method.as_str(), request.path.as_str()) {
         ("GET", "/__version__") => show(version, faults),
@@ -158,6 +163,9 @@ mod tests {
         let beats: Vec<u16> = (0..4).map(|_| client.get("/__heartbeat__").unwrap().status).collect();
         assert_eq!(beats, [502, 200, 502, 200]);
         assert_eq!(client.get("/__lbheartbeat__").unwrap().text(), "OK!");
+        service.set(vec![Fault::Portal]);
+        let portal = client.get("/__lbheartbeat__").unwrap();
+        assert!(portal.status == 200 && portal.text().contains("Log in"));
         service.set(vec![Fault::Dead]);
         assert_eq!(client.get("/__lbheartbeat__").unwrap().status, 502);
     }
