@@ -124,7 +124,8 @@ fn what_somebody_has_changed_is_overwritten_only_after_a_yes_and_comes_back() {
     );
     let undone = bench.undo(&[]);
     assert_eq!(undone.code, 6, "{}", undone.told);
-    for says in ["SECRET_KEY is left as it is: changed since", "destination holds again", "secrets.sentry.dsn removed"] {
+    for says in ["SECRET_KEY is left as it is: changed since", "destination holds again", "secrets.sentry.dsn removed"]
+    {
         assert!(undone.told.contains(says), "{says}: {}", undone.told);
     }
     let values = |keys: &std::collections::BTreeMap<String, crate::standins::consul::Entry>| {
