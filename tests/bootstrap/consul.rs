@@ -105,7 +105,8 @@ fn what_somebody_has_changed_is_overwritten_only_after_a_yes_and_comes_back() {
     let consul = Consul::start(vec![]);
     consul.set("socorro/common/resource.boto.bucket_name", "changed on purpose");
     consul.set("socorro/processor/destination", "");
-    let before = consul.state().keys.clone();
+    consul.set("socorro/webapp-django/ALLOWED_HOSTS", "[\"crash-stats.example.org\"]");
+    let mut before = consul.state().keys.clone();
     let bench = bench(&consul, &[]);
     let asked = bench.run(&[("go", "yes")]);
     assert_eq!(asked.code, 11, "{}", asked.told);
@@ -115,8 +116,18 @@ fn what_somebody_has_changed_is_overwritten_only_after_a_yes_and_comes_back() {
     assert_eq!(consul.state().keys, before);
     bench.resume(YES).succeeded();
     is_loaded(&consul);
+    // Neither a key that the run has written and somebody has changed since, nor one that was there, is touched.
+    consul.set("socorro/webapp-django/SECRET_KEY", "changed since");
+    before.insert(
+        "socorro/webapp-django/SECRET_KEY".into(),
+        consul.state().keys["socorro/webapp-django/SECRET_KEY"].clone(),
+    );
     let undone = bench.undo(&[]);
     assert_eq!(undone.code, 6, "{}", undone.told);
+    for says in ["SECRET_KEY is left as it is: changed since", "destination holds again", "secrets.sentry.dsn removed"]
+    {
+        assert!(undone.told.contains(says), "{says}: {}", undone.told);
+    }
     let values = |keys: &std::collections::BTreeMap<String, crate::standins::consul::Entry>| {
         keys.iter().map(|(key, entry)| (key.clone(), entry.value.clone())).collect::<Vec<_>>()
     };

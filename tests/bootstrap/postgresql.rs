@@ -95,6 +95,7 @@ fn it_is_taken_back_as_far_as_it_was_made() {
     fresh.run(YES).succeeded();
     let undone = fresh.undo(&[]);
     assert_eq!(undone.code, 6, "{}", undone.told);
+    assert!(undone.told.contains("-undone.dump on "), "{}", undone.told);
     assert_eq!(database.sql("postgres", "select datname from pg_database where datname = 'breakpad'"), "");
     assert_eq!(database.sql("postgres", &format!("select 1 from pg_roles where rolname = '{USER}'")), "");
     // A database that was there stays, with what the user has made in it.

@@ -115,6 +115,19 @@ fn it_is_set_up_once_more_and_with_another_password() {
 }
 
 #[test]
+fn what_has_come_since_somebody_was_asked_is_not_thrown_away() {
+    let rabbits = Rabbits::standins();
+    rabbits.ctl("rabbit-b", &["add_user", "other"], "one-password\n");
+    let bench = bench(&rabbits, &[]);
+    assert_eq!(bench.run(YES).code, 11);
+    rabbits.add_queue("rabbit-b");
+    let ran = bench.resume(ALL);
+    ran.stopped_at("cluster[rabbit-b]/join", "");
+    assert!(ran.told.contains("this is not what somebody has agreed to throw away"), "{}", ran.told);
+    assert!(rabbits.gets_in("rabbit-b", "other", "one-password"));
+}
+
+#[test]
 fn a_connection_that_is_lost_leaves_nothing_done_twice() {
     for (machine, lost) in [("rabbit-a", "add_user"), ("rabbit-b", "join_cluster")] {
         let rabbits = Rabbits::standins();

@@ -235,6 +235,10 @@ impl State {
             "GET" => self.read(request, key),
             "PUT" => Reply::json(200, &json!(self.put(request, key))),
             "DELETE" => {
+                let is = self.keys.get(key).map_or(0, |entry| entry.index);
+                if request.query("cas").is_some_and(|cas| cas.parse() != Ok(is)) {
+                    return Reply::json(200, &json!(false));
+                }
                 self.index += 1;
                 self.keys.remove(key);
                 Reply::json(200, &json!(true))
