@@ -144,6 +144,11 @@ impl Bench {
         self.start_resume(answers).end()
     }
 
+    /// Goes on with the last run, and says yes to every question that may be answered so.
+    pub fn resume_with_yes(&self) -> Ran {
+        Going::of(self.command(&["resume", "last", "--yes"], &[]), &self.secrets).end()
+    }
+
     /// Begins to go on with the last run.
     pub fn start_resume(&self, answers: &[(&str, &str)]) -> Going {
         Going::of(self.command(&["resume", "last"], answers), &self.secrets)

@@ -28,8 +28,8 @@ fn step(name: &str) -> String {
 }
 
 fn run(bench: &Bench, host: &str) -> Ran {
-    let (free, go, names, back) = (step("free"), step("go"), step("names"), step("back"));
-    bench.run(&[(&free, "done"), (&go, host), (&names, "done"), (&back, "yes")])
+    let [free, asleep, go, names, back] = ["free", "asleep", "go", "names", "back"].map(step);
+    bench.run(&[(&free, "done"), (&asleep, "yes"), (&go, host), (&names, "done"), (&back, "yes")])
 }
 
 /// Without Python there is no stand-in.
@@ -47,6 +47,23 @@ fn an_instance_is_moved() {
     assert_eq!(world.asked(), [format!("stop {ID}"), format!("start {ID}")]);
     assert_eq!((world.get(ID, "state"), world.get(ID, "moved")), (json!("running"), json!(true)));
     assert_eq!(world.get(OTHER, "state"), "running");
+}
+
+#[test]
+fn one_that_is_stopped_is_started_if_somebody_wants_it() {
+    if !ready() {
+        return;
+    }
+    let world = Instances::start(&[]);
+    world.set(ID, "state", json!("stopped"));
+    let bench = bench(&world, &[]);
+    let waiting = bench.run(&[(&step("go"), "master71")]);
+    assert_eq!(waiting.code, 11, "{}", waiting.told);
+    let declined = bench.resume(&[(&step("asleep"), "no")]);
+    assert_eq!(declined.code, 5, "{}", declined.told);
+    assert!(world.asked().is_empty());
+    run(&bench, "master71").succeeded();
+    assert_eq!(world.asked(), [format!("start {ID}")]);
 }
 
 #[test]

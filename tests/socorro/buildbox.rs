@@ -142,8 +142,12 @@ fn a_machine_is_set_up_and_may_be_set_up_again() {
     fs::create_dir_all(machine.root("home/centos/.aws")).unwrap();
     fs::write(machine.root("home/centos/.aws/credentials"), "[default]\naws_access_key_id = AKIAOTHER\n[x]\na = 1\n")
         .unwrap();
+    // Somebody has made this one by hand.
+    fs::create_dir_all(machine.root("etc/profile.d")).unwrap();
+    fs::write(machine.root("etc/profile.d/socorro-buildbox.sh"), "PATH=/by/hand\n").unwrap();
     machine.cloud.machine_fault("late-start");
-    let first = machine.run(&[]);
+    let earlier = machine.bench(&[]);
+    let first = earlier.run(YES);
     first.succeeded();
     let question = first.events.iter().find(|event| event["event"] == "question_asked" && event["step"] == "trust");
     assert!(question.unwrap()["message"].as_str().unwrap().contains(&machine.fingerprint));
@@ -189,11 +193,22 @@ fn a_machine_is_set_up_and_may_be_set_up_again() {
     look();
     let found = Command::new("grep").args(["-rlF", SECRET]).arg(bench.folder()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    // Each of the two takes back what it has written, and nothing that the other has.
     let undone = bench.undo(&[]);
     assert_eq!(undone.code, 6, "{}", undone.told);
+    look();
+    assert!(machine.read("etc/profile.d/socorro-buildbox.sh").contains("/usr/local/bin"));
+    let undone = earlier.undo(&[]);
+    assert_eq!(undone.code, 6, "{}", undone.told);
     assert!(machine.read("etc/sysconfig/jenkins").contains("JENKINS_USER=\"jenkins\""));
-    assert!(machine.root("etc/yum.repos.d/Jenkins.repo").exists());
-    assert!(!machine.root("etc/profile.d/socorro-buildbox.sh").exists());
+    assert_eq!(machine.read("etc/yum.repos.d/Jenkins.repo"), "[Jenkins]\n");
+    assert_eq!(machine.read("etc/profile.d/socorro-buildbox.sh"), "PATH=/by/hand\n");
+    for folder in ["etc/yum.repos.d", "etc/sysconfig", "etc/profile.d", "etc/systemd/system/jenkins.service.d"] {
+        let left: Vec<_> =
+            fs::read_dir(machine.root(folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let ours = |name: &str| name.contains(".before-") || name.contains(".absent-") || name == "buildbox.conf";
+        assert!(!left.iter().any(|name| ours(name.to_str().unwrap()) || name == "jenkins.repo"), "{folder}: {left:?}");
+    }
 }
 
 #[test]

@@ -73,6 +73,8 @@ fn a_no_and_the_way_back() {
     for (name, image) in processors {
         assert_eq!(message.contains(&name), image == NEW_IMAGE, "{message}");
     }
+    let waiting = bench.resume_with_yes();
+    assert_eq!(waiting.code, 11, "{}", waiting.told);
     let declined = bench.resume(&[("unserved", "no")]);
     assert_eq!(declined.code, 5, "{}", declined.told);
     assert_eq!(world.cloud.machines("as-stage-socorroweb").len(), 6);
@@ -113,6 +115,8 @@ fn the_way_back_stops_where_old_machines_are_missing() {
     let world = World::small();
     let bench = world.bench(&[]);
     assert_eq!(bench.run(&YES[..4]).code, 11);
+    // Who says yes to everything has not said that the old machines may go.
+    assert_eq!(bench.resume_with_yes().code, 11);
     world.cloud.change(|w| {
         w["groups"]["as-stage-socorroweb"]["Instances"].as_array_mut().unwrap().remove(0);
         w["groups"]["as-stage-socorroweb"]["DesiredCapacity"] = 5.into();
