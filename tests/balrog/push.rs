@@ -137,6 +137,28 @@ fn nothing_is_answered_without_a_yes() {
     assert!(!promoted && world.jenkins.state().canary.contains_key("balrog-production"));
 }
 
+/// Who begins anew after a no to the promotion is not asked for the canary, which would be a yes to the promotion.
+#[test]
+fn a_push_that_was_begun_is_not_begun_again() {
+    let check = ("when: stage_name is not matches(stage_pattern)", "when: false");
+    for (edits, harm) in [(&[][..], false), (&[check][..], true)] {
+        let world = World::after_release(vec![]);
+        let mut answers = YES.to_vec();
+        answers.iter_mut().filter(|one| one.0 == "public/promote/go").for_each(|one| one.1 = "no");
+        let declined = world.bench("destructive", &[]).run(&answers);
+        assert_eq!(declined.code, 5, "{}", declined.told);
+        assert_eq!(world.answered_of("balrog-production"), ["PROD: PROCEED"]);
+        world.jenkins.state().answers.clear();
+        let again = world.bench("destructive", edits).run(YES);
+        if harm {
+            assert_eq!(world.answered_of("balrog-production"), ["PROD: PROMOTE"], "{}", again.told);
+        } else {
+            again.stopped_at("public/proceed/other", "waits at PROD: PROMOTE already");
+            assert!(world.answered_of("balrog-production").is_empty());
+        }
+    }
+}
+
 /// The canary makes errors that were not there before: nobody is asked to promote it.
 #[test]
 fn a_canary_with_errors_is_not_promoted() {
@@ -368,7 +390,7 @@ fn without_a_check_something_goes_wrong_unseen() {
     world.bench("additive", &[one]).param("patience", "500ms").run(YES);
     assert_eq!(world.jenkins.state().answers[0].id, BESIDE_ID);
     // What the services say in the end.
-    let until = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
+    let until = ("until: result.status == 200 and (result.json|default({})).version|default('') == version", "until: result.status == 200");
     let world = World::after_release(vec![]);
     world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
     world.bench("none", &[until]).run(YES).succeeded();
