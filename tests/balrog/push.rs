@@ -159,6 +159,27 @@ fn a_push_that_was_begun_is_not_begun_again() {
     }
 }
 
+/// Somebody else answers while the question is open: the yes that comes later is for nothing that is asked then.
+#[test]
+fn a_yes_that_comes_late_answers_nothing_else() {
+    let world = World::after_release(vec![]);
+    let bench = world.bench("destructive", &[]);
+    let to_agent = [YES[0], YES[1], YES[5]];
+    assert_eq!(bench.run(&to_agent).code, 11);
+    let client = world.jenkins.client();
+    let job = "/job/gcp-pipelines/job/balrog/job/balrog-production";
+    let builds =
+        client.get(&format!("{job}/api/json?tree=builds[number,actions[parameters[name,value]]]")).unwrap().json();
+    let mine = builds["builds"].as_array().unwrap().iter().find(|one| one.to_string().contains("v3.20")).unwrap();
+    let number = mine["number"].as_u64().unwrap();
+    let pending = client.get(&format!("{job}/{number}/wfapi/pendingInputActions")).unwrap().json();
+    let input = pending[0]["id"].as_str().unwrap();
+    assert_eq!(client.post(&format!("{job}/{number}/input/{input}/proceedEmpty"), "").unwrap().status, 200);
+    world.jenkins.state().answers.clear();
+    bench.resume(YES).stopped_at("public/proceed/asks-still", "PAUSED_PENDING_INPUT");
+    assert!(world.answered_of("balrog-production").is_empty());
+}
+
 /// The canary makes errors that were not there before: nobody is asked to promote it.
 #[test]
 fn a_canary_with_errors_is_not_promoted() {
@@ -390,7 +411,10 @@ fn without_a_check_something_goes_wrong_unseen() {
     world.bench("additive", &[one]).param("patience", "500ms").run(YES);
     assert_eq!(world.jenkins.state().answers[0].id, BESIDE_ID);
     // What the services say in the end.
-    let until = ("until: result.status == 200 and (result.json|default({})).version|default('') == version", "until: result.status == 200");
+    let until = (
+        "until: result.status == 200 and (result.json|default({})).version|default('') == version",
+        "until: result.status == 200",
+    );
     let world = World::after_release(vec![]);
     world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
     world.bench("none", &[until]).run(YES).succeeded();

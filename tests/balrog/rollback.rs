@@ -305,7 +305,10 @@ fn without_a_check_something_goes_wrong_unseen() {
         ("agent/ended/done", vec![], vec![or_fails, well], vec![fails]),
     ];
     // That the services say so is the last check of all, and would see some of it.
-    let last = ("until: result.status == 200 and (result.json|default({})).version|default('') == version", "until: result.status == 200");
+    let last = (
+        "until: result.status == 200 and (result.json|default({})).version|default('') == version",
+        "until: result.status == 200",
+    );
     for (with_it, other, check, faults) in cases {
         eprintln!("{with_it}");
         let run = |edits: &[(&str, &str)]| {
@@ -330,7 +333,10 @@ fn without_a_look_a_service_stays_behind_unseen() {
     let held = [holds, rest].concat();
     for (check, fault) in [
         ((until, "until: result.status == 200"), Fault::Stays { version: "3.10" }),
-        ((until, "until: result.status > 0 and (result.json|default({})).version|default('') == version"), Fault::ErrorPage),
+        (
+            (until, "until: result.status > 0 and (result.json|default({})).version|default('') == version"),
+            Fault::ErrorPage,
+        ),
         ((held.as_str(), rest), Fault::Mixed { looks: 10_000, before: "3.10" }),
     ] {
         eprintln!("{fault:?}");
