@@ -256,8 +256,8 @@ fn it_notices() {
         (Fault::BuildFails { job: "balrog-production", times: 1 }, "public/ended/done", "FAILURE"),
         (Fault::BuildFails { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
-        (Fault::Aborted { job: "admin", times: 1 }, "admin/ended/done", "ABORTED"),
-        (Fault::Aborted { job: "balrog-production", times: 1 }, "public/canary", "ABORTED"),
+        (Fault::Aborted { job: "admin", times: 1 }, "admin/proceed/asks-still", "PAUSED_PENDING_INPUT"),
+        (Fault::Aborted { job: "balrog-production", times: 1 }, "public/proceed/asks-still", "PAUSED_PENDING_INPUT"),
         (Fault::SecondInput { job: "balrog-production" }, "public/proceed/input", "length == 1"),
         (Fault::WantsValues { job: "admin" }, "admin/proceed/input", "inputs"),
         (
