@@ -266,7 +266,7 @@ fn it_begins_with_what_is_staged_and_known() {
     let world = World::after_release(vec![]);
     let staged = Service::of("3.21", vec![]);
     let bench = |edits: &[(&str, &str)]| world.bench("none", edits).param("stage_services", staged.url());
-    bench(&[]).run(YES).stopped_at(&format!("staged[{}]", staged.url()), "version");
+    bench(&[]).run(YES).stopped_at(&format!("stage/staged[{}]", staged.url()), "version");
     staged.set(vec![service::Fault::Stays { version: "3.20" }]);
     bench(&[]).run(YES).succeeded();
     // An upgrade that cannot be taken back is put to somebody, with what runs before it.
