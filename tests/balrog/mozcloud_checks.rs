@@ -21,7 +21,7 @@ const SYNCED: Edit = ("and result.json.status.sync.status == 'Synced'", "");
 const HEALTH: Edit = ("result.json.status.health.status in health", "true");
 const HELD: Edit = ("held_for: \"{{ held_for }}\"\n      timeout", "held_for: 0s\n      timeout");
 const AGREED: Edit = ("if [[ \"$synced\" != \"$tracked\" ]]; then", "if false; then");
-const SHOWN: Edit = ("result.status == 200 and result.json.version == version", "true");
+const SHOWN: Edit = ("result.status == 200 and (result.json|default({})).version|default('') == version", "true");
 const WANTED: Edit = (
     "result.json.manifests|select('matches', '\"image\": ?\"([^\"]*/)?' ~ image|regex_escape ~ '[\"@]')|list|length > 0",
     "true",

@@ -137,6 +137,49 @@ fn nothing_is_answered_without_a_yes() {
     assert!(!promoted && world.jenkins.state().canary.contains_key("balrog-production"));
 }
 
+/// Who begins anew after a no to the promotion is not asked for the canary, which would be a yes to the promotion.
+#[test]
+fn a_push_that_was_begun_is_not_begun_again() {
+    let check = ("when: stage_name is not matches(stage_pattern)", "when: false");
+    for (edits, harm) in [(&[][..], false), (&[check][..], true)] {
+        let world = World::after_release(vec![]);
+        let mut answers = YES.to_vec();
+        answers.iter_mut().filter(|one| one.0 == "public/promote/go").for_each(|one| one.1 = "no");
+        let declined = world.bench("destructive", &[]).run(&answers);
+        assert_eq!(declined.code, 5, "{}", declined.told);
+        assert_eq!(world.answered_of("balrog-production"), ["PROD: PROCEED"]);
+        world.jenkins.state().answers.clear();
+        let again = world.bench("destructive", edits).run(YES);
+        if harm {
+            assert_eq!(world.answered_of("balrog-production"), ["PROD: PROMOTE"], "{}", again.told);
+        } else {
+            again.stopped_at("public/proceed/other", "waits at PROD: PROMOTE already");
+            assert!(world.answered_of("balrog-production").is_empty());
+        }
+    }
+}
+
+/// Somebody else answers while the question is open: the yes that comes later is for nothing that is asked then.
+#[test]
+fn a_yes_that_comes_late_answers_nothing_else() {
+    let world = World::after_release(vec![]);
+    let bench = world.bench("destructive", &[]);
+    let to_agent = [YES[0], YES[1], YES[5]];
+    assert_eq!(bench.run(&to_agent).code, 11);
+    let client = world.jenkins.client();
+    let job = "/job/gcp-pipelines/job/balrog/job/balrog-production";
+    let builds =
+        client.get(&format!("{job}/api/json?tree=builds[number,actions[parameters[name,value]]]")).unwrap().json();
+    let mine = builds["builds"].as_array().unwrap().iter().find(|one| one.to_string().contains("v3.20")).unwrap();
+    let number = mine["number"].as_u64().unwrap();
+    let pending = client.get(&format!("{job}/{number}/wfapi/pendingInputActions")).unwrap().json();
+    let input = pending[0]["id"].as_str().unwrap();
+    assert_eq!(client.post(&format!("{job}/{number}/input/{input}/proceedEmpty"), "").unwrap().status, 200);
+    world.jenkins.state().answers.clear();
+    bench.resume(YES).stopped_at("public/proceed/asks-still", "PAUSED_PENDING_INPUT");
+    assert!(world.answered_of("balrog-production").is_empty());
+}
+
 /// The canary makes errors that were not there before: nobody is asked to promote it.
 #[test]
 fn a_canary_with_errors_is_not_promoted() {
@@ -223,7 +266,7 @@ fn it_begins_with_what_is_staged_and_known() {
     let world = World::after_release(vec![]);
     let staged = Service::of("3.21", vec![]);
     let bench = |edits: &[(&str, &str)]| world.bench("none", edits).param("stage_services", staged.url());
-    bench(&[]).run(YES).stopped_at(&format!("staged[{}]", staged.url()), "version");
+    bench(&[]).run(YES).stopped_at(&format!("stage/staged[{}]", staged.url()), "version");
     staged.set(vec![service::Fault::Stays { version: "3.20" }]);
     bench(&[]).run(YES).succeeded();
     // An upgrade that cannot be taken back is put to somebody, with what runs before it.
@@ -368,7 +411,10 @@ fn without_a_check_something_goes_wrong_unseen() {
     world.bench("additive", &[one]).param("patience", "500ms").run(YES);
     assert_eq!(world.jenkins.state().answers[0].id, BESIDE_ID);
     // What the services say in the end.
-    let until = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
+    let until = (
+        "until: result.status == 200 and (result.json|default({})).version|default('') == version",
+        "until: result.status == 200",
+    );
     let world = World::after_release(vec![]);
     world.public.set(vec![service::Fault::Stays { version: "3.19" }]);
     world.bench("none", &[until]).run(YES).succeeded();

@@ -256,8 +256,8 @@ fn it_notices() {
         (Fault::BuildFails { job: "balrog-production", times: 1 }, "public/ended/done", "FAILURE"),
         (Fault::BuildFails { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
         (Fault::ResultFlips { job: "admin", times: 1 }, "admin/ended/done", "FAILURE"),
-        (Fault::Aborted { job: "admin", times: 1 }, "admin/ended/done", "ABORTED"),
-        (Fault::Aborted { job: "balrog-production", times: 1 }, "public/canary", "ABORTED"),
+        (Fault::Aborted { job: "admin", times: 1 }, "admin/proceed/asks-still", "PAUSED_PENDING_INPUT"),
+        (Fault::Aborted { job: "balrog-production", times: 1 }, "public/proceed/asks-still", "PAUSED_PENDING_INPUT"),
         (Fault::SecondInput { job: "balrog-production" }, "public/proceed/input", "length == 1"),
         (Fault::WantsValues { job: "admin" }, "admin/proceed/input", "inputs"),
         (
@@ -305,7 +305,10 @@ fn without_a_check_something_goes_wrong_unseen() {
         ("agent/ended/done", vec![], vec![or_fails, well], vec![fails]),
     ];
     // That the services say so is the last check of all, and would see some of it.
-    let last = ("until: result.status == 200 and result.json.version == version", "until: result.status == 200");
+    let last = (
+        "until: result.status == 200 and (result.json|default({})).version|default('') == version",
+        "until: result.status == 200",
+    );
     for (with_it, other, check, faults) in cases {
         eprintln!("{with_it}");
         let run = |edits: &[(&str, &str)]| {
@@ -325,12 +328,15 @@ fn without_a_check_something_goes_wrong_unseen() {
 #[test]
 fn without_a_look_a_service_stays_behind_unseen() {
     use service::Fault;
-    let until = "until: result.status == 200 and result.json.version == version";
+    let until = "until: result.status == 200 and (result.json|default({})).version|default('') == version";
     let (holds, rest) = ("      held_for: \"{{ held_for }}\"\n", "      timeout: \"{{ deployment }}\"");
     let held = [holds, rest].concat();
     for (check, fault) in [
         ((until, "until: result.status == 200"), Fault::Stays { version: "3.10" }),
-        ((until, "until: result.status > 0 and result.json.version == version"), Fault::ErrorPage),
+        (
+            (until, "until: result.status > 0 and (result.json|default({})).version|default('') == version"),
+            Fault::ErrorPage,
+        ),
         ((held.as_str(), rest), Fault::Mixed { looks: 10_000, before: "3.10" }),
     ] {
         eprintln!("{fault:?}");
